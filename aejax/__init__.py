@@ -1,0 +1,26 @@
+"""Populations of autoencoders in JAX. Names are imported when they are first used."""
+
+import importlib
+from typing import Any
+
+_WHERE = {
+    "Batch": "model",
+    "Config": "config",
+    "InputError": "config",
+    "NETWORKS": "networks",
+    "OBJECTIVES": "objectives",
+    "open_run": "run",
+    "sweep": "execute",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'aejax' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"aejax.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,92 @@
+"""Corruptions ``(key, x, level) -> x_tilde`` of a batch; pure, and traced in level.
+
+Vincent et al., JMLR 2010, section 5, for the noise types. ``x`` is (B, *S); images are
+(B, H, W, C). The same key gives the same corruption.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def gaussian(key: Array, x: Array, level: Array | float) -> Array:
+    """x + level · ε with ε ~ N(0, 1); level is the noise's σ in data units, ≥ 0."""
+    return x + level * jax.random.normal(key, x.shape, x.dtype)
+
+
+def masking(
+    key: Array, x: Array, level: Array | float, *, rescale: bool = False
+) -> Array:
+    """Sets a fraction ``level`` of the elements to 0, each on its own.
+
+    Args:
+      key: PRNG key.
+      x: (B, *S).
+      level: probability of being set to 0, in [0, 1].
+      rescale: divide what is kept by 1 − level, so that the mean stays (dropout).
+    """
+    keep = jax.random.bernoulli(key, 1.0 - jnp.asarray(level), x.shape)
+    kept = x / jnp.maximum(1.0 - level, 1e-6) if rescale else x
+    return jnp.where(keep, kept, 0.0)
+
+
+def salt_and_pepper(key: Array, x: Array, level: Array | float) -> Array:
+    """Sets a fraction ``level`` of the elements to 0 or 1, by a fair coin."""
+    key_hit, key_coin = jax.random.split(key)
+    hit = jax.random.bernoulli(key_hit, level, x.shape)
+    coin = jax.random.bernoulli(key_coin, 0.5, x.shape)
+    return jnp.where(hit, coin.astype(x.dtype), x)
+
+
+def occlusion(key: Array, x: Array, level: Array | float) -> Array:
+    """Sets one axis-parallel box to 0 in every example, wholly inside the image.
+
+    Args:
+      key: PRNG key.
+      x: (B, H, W, C) images, or (B, T, F) and (B, D), where the box is a stretch.
+      level: the box's share of each side, in [0, 1], rounded to whole elements.
+    """
+    axes = (1, 2) if x.ndim == 4 else (1,)
+    inside = jnp.ones((1,) * x.ndim, bool)
+    for axis, axis_key in zip(axes, jax.random.split(key, len(axes)), strict=True):
+        size = x.shape[axis]
+        width = jnp.round(level * size)
+        shape = tuple(x.shape[0] if i == 0 else 1 for i in range(x.ndim))
+        start = jnp.floor(
+            jax.random.uniform(axis_key, shape, x.dtype) * (size - width + 1)
+        )
+        at = jnp.arange(size).reshape(
+            tuple(size if i == axis else 1 for i in range(x.ndim))
+        )
+        inside = inside & (at >= start) & (at < start + width)
+    return jnp.where(inside, 0.0, x)
+
+
+def downsample(key: Array, x: Array, level: int) -> Array:
+    """Area average over level × level blocks, repeated back to full size.
+
+    Args:
+      key: not used; corruptions share one signature.
+      x: (B, H, W, C) with sides divisible by level.
+      level: the factor, a Python int (it changes shapes inside).
+
+    Raises:
+      ValueError: not an image, or sides not divisible by level.
+    """
+    del key
+    if x.ndim != 4 or x.shape[1] % level or x.shape[2] % level:
+        raise ValueError(
+            f"downsample by {level} needs (B, H, W, C) with sides divisible by it, "
+            f"got {x.shape}"
+        )
+    b, h, w, c = x.shape
+    blocks = x.reshape(b, h // level, level, w // level, level, c)
+    mean = blocks.mean((2, 4), keepdims=True)
+    return jnp.broadcast_to(mean, blocks.shape).reshape(x.shape)
+
+
+CORRUPTIONS: dict[str, Callable] = {
+    f.__name__: f for f in (gaussian, masking, salt_and_pepper, occlusion, downsample)
+}

@@ -1,0 +1,97 @@
+"""Names of one package's files as a mapping name -> object, imported when asked for."""
+
+import ast
+import importlib
+import importlib.util
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from aejax import config
+
+
+class Files(Mapping):
+    """``{file name: build(module)}`` over a package's files; a path works as a key.
+
+    Listing the names imports nothing, so that a command line can answer at once.
+
+    Args:
+      kind: what an entry is called in an error.
+      package: dotted name of the package.
+      build: module -> entry; raises InputError where the file breaks the contract.
+      skip: files of the package that are not entries.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        folder: str,
+        build: Callable[[Any], Any],
+        skip: tuple[str, ...] = (),
+    ):
+        self._kind, self._package, self._build = kind, package, build
+        files = pathlib.Path(folder).glob("[!_]*.py")
+        self._names = tuple(sorted(f.stem for f in files if f.stem not in skip))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> Any:
+        """The entry of this name, or of the file at this path.
+
+        Raises:
+          InputError: no such name or file, or the file breaks the contract.
+        """
+        if name in self._names:
+            return self._build(importlib.import_module(f"{self._package}.{name}"))
+        return self._build(self._outside(self.check(name)))
+
+    def check(self, name: str) -> str:
+        """``name``, if it is known or a file that exists; imports nothing."""
+        if name in self._names or (is_path(name) and pathlib.Path(name).is_file()):
+            return name
+        if is_path(name):
+            raise config.InputError(f"{self._kind} file '{name}' does not exist")
+        raise config.unknown(self._kind, name, self._names)
+
+    def title(self, name: str) -> str:
+        """First docstring paragraph of the file, read without importing it."""
+        spec = importlib.util.find_spec(f"{self._package}.{name}")
+        text = ast.get_docstring(ast.parse(pathlib.Path(spec.origin).read_text()))
+        return " ".join((text or "").split("\n\n")[0].split())
+
+    def _outside(self, name: str) -> Any:
+        path = pathlib.Path(name).resolve()
+        module_name = f"aejax_outside_{self._kind}_{path.stem}"
+        if path.suffix != ".py":
+            raise config.InputError(f"{self._kind} file '{name}' is not a .py file")
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        module = importlib.util.module_from_spec(spec)
+        # dataclasses and typing look a module up by name while it runs.
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise config.InputError(
+                f"{self._kind} file '{name}' fails when it is imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return module
+
+
+def is_path(name: str) -> bool:
+    """Whether a name on the command line means a file of the user's."""
+    return name.endswith((".py", ".npz", ".npy")) or "/" in name
+
+
+def label(name: str) -> str:
+    """What rows and plots call it: a path's last part, so that runs compare."""
+    return pathlib.PurePath(name).name if is_path(name) else name

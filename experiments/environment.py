@@ -1,0 +1,130 @@
+"""What an entry point settles before jax starts; ``import aejax`` does none of it."""
+
+import contextlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import re
+import sys
+import warnings
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+_FUSION = "--xla_cpu_experimental_ynn_fusion_type"
+_WRONG_ROWS = ("0.10.2",)
+
+
+def prepare_xla_flags() -> None:
+    """Works around wrong results of jaxlib 0.10.2 on CPUs; call it before jax starts.
+
+    There a jitted ``vmap(lambda r: sum((m @ r) ** 2))`` over 32,769 rows of 3 returns a
+    wrong row (jax#39103). 0.10.0, 0.10.1 and everything from 0.11.0 to 0.12.0.1 is
+    right. No fusion types at all cures it, at no measured cost. XLA ends the process at
+    a flag that it does not know, so other versions, older and newer, are left alone.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    version = importlib.metadata.version("jaxlib").partition("+")[0]
+    if version in _WRONG_ROWS and _FUSION not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_FUSION}=".strip()
+
+
+def start(lanes: int, devices: int | None) -> list[Any]:
+    """Imports jax with its compilation cache on, and the devices to lay lanes over.
+
+    On a CPU every lane computes on its own virtual device, up to one per usable core,
+    because small networks gain more from that than from threads inside an operation.
+    A backend that runs already, as in a test, keeps the devices that it has.
+
+    Args:
+      lanes: of the largest group.
+      devices: how many the user asked for, or None.
+
+    Raises:
+      InputError: fewer accelerators than the user asked for.
+    """
+    import jax
+
+    from aejax import config
+
+    cache = jax.config.jax_compilation_cache_dir or _cache_folder()
+    if cache:
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    elsewhere = "JAX_NUM_CPU_DEVICES" in os.environ
+    elsewhere |= "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if devices or not elsewhere:
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", devices or min(lanes, _cores()))
+    found = jax.devices()
+    if devices and devices > len(found) and found[0].platform != "cpu":
+        raise config.InputError(
+            f"--devices is {devices}, but this machine has {len(found)} of the kind "
+            f"{found[0].device_kind}; give at most that many"
+        )
+    return found[:devices]
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Warnings become one line each; those of the compilation cache are dealt with.
+
+    A cache that cannot be read or written costs time, never a run. But jax would warn
+    about a damaged entry, and compile again, for ever: all entries are deleted, and
+    this very run writes new ones.
+    """
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        text = str(message)
+        if "persistent compilation cache entry" not in text:
+            print(f"warning: {text}", file=sys.stderr)
+        elif "Error reading" in text:
+            _clear_cache()
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", "Error (reading|writing) persistent comp")
+        warnings.showwarning = show
+        yield
+
+
+def _clear_cache() -> None:
+    folder = sys.modules["jax"].config.jax_compilation_cache_dir
+    for entry in pathlib.Path(folder).glob("*-cache"):
+        with contextlib.suppress(OSError):
+            entry.unlink()
+
+
+def _cache_folder() -> pathlib.Path | None:
+    """A folder of this kind of CPU and jaxlib; None where it cannot be made.
+
+    An entry is machine code: one from a CPU with other instructions may crash.
+    """
+    from aejax.data import cache
+
+    version = importlib.metadata.version("jaxlib")
+    folder = cache.root() / f"xla-{_cpu()}-jaxlib{version}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder
+
+
+def _cpu() -> str:
+    """Model and instruction sets of the CPU as part of a file name."""
+    model, flags = platform.machine() or "cpu", ""
+    with contextlib.suppress(OSError):
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+        lines = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", text, re.MULTILINE))
+        model = lines.get("model name", model)
+        flags = lines.get("flags", lines.get("Features", ""))
+    slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    return f"{slug}-{zlib.crc32(flags.encode()):08x}"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

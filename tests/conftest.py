@@ -1,0 +1,47 @@
+"""Every test: four virtual devices, strict broadcasting, a cache of the session's."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from experiments import environment
+
+SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
+CACHE = tempfile.mkdtemp(prefix="aejax-tests-")
+
+os.environ["AEJAX_CACHE_DIR"] = CACHE
+os.environ["TFDS_DATA_DIR"] = os.path.join(CACHE, "tfds")
+environment.prepare_xla_flags()  # jax reads them once, when it starts
+
+import jax  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tests share many programs, and compiling is most of what they do.
+jax.config.update("jax_compilation_cache_dir", os.path.join(CACHE, "xla"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+jax.devices()  # starts: a command under test can no longer change their number
+
+
+def pytest_collection_modifyitems(items):
+    if SHARED.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"the real data are not at {SHARED}")
+    for item in items:
+        if item.get_closest_marker("shared"):
+            item.add_marker(skip)
+
+
+def pytest_unconfigure():
+
+    shutil.rmtree(CACHE, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real data; for tests marked ``shared``."""
+    return SHARED

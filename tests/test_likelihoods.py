@@ -1,0 +1,211 @@
+"""aejax.likelihoods: each against brute force, Monte Carlo and its own inverse."""
+
+import functools
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from aejax import config, likelihoods
+
+NAMES = tuple(likelihoods.LIKELIHOODS)
+SCALE = 3.0  # categorical: four levels
+B, T, F = 4, 3, 2
+
+
+def make(name):
+    return likelihoods.LIKELIHOODS[name](SCALE)
+
+
+def width(name):
+    likelihood = make(name)
+    return likelihood.outputs + likelihood.shared
+
+
+def data(name, rng, shape=(B, T, F)):
+    if name == "categorical":
+        return (rng.integers(0, 4, shape) / SCALE).astype(np.float32)
+    if name == "bernoulli":
+        return rng.integers(0, 2, shape).astype(np.float32)
+    return rng.random(shape, np.float32)
+
+
+def brute(name, x, decoded):
+    """-log p(x) of one element, in Python floats."""
+    d = [float(v) for v in decoded]
+    if name == "bernoulli":
+        return -scipy.stats.bernoulli.logpmf(round(x), scipy.special.expit(d[0]))
+    if name == "continuous_bernoulli":
+        return np.log(np.expm1(d[0]) / d[0]) - x * d[0]
+    if name == "categorical":
+        return -scipy.special.log_softmax(d)[round(x * SCALE)]
+    sigma = np.exp(d[1] / 2) if name == "gaussian_learned" else 1.0
+    return -scipy.stats.norm.logpdf(x, d[0], sigma)
+
+
+@functools.cache
+def compiled(name):
+    """Value and gradient of the summed nll; mean; sample."""
+    likelihood = make(name)
+
+    def nll(decoded, x, length):
+        batch = types.SimpleNamespace(x=x, length=length)
+        each = likelihood.nll(batch, decoded)
+        return each.sum(), each
+
+    def mean(decoded):
+        out = likelihood.mean(decoded)
+        return out.sum(), out
+
+    return types.SimpleNamespace(
+        nll=jax.jit(jax.value_and_grad(nll, has_aux=True)),
+        mean=jax.jit(jax.value_and_grad(mean, has_aux=True)),
+        sample=jax.jit(likelihood.sample),
+    )
+
+
+def test_the_table_is_what_a_config_may_choose():
+    assert {"auto", *NAMES} == set(config.CHOICES["likelihood"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nll_is_the_brute_force_sum_over_valid_steps(name):
+    rng = np.random.default_rng(0)
+    x = data(name, rng)
+    decoded = rng.normal(size=(B, T, F, width(name))).astype(np.float32)
+    terms = np.array(
+        [
+            [[brute(name, x[b, t, f], decoded[b, t, f]) for f in range(F)]]
+            for b in range(B)
+            for t in range(T)
+        ]
+    ).reshape(B, T, F)
+    run = compiled(name).nll
+    (_, each), _ = run(decoded, x, None)
+    assert each.shape == (B,)
+    np.testing.assert_allclose(each, terms.sum((1, 2)), rtol=1e-5)
+
+    length = np.array([0, 1, 2, 3], np.int32)
+    beyond = np.arange(T)[None] >= length[:, None]
+    valid = np.where(beyond[..., None], 0, terms).sum((1, 2))
+    junk = np.where(beyond[..., None], np.float32(1e3), x)
+    (_, each), gradient = run(decoded, junk, length)
+    np.testing.assert_allclose(each, valid, rtol=1e-5)
+    assert (np.asarray(gradient)[beyond] == 0).all()
+    assert (np.asarray(gradient)[~beyond] != 0).any()
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "categorical"])
+def test_probabilities_of_discrete_data_sum_to_one(name):
+    values = np.arange(4 if name == "categorical" else 2, dtype=np.float32)
+    x = values.reshape(-1, 1) / values[-1]
+    decoded = np.random.default_rng(1).normal(size=(1, 1, width(name))) * 3
+    decoded = np.repeat(decoded.astype(np.float32), len(x), 0)
+    (_, nll), _ = compiled(name).nll(decoded, x, None)
+    np.testing.assert_allclose(np.exp(-np.asarray(nll)).sum(), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mean_is_the_mean_of_samples(name):
+    n = 40_000
+    spread = np.linspace(-6, 6, 12).reshape(4, 3, 1)
+    if name.startswith("continuous"):  # the uniform, and both sides of every seam
+        spread[:, 0, 0] = (0.0, 5e-4, 2e-3, -0.2)
+    decoded = spread + np.zeros(width(name))
+    if name == "categorical":
+        decoded = decoded * np.array([0.1, -0.2, 0.3, 0.0])
+    if name == "gaussian_learned":
+        decoded[..., 1] = np.log(0.25)
+    decoded = decoded.astype(np.float32)
+    many = np.broadcast_to(decoded, (n, *decoded.shape))
+    run = compiled(name)
+    draws = np.asarray(run.sample(jax.random.key(0), many), np.float64)
+    (_, mean), _ = run.mean(decoded)
+    assert draws.shape[1:] == mean.shape == decoded.shape[:-1]
+    error = 5 * draws.std(0) / np.sqrt(n) + 5e-6
+    assert (np.abs(draws.mean(0) - mean) < error).all()
+    if name == "bernoulli":
+        assert np.isin(draws, (0, 1)).all()
+    elif name == "continuous_bernoulli":
+        assert draws.min() >= 0 and draws.max() <= 1
+        uniform = scipy.stats.kstest(draws[:, 0, 0], "uniform")
+        assert uniform.pvalue > 1e-3
+    elif name == "categorical":
+        np.testing.assert_allclose(draws * SCALE, np.round(draws * SCALE), atol=1e-6)
+    else:
+        sigma = 0.5 if name == "gaussian_learned" else 1.0
+        np.testing.assert_allclose(draws.std(0), sigma, rtol=5 / np.sqrt(2 * n))
+    again = run.sample(jax.random.key(0), many)
+    np.testing.assert_array_equal(again, draws.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_from_mean_is_the_inverse_of_mean(name):
+    target = np.linspace(0.015, 0.985, 12).reshape(3, 4)
+    if name.startswith("gaussian"):
+        target = 10 * target - 5
+    bias = make(name).from_mean(target)
+    assert bias.shape == (3, 4, make(name).outputs)
+    shared = np.zeros((3, 4, make(name).shared))
+    decoded = np.concatenate([bias, shared], -1).astype(np.float32)
+    (_, mean), _ = compiled(name).mean(decoded)
+    np.testing.assert_allclose(mean, target, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_from_mean_stays_finite_and_learnable_at_the_ends_of_the_range(name):
+    bias = make(name).from_mean(np.array([0.0, 1.0]))
+    assert np.isfinite(bias).all() and np.abs(bias).max() < 150
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [200.0, -200.0])
+def test_values_and_gradients_stay_finite_far_out(name, size):
+    x = data(name, np.random.default_rng(2))
+    decoded = np.zeros((B, T, F, width(name)), np.float32)
+    decoded[..., 0] = size
+    if name == "gaussian_learned":
+        decoded[..., 1] = np.sign(size) * 30
+    run = compiled(name)
+    (_, nll), slope = run.nll(decoded, x, None)
+    (_, mean), mean_slope = run.mean(decoded)
+    draw = run.sample(jax.random.key(0), decoded)
+    assert np.isfinite(nll).all() and np.isfinite(slope).all(), "nll"
+    assert np.isfinite(mean).all() and np.isfinite(draw).all(), "mean and sample"
+    assert np.isfinite(mean_slope).all(), "gradient of the mean"
+
+
+def test_a_categorical_of_uint8_images_has_256_classes():
+    likelihood = likelihoods.categorical(255.0)
+    assert likelihood.outputs == 256
+    x = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+    x = np.nextafter(x, np.float32(0))  # a quotient may come out rounded down
+    decoded = np.full((256, 1, 256), -5, np.float32)
+    decoded[np.arange(256), 0, np.arange(256)] = 5.0
+    batch = types.SimpleNamespace(x=x, length=None)
+    nll = jax.jit(lambda d: likelihood.nll(batch, d))(decoded)
+    want = np.log(1 + 255 * np.exp(-10.0))
+    np.testing.assert_allclose(nll, want, rtol=1e-4)
+
+
+def test_the_best_learned_variance_is_the_mse():
+    """Rybkin et al., ICML 2021: σ² = mse is where the gradient vanishes."""
+    likelihood = likelihoods.gaussian_learned()
+    assert likelihood.outputs == 1 and likelihood.shared == 1
+    rng = np.random.default_rng(3)
+    x, mean = rng.normal(size=(2, B, T, F)).astype(np.float32)
+    batch = types.SimpleNamespace(x=x, length=None)
+
+    @jax.jit
+    @jax.grad
+    def slope(logvar):
+        shared = jnp.broadcast_to(logvar, mean.shape)
+        return likelihood.nll(batch, jnp.stack([mean, shared], -1)).sum()
+
+    best = np.log(np.square(x - mean).mean())
+    assert abs(slope(best)) < 1e-4
+    assert slope(best - 0.1) < -1 and slope(best + 0.1) > 1
