@@ -1,0 +1,46 @@
+"""python -m aejax.data list | prepare NAME [--from DIR]"""
+
+import argparse
+import sys
+
+from aejax import config, data
+from aejax.data import prepared
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m aejax.data", description=data.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="data sets by name, and whether they are ready")
+    one = commands.add_parser("prepare", help="write a TFDS data set to disk, once")
+    one.add_argument("name")
+    one.add_argument(
+        "--from", dest="source", metavar="DIR", help="original files, not downloaded"
+    )
+    args = parser.parse_args(argv)
+    try:
+        if args.command == "list":
+            _list()
+        else:
+            from aejax.data import prepare
+
+            print(f"{args.name}: {prepare.prepare(args.name, args.source)}")
+    except (config.InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _list() -> None:
+    rows = [("name", "shape", "likelihood", "ready", "train / valid / test", "note")]
+    for name, shape, likelihood, splits, note in data.describe():
+        ready = "yes" if name == "digits" or prepared.find(name) else "no"
+        shape = "x".join(map(str, shape))
+        rows.append((name, shape, likelihood, ready, splits, note))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print("  ".join([*cells, row[-1]]).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What a data set is, how its splits are carved, and which likelihood may model it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from aejax import config
+
+UNIT = ("bernoulli", "continuous_bernoulli", "categorical")  # need data in [0, 1]
+
+
+class Split(NamedTuple):
+    """One part of a data set, as stored.
+
+    x: (N, H, W, C) images or (N, D), (N, T, F) other data; uint8 or float32.
+    y: (N,) int32 classes from 0, or None.   length: (N,) int32 valid steps, or None.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+    length: np.ndarray | None = None
+
+
+class Dataset(NamedTuple):
+    """Three splits, the likelihood that suits them, and their unit.
+
+    In data units x_float = x / scale: 255 for uint8 images, 16 for digits, 1 for
+    float32 and for binary data stored as 0 and 1. ``num_classes`` is 0 without labels.
+    """
+
+    name: str
+    train: Split
+    valid: Split
+    test: Split
+    likelihood: str
+    scale: float
+    num_classes: int = 0
+
+
+def carve(rows: Sequence[int], valid: bool, test: bool) -> dict[str, Sequence[int]]:
+    """Row numbers of each split that ``rows`` must supply.
+
+    A missing valid split is the last tenth of rows, a missing test split the tenth
+    before it; ``valid`` and ``test`` say which exist already.
+
+    Raises:
+      InputError: too few rows to leave one for every split.
+    """
+    parts, end, tenth = {}, len(rows), max(1, len(rows) // 10)
+    for name, present in (("valid", valid), ("test", test)):
+        if not present:
+            parts[name], end = rows[max(0, end - tenth) : end], max(0, end - tenth)
+    if not end:
+        raise config.InputError(
+            f"{len(rows)} examples are too few: train, valid and test each need one"
+        )
+    return {"train": rows[:end]} | parts
+
+
+def check_likelihood(data: Dataset, likelihood: str) -> None:
+    """Refuses a likelihood that the data lie outside of; auto is the data set's own.
+
+    Raises:
+      InputError: an unknown likelihood; values outside [0, 1] with bernoulli,
+        continuous_bernoulli or categorical; float data with categorical.
+    """
+    known = config.CHOICES["likelihood"]
+    if likelihood not in known:
+        raise config.unknown("likelihood", likelihood, known)
+    likelihood = data.likelihood if likelihood == "auto" else likelihood
+    stored = data.train.x.dtype
+    if likelihood == "categorical" and stored.kind == "f":
+        raise config.InputError(
+            "likelihood 'categorical' counts the grey levels of data stored as "
+            f"integers, but data set '{data.name}' is stored as {stored}; use "
+            "--likelihood gaussian, or store it as uint8 (values 0 to 255)"
+        )
+    if likelihood not in UNIT or (stored == np.uint8 and data.scale == 255):
+        return
+    splits = (data.train, data.valid, data.test)
+    low = min(float(split.x.min()) for split in splits) / data.scale
+    high = max(float(split.x.max()) for split in splits) / data.scale
+    if low < 0 or high > 1:
+        raise config.InputError(
+            f"likelihood '{likelihood}' needs values in [0, 1], but data set "
+            f"'{data.name}' runs from {low:g} to {high:g}; use --likelihood gaussian, "
+            "or rescale the data to [0, 1] before saving them"
+        )
