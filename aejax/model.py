@@ -1,0 +1,194 @@
+"""Model: the pure functions an objective is written with, for one lane."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from aejax import likelihoods, losses, networks
+from aejax.networks import dense
+
+
+class Batch(NamedTuple):
+    """x (B, *S) in data units, float32; y (B,) or (B, L) ids; length (B,) of steps."""
+
+    x: Array | None
+    y: Array | None = None
+    length: Array | None = None
+
+
+class Clock(NamedTuple):
+    """Where training is: the step (traced), all steps, and the training set's size."""
+
+    step: Array | int
+    steps: int
+    num_examples: int
+
+
+class Model(NamedTuple):
+    """Pure functions over ``params = {"net": …, "extra": …, "state": …}``.
+
+    It lives at trace time only; ``_replace(clock=…)`` at each step is free.
+
+    Attributes:
+      latent_mask: (1, Z) float32, 1 for the k dimensions this lane uses.
+      clock: where training is.
+      likelihood: p(x | decoded).
+      init: (key, batch) -> parameters of the network.
+      encode: (params, batch) -> (B, Z), or a tuple of ``heads`` such arrays, masked.
+      decode: (params, z, batch=None) -> decoded (B, *S, outputs + shared); batch gives
+        y to a conditional network and x to a teacher-forced one.
+      sample: (key, mu, logvar) -> (B, Z), reparametrised, masked, drawn Z-leading.
+      noise: (key, B) -> (B, Z) standard normal, likewise.
+      stages: ((encode_i, decode_i), …) of (params, h); () if the network has none.
+      mlp: (d_in, d_out, latent_in=False, latent_out=False) -> (init, apply), see
+        ``networks.dense.small``: critics, flows, prior networks.
+    """
+
+    latent_mask: Array
+    clock: Clock
+    likelihood: likelihoods.Likelihood
+    init: Callable
+    encode: Callable
+    decode: Callable
+    sample: Callable
+    noise: Callable
+    stages: tuple
+    mlp: Callable
+
+
+class Blueprint(NamedTuple):
+    """Everything static that a Model is built from."""
+
+    network: networks.Entry
+    spec: networks.Spec
+    likelihood: str
+    scale: float
+    precision: str = "float32"
+
+
+def matmul_precision(precision: str) -> contextlib.AbstractContextManager:
+    """Context under which to trace: GPUs default to TF32 and TPUs to bfloat16.
+
+    ``bf16`` networks cast their own operands; the rest stays float32.
+    """
+    name = {"tf32": "tensorfloat32"}.get(precision, "float32")
+    return jax.default_matmul_precision(name)
+
+
+def compute_dtype(precision: str) -> Any:
+    """Type in which a network multiplies."""
+    return jnp.bfloat16 if precision == "bf16" else jnp.float32
+
+
+def latent_mask(latent_dim: Array | int, allocated: int) -> Array:
+    """(1, Z) float32: 1 for the first ``latent_dim`` of the allocated dimensions."""
+    return (jnp.arange(allocated) < latent_dim).astype(jnp.float32)[None]
+
+
+def build(
+    blueprint: Blueprint, mask: Array, clock: Clock, output_bias: Array | None = None
+) -> Model:
+    """The Model of one lane.
+
+    Args:
+      blueprint: static facts.
+      mask: (1, Z) latent mask; may be traced.
+      clock: where training is.
+      output_bias: where the output starts, from ``output_mean``; None is 0.
+    """
+    spec = blueprint.spec
+    net = blueprint.network.build(spec)
+    likelihood = likelihoods.LIKELIHOODS[blueprint.likelihood](blueprint.scale)
+
+    def init(key: Array, batch: Batch) -> dict[str, Any]:
+        params = dict(net.init(key, batch, mask))
+        params["output_bias"] = (
+            jnp.zeros(net.bias_shape) if output_bias is None else output_bias
+        )
+        if likelihood.shared:
+            params["shared"] = jnp.zeros((likelihood.shared,))
+        return params
+
+    def encode(params: Mapping[str, Any], batch: Batch):
+        return net.encode(_network_only(params), batch, mask)
+
+    def decode(params: Mapping[str, Any], z: Any, batch: Batch | None = None) -> Array:
+        decoded = net.decode(_network_only(params), z, batch, mask)
+        return finish(params, decoded)
+
+    def finish(params: Mapping[str, Any], decoded: Array) -> Array:
+        decoded = decoded + params["net"]["output_bias"][None]
+        if not likelihood.shared:
+            return decoded
+        shape = (*decoded.shape[:-1], likelihood.shared)
+        shared = params["net"]["shared"].reshape((1,) * (decoded.ndim - 1) + (-1,))
+        return jnp.concatenate([decoded, jnp.broadcast_to(shared, shape)], axis=-1)
+
+    def stage(i: int) -> tuple[Callable, Callable]:
+        encode_i, decode_i = net.stages[i]
+
+        def decode_out(params, h):
+            out = decode_i(_network_only(params), h, mask)
+            return finish(params, out) if i == 0 else out
+
+        return lambda params, h: encode_i(_network_only(params), h, mask), decode_out
+
+    def sample(key: Array, mu: Array, logvar: Array) -> Array:
+        return losses.reparametrize(key, mu, logvar) * mask
+
+    def noise(key: Array, size: int) -> Array:
+        return jax.random.normal(key, (mask.shape[1], size)).T * mask
+
+    def mlp(d_in, d_out, latent_in=False, latent_out=False):
+        return dense.small(spec, mask, d_in, d_out, latent_in, latent_out)
+
+    stages = tuple(stage(i) for i in range(len(net.stages)))
+    return Model(
+        mask, clock, likelihood, init, encode, decode, sample, noise, stages, mlp
+    )
+
+
+def _network_only(params: Mapping[str, Any]) -> dict[str, Any]:
+    own = ("output_bias", "shared")
+    return {k: v for k, v in params["net"].items() if k not in own}
+
+
+def output_mean(blueprint: Blueprint, mean: Any) -> Any:
+    """NumPy output bias at which the decoder's mean is ``mean`` (*S,), in data units.
+
+    Axes that share one bias (a convolution's rows and columns) share their mean.
+    """
+    net = blueprint.network.build(blueprint.spec)
+    likelihood = likelihoods.LIKELIHOODS[blueprint.likelihood](blueprint.scale)
+    shared = tuple(i for i, n in enumerate(net.bias_shape[:-1]) if n == 1)
+    bias = likelihood.from_mean(mean.mean(shared, keepdims=True))
+    return bias.astype("float32").reshape(net.bias_shape)
+
+
+def is_latent(path: tuple) -> bool:
+    """Whether the leaf at this tree path has Z as its leading axis."""
+    return any(
+        str(getattr(part, "key", getattr(part, "name", ""))).startswith("latent_")
+        for part in path[-1:]
+    )
+
+
+def trim(params: Any, k: int) -> Any:
+    """Parameters of the effective size: padded slices cut off."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, a: a[:k] if is_latent(path) else a, params
+    )
+
+
+def count(params: Any, k: int) -> int:
+    """Number of effective parameters of a tree of arrays or shapes."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    sizes = (
+        a.size // a.shape[0] * min(k, a.shape[0]) if is_latent(path) else a.size
+        for path, a in leaves
+    )
+    return int(sum(sizes))

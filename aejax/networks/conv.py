@@ -1,0 +1,183 @@
+"""Convolutional encoder and mirrored decoder: 4×4 kernels, stride 2, then one dense.
+
+``hidden`` holds the channels of the stride-2 stages and, last, the dense width:
+32,64,256 on 28×28 is 28 → 14 (32) → 7 (64) → 256 → Z. Strided layers follow Radford et
+al., ICLR 2016 (DCGAN).
+
+XLA:CPU runs ``lax.conv`` inside a scan on a slow path (10 times slower, measured), and
+a vmapped convolution becomes a grouped one. Both layers are therefore rearrangements
+around one matmul: space to depth, then 2×2 patches; the transpose runs it backwards.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from aejax import networks
+from aejax.networks import dense, latent
+
+
+def space_to_depth(x: Array) -> Array:
+    """(B, 2h, 2w, C) -> (B, h, w, 4C), channels ordered (row, column, channel)."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h // 2, w // 2, 4 * c)
+
+
+def depth_to_space(x: Array) -> Array:
+    """(B, h, w, 4C) -> (B, 2h, 2w, C): the inverse of ``space_to_depth``."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, 2 * h, 2 * w, c // 4)
+
+
+def _patches(x: Array) -> Array:
+    """(B, h + 1, w + 1, C) -> (B, h, w, 4C): every 2×2 neighbourhood."""
+    rows = (x[:, :-1], x[:, 1:])
+    return jnp.concatenate([p for r in rows for p in (r[:, :, :-1], r[:, :, 1:])], -1)
+
+
+def _pad(x: Array) -> Array:
+    return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+
+def conv(x: Array, kernel: Array) -> Array:
+    """4×4 convolution of stride 2 and padding 1, as patches and one matmul.
+
+    Args:
+      x: (B, H, W, C), sides even.
+      kernel: (4, 4, C, F).
+
+    Returns:
+      (B, H/2, W/2, F), equal to ``lax.conv_general_dilated`` with the same kernel.
+    """
+    c, f = kernel.shape[2:]
+    # Rows 2o-1 … 2o+2 are two neighbouring blocks of the padded image.
+    blocks = kernel.reshape(2, 2, 2, 2, c, f).transpose(0, 2, 1, 3, 4, 5)
+    return _patches(space_to_depth(_pad(x))) @ blocks.reshape(16 * c, f)
+
+
+def conv_transpose(x: Array, kernel: Array) -> Array:
+    """Transpose of ``conv``: 4×4, stride 2, padding 1, as patches and one matmul.
+
+    Args:
+      x: (B, h, w, F).
+      kernel: (4, 4, F, C).
+
+    Returns:
+      (B, 2h, 2w, C), with out[2i - 1 + u, 2j - 1 + v] += x[i, j] @ kernel[u, v].
+    """
+    f, c = kernel.shape[2:]
+    # Output block b gets kernel rows 2, 3 from input b - 1 and rows 0, 1 from input b.
+    blocks = kernel.reshape(2, 2, 2, 2, f, c)[::-1, :, ::-1]
+    blocks = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(4 * f, 4 * c)
+    return depth_to_space(_patches(_pad(x)) @ blocks)[:, 1:-1, 1:-1]
+
+
+class _Conv(nn.Module):
+    features: int
+    spec: networks.Spec
+    transpose: bool = False
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        shape = (4, 4, x.shape[-1], self.features)
+        dtype = self.spec.dtype
+        kernel = self.param("kernel", latent.kernel_init(self.spec.init), shape)
+        layer = conv_transpose if self.transpose else conv
+        out = layer(x.astype(dtype), kernel.astype(dtype))
+        if self.use_bias:
+            zeros = nn.initializers.zeros_init()
+            bias = self.param("bias", zeros, (self.features,)).astype(dtype)
+            out = out + bias.reshape(1, 1, 1, -1)
+        return out
+
+
+class ConvNet(nn.Module):
+    """Encoder and decoder; parameters are named by their distance from the data."""
+
+    spec: networks.Spec
+
+    def setup(self):
+        spec = self.spec
+        *channels, width = spec.hidden
+        height, breadth, colours = spec.shape
+        self.small = (height >> len(channels), breadth >> len(channels), channels[-1])
+        flat = self.small[0] * self.small[1] * self.small[2]
+        outer = [colours * spec.outputs, *channels[:-1]]
+        self.encoder = [_Conv(c, spec) for c in channels]
+        self.encoder_dense = dense.layer(spec, width)
+        self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
+        self.decode_code = latent.LatentIn(
+            spec.latent_dim, width, spec.inputs, True, spec.init, spec.dtype
+        )
+        self.decoder_dense = dense.layer(spec, flat)
+        self.decoder = [_Conv(c, spec, True, i > 0) for i, c in enumerate(outer)]
+        if spec.num_classes:
+            self.label_out = dense.layer(spec, width, False)
+            self.label_in = dense.layer(spec, width, False)
+
+    def encode(self, batch, mask: Array):
+        act = latent.ACTIVATIONS[self.spec.activation]
+        h = batch.x
+        for layer in self.encoder:
+            h = act(layer(h))
+        h = self.encoder_dense(h.reshape(h.shape[0], -1))
+        y = dense.one_hot(self.spec, batch, h.shape[0])
+        return self.code(act(h if y is None else h + self.label_out(y)), mask)
+
+    def decode(self, z, batch, mask: Array):
+        act = latent.ACTIVATIONS[self.spec.activation]
+        h = self.decode_code(z, mask)
+        y = dense.one_hot(self.spec, batch, h.shape[0])
+        h = act(h if y is None else h + self.label_in(y))
+        h = act(self.decoder_dense(h)).reshape(-1, *self.small)
+        for i in range(len(self.decoder) - 1, -1, -1):
+            h = self.decoder[i](h)
+            h = act(h) if i else h
+        return h.astype(jnp.float32).reshape(-1, *self.spec.shape, self.spec.outputs)
+
+    def __call__(self, batch, mask: Array):
+        code = self.encode(batch, mask)
+        first = code[0] if isinstance(code, tuple) else code
+        inputs = self.spec.inputs
+        return self.decode((first,) * inputs if inputs > 1 else first, batch, mask)
+
+
+needs = frozenset({"images"})
+
+
+def check(spec: networks.Spec) -> str | None:
+    """Why there is no such network, or None."""
+    stages = len(spec.hidden) - 1
+    if stages < 1:
+        return (
+            "conv needs the channels of at least one stage and a dense width, "
+            "e.g. --hidden 32,64,256"
+        )
+    side = 2**stages
+    if spec.shape[0] % side or spec.shape[1] % side:
+        return (
+            f"conv with {stages} stride-2 stages needs sides divisible by {side}, and "
+            f"the images are {spec.shape[0]}×{spec.shape[1]}; give fewer channels in "
+            "--hidden (the last number is the dense width)"
+        )
+    return None
+
+
+def build(spec: networks.Spec) -> networks.Network:
+    """The pure functions of a ConvNet of this spec."""
+    module = ConvNet(spec)
+
+    def apply(params, *args, method):
+        return module.apply({"params": params}, *args, method=method)
+
+    return networks.Network(
+        init=lambda key, batch, mask: module.init(key, batch, mask)["params"],
+        encode=lambda p, batch, mask: apply(p, batch, mask, method=ConvNet.encode),
+        decode=lambda p, z, batch, mask: apply(
+            p, z, batch, mask, method=ConvNet.decode
+        ),
+        bias_shape=(1, 1, spec.shape[2], spec.outputs),
+    )

@@ -1,0 +1,105 @@
+"""Plain layers that several networks share, and the small networks of objectives."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from aejax import networks
+from aejax.networks import latent
+
+
+def layer(
+    spec: networks.Spec, width: int, use_bias: bool = True, name: str | None = None
+) -> nn.Dense:
+    """A dense layer with the spec's initialisation and precision."""
+    return nn.Dense(
+        width,
+        use_bias=use_bias,
+        name=name,
+        dtype=spec.dtype,
+        kernel_init=latent.kernel_init(spec.init),
+    )
+
+
+def one_hot(spec: networks.Spec, batch, size: int) -> Array | None:
+    """(B, num_classes) of batch.y, or None for a network without a condition."""
+    if not spec.num_classes:
+        return None
+    if batch is None or batch.y is None:
+        raise ValueError("a conditional network needs batch.y, the (B,) class ids")
+    y = jnp.broadcast_to(batch.y, (size,))
+    return jax.nn.one_hot(y, spec.num_classes, dtype=spec.dtype)
+
+
+class _Small(nn.Module):
+    spec: networks.Spec
+    d_out: int
+    latent_in: bool
+    latent_out: bool
+
+    @nn.compact
+    def __call__(self, first: Array, more: tuple[Array, ...], mask: Array):
+        spec = self.spec
+        act = latent.ACTIVATIONS[spec.activation]
+        widths = spec.hidden or (64,)
+        if self.latent_in:
+            h = latent.LatentIn(
+                spec.latent_dim,
+                widths[0],
+                1,
+                init_name=spec.init,
+                dtype=spec.dtype,
+                name="in_latent",
+            )(first, mask)
+        else:
+            h = layer(spec, widths[0], name="in")(first)
+        for i, extra in enumerate(more):
+            h = h + layer(spec, widths[0], False, name=f"more_{i}")(extra)
+        h = act(h)
+        for i, width in enumerate(widths[1:]):
+            h = act(layer(spec, width, name=f"layer_{i}")(h))
+        if self.latent_out:
+            out = latent.LatentOut(
+                spec.latent_dim, self.d_out, spec.init, spec.dtype, name="out_latent"
+            )
+            return out(h, mask)
+        return layer(spec, self.d_out, name="out")(h).astype(jnp.float32)
+
+
+def small(
+    spec: networks.Spec,
+    mask: Array,
+    d_in: int | tuple[int, ...],
+    d_out: int,
+    latent_in: bool = False,
+    latent_out: bool = False,
+) -> tuple[Callable, Callable]:
+    """An mlp of the spec's widths, for critics, flows and prior networks.
+
+    Args:
+      spec: of the main network.
+      mask: (1, Z).
+      d_in: widths of the plain inputs, one or several; () beside a latent input.
+      d_out: output width, or the number of (B, Z) heads if ``latent_out``.
+      latent_in: the first input is a code (B, Z), before the plain ones.
+      latent_out: the output is a code (B, Z), or a tuple of ``d_out`` of them.
+
+    Returns:
+      ``init(key) -> params`` and ``apply(params, *inputs) -> (B, d_out)``.
+    """
+    widths = (d_in,) if isinstance(d_in, int) else tuple(d_in)
+    module = _Small(spec, d_out, latent_in, latent_out)
+
+    def init(key: Array):
+        inputs = [jnp.zeros((1, w)) for w in widths]
+        if latent_in:
+            inputs.insert(0, jnp.zeros((1, spec.latent_dim)))
+        return module.init(key, inputs[0], tuple(inputs[1:]), mask)["params"]
+
+    def apply(params, *inputs: Array):
+        return module.apply({"params": params}, inputs[0], inputs[1:], mask)
+
+    return init, apply

@@ -1,0 +1,99 @@
+"""Fully connected encoder and mirrored decoder, e.g. D-128-64-Z-64-128-D.
+
+Hinton & Salakhutdinov, Science 2006. ``hidden`` holds the widths, outermost first.
+"""
+
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from aejax import networks
+from aejax.networks import dense, latent
+
+
+class MLP(nn.Module):
+    """Layer i of the encoder and layer i of the decoder make stage i."""
+
+    spec: networks.Spec
+
+    def setup(self):
+        spec = self.spec
+        widths = (math.prod(spec.shape) * spec.outputs, *spec.hidden)
+        self.encoder = [dense.layer(spec, w) for w in spec.hidden]
+        self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
+        # The outermost layer has no bias: the model adds it (Network.bias_shape).
+        self.decode_code = latent.LatentIn(
+            spec.latent_dim,
+            widths[-1],
+            spec.inputs,
+            len(widths) > 1,
+            spec.init,
+            spec.dtype,
+        )
+        self.decoder = [dense.layer(spec, w, i > 0) for i, w in enumerate(widths[:-1])]
+        if spec.num_classes:
+            self.label_in = dense.layer(spec, widths[-1], False)
+
+    def encode_stage(self, i: int, h: Array, mask: Array):
+        if i == len(self.spec.hidden):
+            return self.code(h, mask)
+        return latent.ACTIVATIONS[self.spec.activation](self.encoder[i](h))
+
+    def decode_stage(self, i: int, h: Array, mask: Array, y: Array | None = None):
+        if i == len(self.spec.hidden):
+            h = self.decode_code(h, mask)
+            h = h if y is None else h + self.label_in(y)
+        else:
+            h = self.decoder[i](h)
+        if i > 0:
+            return latent.ACTIVATIONS[self.spec.activation](h)
+        return h.astype(jnp.float32).reshape(-1, *self.spec.shape, self.spec.outputs)
+
+    def encode(self, batch, mask: Array):
+        h = batch.x.reshape(batch.x.shape[0], -1)
+        y = dense.one_hot(self.spec, batch, h.shape[0])
+        h = h if y is None else jnp.concatenate([h, y.astype(h.dtype)], axis=-1)
+        for i in range(len(self.spec.hidden) + 1):
+            h = self.encode_stage(i, h, mask)
+        return h
+
+    def decode(self, z, batch, mask: Array):
+        size = (z[0] if isinstance(z, tuple) else z).shape[0]
+        y = dense.one_hot(self.spec, batch, size)
+        for i in range(len(self.spec.hidden), -1, -1):
+            z = self.decode_stage(i, z, mask, y)
+        return z
+
+    def __call__(self, batch, mask: Array):
+        code = self.encode(batch, mask)
+        first = code[0] if isinstance(code, tuple) else code
+        inputs = self.spec.inputs
+        return self.decode((first,) * inputs if inputs > 1 else first, batch, mask)
+
+
+def build(spec: networks.Spec) -> networks.Network:
+    """The pure functions of an MLP of this spec, with its stages."""
+    module = MLP(spec)
+
+    def apply(params, *args, method):
+        return module.apply({"params": params}, *args, method=method)
+
+    def stage(i: int):
+        def encode_i(params, h, mask):
+            h = h.reshape(h.shape[0], -1) if i == 0 else h
+            return apply(params, i, h, mask, method=MLP.encode_stage)
+
+        def decode_i(params, h, mask):
+            return apply(params, i, h, mask, method=MLP.decode_stage)
+
+        return encode_i, decode_i
+
+    return networks.Network(
+        init=lambda key, batch, mask: module.init(key, batch, mask)["params"],
+        encode=lambda p, batch, mask: apply(p, batch, mask, method=MLP.encode),
+        decode=lambda p, z, batch, mask: apply(p, z, batch, mask, method=MLP.decode),
+        bias_shape=(*spec.shape, spec.outputs),
+        stages=tuple(stage(i) for i in range(len(spec.hidden) + 1)),
+    )

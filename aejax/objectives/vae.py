@@ -1,0 +1,32 @@
+"""VAE. Kingma & Welling, ICLR 2014, eq. 10.   loss = E_q[-log p(x|z)] + KL(q || p)
+
+``log_weight`` is log p(x, z) - log q(z|x) of one draw: Burda et al., ICLR 2016, eq. 8.
+"""
+
+from aejax import losses
+
+
+def loss(model, params, batch, key):
+    mu, logvar = model.encode(params, batch)  # (B, Z), (B, Z)
+    z = model.sample(key, mu, logvar)  # (B, Z)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch))  # (B,)
+    kl = losses.gaussian_kl(mu, logvar)  # (B,)
+    return (nll + kl).mean(), {"nll": nll.mean(), "kl": kl.mean()}
+
+
+def log_weight(model, params, batch, key):
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
+    # A padded dimension has z = mu = logvar = 0: the same in p and q, so it cancels.
+    log_p = -losses.gaussian_nll(z, 0.0 * z)
+    log_q = -losses.gaussian_nll(z, mu, logvar)
+    return log_p - log_q - nll  # (B,)
+
+
+digits = {
+    "settings": {"latent_dim": 8},
+    "metric": "loss",
+    "expected": 20.0,
+    "tolerance": 1.0,
+}

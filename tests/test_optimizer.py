@@ -1,0 +1,159 @@
+"""aejax.optimizer against hand-computed schedules and optax's own optimisers."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from aejax import config, optimizer
+
+
+def factors(name, at, steps, warmup=0):
+    """The factor at these steps, compiled, with step and warm-up traced as in train."""
+
+    def one(step, warmup):
+        return optimizer.schedule(name, step, steps, warmup)
+
+    at = np.asarray(at, np.int32)
+    return np.asarray(jax.jit(jax.vmap(one, (0, None)))(at, np.int32(warmup)))
+
+
+def test_the_names_are_what_a_config_may_choose():
+    assert optimizer.SCHEDULES == config.CHOICES["schedule"]
+
+
+def test_constant_is_one():
+    np.testing.assert_array_equal(factors("constant", [0, 5, 99], 100), 1.0)
+
+
+def test_cosine_falls_from_one_to_zero_over_all_steps():
+    got = factors("cosine", np.arange(101), 100)
+    want = (1 + np.cos(np.pi * np.arange(101) / 100)) / 2
+    np.testing.assert_allclose(got, want, atol=1e-6)
+    assert got[0] == 1 and abs(got[50] - 0.5) < 1e-6 and abs(got[100]) < 1e-6
+
+
+@pytest.mark.parametrize("name", optimizer.SCHEDULES)
+def test_warmup_rises_linearly_to_the_schedule(name):
+    at = np.arange(30)
+    plain, warm = factors(name, at, 3280), factors(name, at, 3280, 8)
+    want = plain * np.minimum(1, (at + 1) / 8)
+    np.testing.assert_allclose(warm, want, rtol=1e-6)
+    assert 0 < warm[0] <= 1 / 8, "the first step is not lost"
+
+
+# Burda et al., ICLR 2016: stage i = 1…8 has rate 1e-4 · round(10^(1-(i-1)/7), 1).
+RATES = (10.0, 7.2, 5.2, 3.7, 2.7, 1.9, 1.4, 1.0)
+
+
+@pytest.mark.parametrize("per_epoch", [1, 2, 7, 30, 2500, 3000])
+def test_piecewise_changes_at_the_very_steps_of_burda_et_al(per_epoch):
+    """Ends are multiples of 1/3280 of the steps: a rounded quotient misses some."""
+    ends = np.cumsum(3 ** np.arange(8)) * per_epoch
+    assert ends[-1] == 3280 * per_epoch
+    near = np.concatenate(
+        [[0], *(ends[:-1] + d for d in (-2, -1, 0, 1)), ends[-1:] - 1]
+    )
+    at = np.unique(near[near >= 0])
+    stage = (at[:, None] >= ends[None]).sum(1)
+    want = np.array(RATES)[stage] / 10
+    got = factors("piecewise", at, int(ends[-1]))
+    np.testing.assert_allclose(got, want, rtol=1e-6, err_msg=str(at))
+
+
+LANE = {
+    "clip_norm": np.float32(0.5),
+    "beta1": np.float32(0.8),
+    "beta2": np.float32(0.95),
+    "eps": np.float32(1e-4),
+    "weight_decay": np.float32(0.03),
+}
+RATE = 0.02
+
+
+def reference(name, clip):
+    b1, b2, eps, decay = (float(LANE[n]) for n in list(LANE)[1:])
+    parts = [optax.clip_by_global_norm(float(LANE["clip_norm"]))] if clip else []
+    if name == "adam":
+        parts.append(optax.adam(RATE, b1, b2, eps))
+    elif name == "adamw":
+        parts.append(optax.adamw(RATE, b1, b2, eps, weight_decay=decay))
+    else:
+        parts += [optax.trace(b1), optax.add_decayed_weights(decay)]
+        parts.append(optax.scale(-RATE))
+    return optax.chain(*parts)
+
+
+def tree(rows=3):
+    """Parameters, and the gradients of five steps; rows beyond 3 are 0."""
+    rng = np.random.default_rng(0)
+    params = {"a": rng.normal(size=(3, 4)), "b": rng.normal(size=(2,))}
+    scale = 10.0 ** np.array([-2, 0, -3, 1, -1])  # some are clipped, some are not
+    grads = {n: scale.reshape(5, *[1] * p.ndim) * p for n, p in params.items()}
+    grads["a"] = grads["a"] + rng.normal(size=(5, 3, 4)) * 0.01
+    params["a"] = np.pad(params["a"], ((0, rows - 3), (0, 0)))
+    grads["a"] = np.pad(grads["a"], ((0, 0), (0, rows - 3), (0, 0)))
+    return jax.tree.map(np.float32, (params, grads))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def trained(make, params, grads, lane, rate):
+    """Parameters after five steps, the optimiser rebuilt at each as in train."""
+    state = make(lane, rate).init(params)
+
+    def step(carry, grad):
+        params, state = carry
+        updates, state = make(lane, rate).update(grad, state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    return jax.lax.scan(step, (params, state), grads)[0][0]
+
+
+@functools.cache
+def ours(name, clip):
+    decay = name != "adam"
+    return lambda lane, rate: optimizer.build(name, lane, rate, clip, decay)
+
+
+@pytest.mark.parametrize("name", config.CHOICES["optimizer"])
+@pytest.mark.parametrize("clip", [True, False])
+def test_five_steps_equal_optax(name, clip):
+    params, grads = tree()
+    got = trained(ours(name, clip), params, grads, LANE, RATE)
+    tx = reference(name, clip)
+    want = trained(lambda lane, rate: tx, params, grads, {}, 0.0)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6), got, want)
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).min(), got, params)
+    assert min(jax.tree.leaves(moved)) > 0
+
+
+@pytest.mark.parametrize("name", config.CHOICES["optimizer"])
+def test_a_clip_of_zero_is_off_beside_lanes_that_clip(name):
+    params, grads = tree()
+    off = LANE | {"clip_norm": np.float32(0)}
+    got = trained(ours(name, True), params, grads, off, RATE)
+    want = trained(ours(name, False), params, grads, LANE, RATE)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), got, want)
+    clipped = trained(ours(name, True), params, grads, LANE, RATE)
+    assert not np.allclose(clipped["a"], got["a"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", config.CHOICES["optimizer"])
+def test_padded_zeros_stay_zero_and_change_no_update(name):
+    small = trained(ours(name, True), *tree(), LANE, RATE)
+    wide = trained(ours(name, True), *tree(rows=8), LANE, RATE)
+    np.testing.assert_allclose(wide["a"][:3], small["a"], rtol=1e-6)
+    np.testing.assert_allclose(wide["b"], small["b"], rtol=1e-6)
+    assert (np.asarray(wide["a"][3:]) == 0).all()
+
+
+def test_epsilon_is_added_after_the_root():
+    """Burda et al.'s 1e-4 would do nothing inside it."""
+    lane = LANE | {"eps": np.float32(1.0)}
+    grad = jnp.full((1,), 3.0)
+    tx = optimizer.build("adam", lane, jnp.float32(1.0), False, False)
+    update, _ = tx.update(grad, tx.init(grad), grad)
+    np.testing.assert_allclose(update, -3 / (3 + 1.0), rtol=1e-6)
