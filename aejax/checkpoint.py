@@ -1,0 +1,120 @@
+"""Saving and restoring a group's host arrays with orbax. The save is the only commit.
+
+orbax restores a flipped byte or another shape without a word, so a crc32 of all arrays
+and the shapes are checked here. A step that fails is deleted (else later saves to a
+step below it would be skipped silently) and the one before it is used.
+"""
+
+import logging
+import pathlib
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from aejax import config
+
+
+class Corrupt(Exception):
+    """A checkpoint does not hold what was saved."""
+
+
+class Store:
+    """The checkpoints of one group, in a directory of their own; two are kept.
+
+    Args:
+      folder: absolute or relative path; made if it does not exist.
+      say: called with one line whenever a checkpoint cannot be used.
+      read_only: nothing is made or deleted.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        say: Callable[[str], None] = lambda s: None,
+        read_only: bool = False,
+    ):
+        import orbax.checkpoint as ocp
+
+        # Its tracebacks of hundreds of lines; errors reach the caller all the same.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        self._ocp, self._say, self._read_only = ocp, say, read_only
+        self.folder = pathlib.Path(folder).resolve()
+        self._manager = ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=None if read_only else 2,
+                enable_async_checkpointing=False,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
+                create=not read_only,
+            ),
+        )
+
+    def close(self) -> None:
+        """Stops orbax's threads."""
+        self._manager.close()
+
+    def save(self, step: int, state: Any, **meta: Any) -> None:
+        """Commits host arrays as this step, with JSON facts beside them.
+
+        Raises:
+          config.InputError: the disk is full or cannot be written; what was saved
+            before is intact.
+        """
+        ocp = self._ocp
+        meta = {**meta, "step": step, "crc32": _crc32(state)}
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+        )
+        try:
+            done = self._manager.save(step, args=items, force=True)
+        except Exception as error:  # orbax has no common type; a full disk: ValueError
+            raise config.InputError(
+                f"the checkpoint of step {step} cannot be written to {self.folder}: "
+                f"{str(error).splitlines()[0][:200]}. What was saved before is intact; "
+                "make room and run the same command again with --resume"
+            ) from error
+        if not done:
+            raise Corrupt(f"orbax skipped the save of step {step} in {self.folder}")
+
+    def restore(self, like: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict] | None:
+        """The newest checkpoint that is whole, as (host arrays, facts), or None.
+
+        Args:
+          like: facts -> tree of shapes and types that must be found.
+        """
+        ocp = self._ocp
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                only = ocp.args.Composite(meta=ocp.args.JsonRestore())
+                meta = self._manager.restore(step, args=only).meta
+                shapes = like(meta)
+                blank = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
+                items = ocp.args.Composite(state=ocp.args.StandardRestore(blank))
+                state = self._manager.restore(step, args=items).state
+                if [a.shape for a in jax.tree.leaves(state)] != [
+                    a.shape for a in jax.tree.leaves(blank)
+                ]:
+                    raise Corrupt("shapes differ from the configuration's")
+                if _crc32(state) != meta["crc32"]:
+                    raise Corrupt("its checksum is wrong")
+                return state, meta
+            except Exception as error:  # a damaged file can raise anything
+                why = (str(error).splitlines() or [type(error).__name__])[0][:160]
+                self._say(
+                    f"checkpoint {self.folder.name}/{step} is damaged ({why}); the one "
+                    "before it is used"
+                )
+                if not self._read_only:
+                    self._manager.delete(step)
+        return None
+
+
+def _crc32(state: Any) -> int:
+    crc = 0
+    for leaf in jax.tree.leaves(state):
+        crc = zlib.crc32(np.ascontiguousarray(leaf).data, crc)
+    return crc

@@ -1,0 +1,171 @@
+"""A run's directory: its files, and the lock of the process that writes it."""
+
+import csv
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aejax import config as configs
+
+
+def checkpoints(dir: pathlib.Path, group: int) -> pathlib.Path:
+    """Where the checkpoints of a group lie."""
+    return dir / "checkpoints" / f"group-{group:02d}"
+
+
+def read_info(dir: pathlib.Path) -> dict[str, Any]:
+    """run.json.
+
+    Raises:
+      InputError: it is missing or damaged.
+    """
+    try:
+        return json.loads((dir / "run.json").read_text())
+    except FileNotFoundError:
+        raise configs.InputError(
+            f"'{dir}' holds no run: there is no run.json in it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise configs.InputError(f"'{dir / 'run.json'}' is damaged: {error}") from None
+
+
+def read_configuration(info: Mapping[str, Any]) -> tuple[configs.Config, dict]:
+    """Config and axes as run.json holds them."""
+    axes = {
+        n: [tuple(v) if isinstance(v, list) else v for v in values]
+        for n, values in info["axes"].items()
+    }
+    return configs.Config.from_json(info["configuration"]), axes
+
+
+def read_summary(dir: pathlib.Path) -> list[dict[str, Any]]:
+    """Lines of summary.csv, or none."""
+    path = dir / "summary.csv"
+    if not path.is_file():
+        return []
+    with open(path, newline="") as file:
+        lines = csv.DictReader(file)
+        return [{n: _cell(n, v) for n, v in line.items()} for line in lines]
+
+
+def _cell(name: str, text: str) -> Any:
+    """A cell of summary.csv as the value that was written."""
+    if not text:
+        return None
+    field = configs.FIELDS.get(name)
+    is_text = field is not None and isinstance(field.default, (str, tuple))
+    return text if is_text else configs.parse_value(text)
+
+
+def read_rows(dir: pathlib.Path) -> list[dict[str, Any]]:
+    """Complete lines of results.jsonl; a line cut off by a kill is left out."""
+    path = dir / "results.jsonl"
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text().split("\n"):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+    """Replaces a file; after a crash it is the old one or the new one, whole."""
+    part = path.with_name(path.name + ".tmp")
+    with open(part, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def check(
+    dir: pathlib.Path,
+    config: configs.Config,
+    axes: Mapping[str, Sequence[Any]],
+    resume: bool,
+) -> None:
+    """Refuses a directory in which this run cannot be written. Changes nothing.
+
+    Raises:
+      InputError: it is a file, holds something else, another run, or this run and
+        ``resume`` was not asked for.
+    """
+    if dir.exists() and not dir.is_dir():
+        raise configs.InputError(f"--out '{dir}' is a file; give a directory")
+    inside = [p for p in dir.iterdir() if p.name != ".lock"] if dir.is_dir() else []
+    if not inside:
+        return
+    if not (dir / "run.json").is_file():
+        raise configs.InputError(
+            f"--out '{dir}' is not empty and holds no run; give an empty directory or "
+            "a new one"
+        )
+    if not resume:
+        raise configs.InputError(
+            f"--out '{dir}' holds a run already; add --resume to go on with it, or "
+            "give another directory"
+        )
+    old_config, old_axes = read_configuration(read_info(dir))
+    old = old_config.to_json() | {f"axis {n}": v for n, v in old_axes.items()}
+    new = config.to_json() | {f"axis {n}": list(v) for n, v in axes.items()}
+    changed = [
+        f"{n}: {old.get(n)} there, {new.get(n)} here"
+        for n in sorted(old.keys() | new.keys())
+        if old.get(n) != new.get(n)
+    ]
+    if changed:
+        raise configs.InputError(
+            f"--resume: the run in '{dir}' has another configuration: "
+            f"{'; '.join(changed)}; repeat its settings, or give another --out"
+        )
+
+
+class Directory:
+    """A run directory being written, locked against a second process."""
+
+    def __init__(self, dir: pathlib.Path):
+        self.dir = dir
+        dir.mkdir(parents=True, exist_ok=True)
+        self._lock = open(dir / ".lock", "a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise configs.InputError(
+                f"another process is writing to '{dir}'; wait for it, or give another "
+                "--out"
+            ) from None
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        self._lock.close()
+
+    def write_info(self, info: Mapping[str, Any]) -> None:
+        write_atomically(self.dir / "run.json", json.dumps(info, indent=2) + "\n")
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds rows and waits until they are on the disk."""
+        with open(self.dir / "results.jsonl", "a") as file:
+            file.write("".join(json.dumps(r, allow_nan=False) + "\n" for r in rows))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Replaces all rows by these."""
+        text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in rows)
+        write_atomically(self.dir / "results.jsonl", text)
+
+    def write_summary(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        names = list(dict.fromkeys(n for line in lines for n in line))
+        path = self.dir / "summary.csv"
+        with open(path.with_suffix(".tmp"), "w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(lines)
+        os.replace(path.with_suffix(".tmp"), path)

@@ -1,0 +1,295 @@
+"""``sweep``: plan, compile, train, evaluate, save; a run from top to bottom."""
+
+import concurrent.futures
+import pathlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from aejax import checkpoint, evaluate, pace, plan, population, provenance
+from aejax import config as configs
+from aejax import directory as directories
+from aejax import feed as feeds
+from aejax import group as groups
+from aejax import run as runs
+
+SAVE_EVERY = 10.0  # seconds between two checkpoints of a group, at least
+_FIRST = ("loss", "nll", "mse", "psnr", "kl")
+
+
+def sweep(
+    config: configs.Config,
+    axes: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    out: Any = None,
+    resume: bool = False,
+    devices: Sequence[jax.Device] | None = None,
+    lane_batch: int | None = None,
+    resident_bytes: int = plan.RESIDENT_BYTES,
+    on_rows: Callable[[list[dict[str, Any]]], None] | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    planned: list[groups.Group] | None = None,
+    command: str | None = None,
+) -> runs.Run:
+    """Trains every combination of the axes as a few compiled programs.
+
+    Args:
+      config: everything that is not swept.
+      axes: {field of Config or hyperparameter of the objective: values}.
+      out: directory of the run; None keeps it in memory.
+      resume: go on where the run in ``out`` stopped; a fresh one if there is none.
+      devices: to lay lanes over; all of the default backend's.
+      lane_batch: lanes vmapped together on a device; 1 on CPU, else what fits.
+      resident_bytes: training data above this size stream in blocks.
+      on_rows: called with new rows.
+      on_event: called with a dict after each dispatch: progress.
+      should_stop: asked after each dispatch; True saves and returns, unfinished.
+      planned: the groups, if ``plan`` has made them from the same arguments already.
+      command: what was typed, for run.json.
+
+    Returns:
+      A Run; ``info["finished"]`` is False if it was stopped.
+
+    Raises:
+      InputError: bad input, a directory that holds another run, a full disk.
+    """
+    axes = {n: list(v) for n, v in (axes or {}).items()}
+    if planned is None:
+        planned = plan.plan(config, axes, resident_bytes)
+    run = runs.Run(config, axes, pathlib.Path(out) if out else None, planned)
+    run.info["command"] = command
+    job = _Job(run, on_rows, on_event or (lambda event: None), should_stop)
+    directory = None
+    try:
+        if run.dir is not None:
+            directories.check(run.dir, config, axes, resume)
+            directory = job.directory = directories.Directory(run.dir)
+        job.run_all(list(devices or jax.devices()), lane_batch)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise configs.InputError(
+            "the device's memory is full; give a smaller --lane-batch (lanes trained "
+            "side by side) or --batch-size, and --resume if --out was given"
+        ) from error
+    except BrokenPipeError:  # of a callback that prints: not ours to explain
+        raise
+    except OSError as error:
+        raise configs.InputError(
+            f"{error.strerror or error} ({error.filename or run.dir}); what was saved "
+            "before is intact: make room and run the same command with --resume"
+        ) from error
+    finally:
+        if directory is not None:
+            directory.close()
+    return run
+
+
+class _Job:
+    """One call of ``sweep``: the counters and the place that rows go to."""
+
+    def __init__(self, run, on_rows, on_event, should_stop):
+        self.run, self.directory = run, None
+        self.on_rows, self.on_event, self.should_stop = on_rows, on_event, should_stop
+        self.stopped = False
+        self.spent = provenance.Spent()
+        names = {n for g in run.planned for n in g.metric_names()} | {"psnr"}
+        first = [n for n in _FIRST if n in names]
+        self.metrics = first + sorted(names - set(first))
+
+    def run_all(self, devices: list[jax.Device], lane_batch: int | None) -> None:
+        run = self.run
+        restored = {g.index: self.restore(g) for g in run.planned}
+        self.keep_committed(restored)
+        if self.directory:
+            self.spent = provenance.spent_before(self.directory.dir)
+        run.info |= provenance.describe(run, devices)
+        self.write_info()
+        todo = [g for g in run.planned if not restored[g.index][1].get("final")]
+        before = provenance.cache_entries()
+        self.say("compile", programs=len(todo))
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            # The first group trains while the next ones compile.
+            built = {
+                g.index: pool.submit(population.Population, g, devices, lane_batch)
+                for g in todo
+            }
+            try:
+                for group in run.planned:
+                    state, meta = restored.pop(group.index)
+                    if meta.get("final"):
+                        run.keep(group, state)
+                        continue
+                    one = built.pop(group.index).result()
+                    self.spent.add_compilation(*one.compiled)
+                    self.spent.trace_s += one.trace_s
+                    self.stopped = self.stopped or self.should_stop()
+                    if self.stopped:
+                        break
+                    self.train_group(one, state, meta)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        run.info["cache"] = provenance.cache_state(before, bool(todo))
+        if not self.stopped:
+            self.finish()
+        self.write_info()
+
+    def restore(self, group: groups.Group) -> tuple[Any, dict[str, Any]]:
+        """The newest whole checkpoint and its facts, or (None, {})."""
+        dir = self.run.dir
+        if dir is None or not directories.checkpoints(dir, group.index).is_dir():
+            return None, {}
+        store = self.store(group)
+        found = store.restore(lambda meta: runs.saved_shapes(group, meta))
+        store.close()
+        return found or (None, {})
+
+    def store(self, group: groups.Group) -> checkpoint.Store:
+        return checkpoint.Store(
+            directories.checkpoints(self.run.dir, group.index),
+            lambda text: self.say("warn", text=text),
+        )
+
+    def keep_committed(self, restored: Mapping[int, tuple[Any, dict]]) -> None:
+        """Rows that a checkpoint commits; what a kill left beyond is done again."""
+        if self.directory is None:
+            return
+        group_of = {m.index: g.index for g in self.run.planned for m in g.lanes}
+
+        def committed(row: Mapping[str, Any]) -> bool:
+            if row["lane"] not in group_of:  # a line cut and joined by a full disk
+                return False
+            meta = restored[group_of[row["lane"]]][1]
+            done = meta.get("final") or row["split"] != "test"
+            return done and row["step"] <= meta.get("step", -1)
+
+        self.run.rows = [r for r in directories.read_rows(self.run.dir) if committed(r)]
+        self.directory.rewrite(self.run.rows)
+
+    def train_group(
+        self, lanes_on: population.Population, state: Any, meta: Mapping[str, Any]
+    ) -> None:
+        """Trains one population to its last step, and evaluates and saves it."""
+        group = lanes_on.group
+        recipe, epoch = group.recipe, group.epoch_steps
+        lanes_on.place(state)
+        feed = feeds.Feed(lanes_on)
+        timer = pace.Pace(recipe.unit, recipe.pass_steps, lanes_on.rounds)
+        store = self.store(group) if self.directory else None
+        saved = time.monotonic()
+        step = meta.get("step", -1)
+        every = self.run.config.eval_every * epoch
+        best = None
+        try:
+            while step < recipe.steps and not self.stopped:
+                at = max(step, 0)
+                goal = min(recipe.steps, (at // every + 1) * every)
+                visit = at // recipe.pass_steps
+                bound = goal
+                if group.source.blocks > 1:
+                    bound = min(goal, (visit + 1) * recipe.pass_steps)
+                stop = timer.next_stop(at, bound)
+                which = int(stop == goal)
+                out = self.advance(lanes_on, timer, feed(visit), step, stop, which)
+                if out is None:
+                    break
+                step = stop
+                if which:
+                    best = self.add_rows(group, lanes_on, out, step, ("train", "valid"))
+                self.progress(group, step, best)
+                self.stopped = self.should_stop()
+                due = time.monotonic() - saved > SAVE_EVERY or self.stopped
+                if store and due and step < recipe.steps:
+                    store.save(step, lanes_on.host_state(), final=False)
+                    saved = time.monotonic()
+            if step < recipe.steps:
+                return
+            feed(max(step - 1, 0) // recipe.pass_steps)  # resumed at the very end
+            out = self.advance(lanes_on, timer, feed.last, step, step, 2, force=True)
+            self.add_rows(group, lanes_on, out, step, ("test",))
+            state = lanes_on.host_state()
+            params = state.best if recipe.select == "best" else state.params
+            final = {"params": params, "diverged": state.diverged}
+            self.run.keep(group, final)
+            if store:
+                # One beyond the last step: an earlier save may have taken that number.
+                store.save(step + 1, final, final=True)
+        finally:
+            feed.close()
+            if store:
+                store.close()
+
+    def advance(self, lanes_on, timer, data, start, stop, which, force=False):
+        """All rounds from start to stop, in as many dispatches as are due."""
+        group = lanes_on.group
+        # An evaluation costs about a third of a training step per example.
+        size = group.recipe.batch_size
+        rows = sum(group.source.lengths[:2]) if which == 1 else group.source.lengths[2]
+        work = stop - max(start, 0) + (rows / size / 3 if which else 0)
+        metrics, diverged, low = 0.0, None, 0
+        while low < lanes_on.rounds:
+            rounds = timer.next_rounds(low, work)
+            began = time.perf_counter()
+            some, diverged = lanes_on.advance(data, start, stop, which, rounds)
+            spent = time.perf_counter() - began
+            timer.learn(spent, len(rounds), work)
+            self.spent.train_s += spent
+            metrics, low = metrics + some, rounds.stop
+            if low < lanes_on.rounds and not force and self.should_stop():
+                # Lanes are at different steps: the last checkpoint is what counts.
+                self.stopped = True
+                return None
+        steps = (stop - max(start, 0)) * len(group.lanes)
+        self.spent.lane_steps += steps
+        self.spent.images += steps * size
+        return metrics, diverged
+
+    def add_rows(self, group, lanes_on, out, step: int, splits) -> float | None:
+        """Rows of one evaluation; returns the best validation loss among the lanes."""
+        rows = evaluate.rows(
+            group, lanes_on.metrics, *out, step=step, splits=splits, every=self.metrics
+        )
+        self.run.rows += rows
+        if self.directory:
+            self.directory.append(rows)
+        if self.on_rows:
+            self.on_rows(rows)
+        losses = [r["loss"] for r in rows if r["split"] == "valid"]
+        return min((v for v in losses if v is not None), default=None)
+
+    def progress(self, group: groups.Group, step: int, best: float | None) -> None:
+        done = self.spent.lane_steps / max(self.spent.train_s, 1e-9)
+        left = (group.recipe.steps - step) * len(group.lanes)
+        self.say(
+            "train",
+            group=group.index,
+            step=step,
+            steps=group.recipe.steps,
+            lanes=len(group.lanes),
+            steps_per_s=done,
+            images_per_s=self.spent.images / max(self.spent.train_s, 1e-9),
+            seconds_left=left / max(done, 1e-9),
+            best_valid=best,
+        )
+
+    def say(self, kind: str, **facts: Any) -> None:
+        self.on_event({"kind": kind} | facts)
+
+    def finish(self) -> None:
+        """The table over seeds, with PCA beside it."""
+        run = self.run
+        columns = list(run.planned[0].lanes[0].columns)
+        parameters = {m.index: m.parameters for g in run.planned for m in g.lanes}
+        run.summary = evaluate.summary(run.rows, columns, self.metrics, parameters)
+        run.summary += evaluate.baseline(run.planned, list(run.summary[0]))
+        if self.directory:
+            self.directory.write_summary(run.summary)
+        run.info["finished"] = True
+
+    def write_info(self) -> None:
+        self.run.info |= provenance.speeds(self.spent)
+        if self.directory:
+            self.directory.write_info(self.run.info)

@@ -1,0 +1,160 @@
+"""One lane over the held splits, inside the compiled program; and its whole dispatch.
+
+Means are exact: every example counts once, whatever the batch size. The objective's
+own loss is evaluated, with the weights of training.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from aejax import model as model_lib
+from aejax import train
+
+SPLITS = ("train", "valid", "test")
+LARGEST = 1024  # examples per batch of an evaluation
+
+
+def held_batches(lengths: tuple[int, ...], largest: int) -> dict[int, np.ndarray]:
+    """Cuts the held splits into batches with every example exactly once.
+
+    Returns:
+      {batch size: (n, 2) of (start row, split)}, splits in order. As few sizes as can
+      be: one that divides every split if there is one not below a quarter of
+      ``largest``, otherwise each split's batches differ by one example at most.
+    """
+    common = int(np.gcd.reduce([n for n in lengths if n] or [1]))
+    fits = [d for d in range(1, largest + 1) if common % d == 0]
+    batches: dict[int, list] = {}
+    at = 0
+    for split, n in enumerate(lengths):
+        if not n:
+            continue
+        pieces = n // fits[-1] if fits[-1] * 4 >= min(largest, n) else -(-n // largest)
+        for i in range(pieces):
+            size = n // pieces + (i < n % pieces)
+            batches.setdefault(size, []).append((at, split))
+            at += size
+    return {size: np.array(rows, np.int32) for size, rows in batches.items()}
+
+
+def metric_names(
+    recipe: train.Recipe, lane: train.Lane, data: train.Data
+) -> tuple[str, ...]:
+    """loss, mse and what the objective reports, in the order of ``evaluate``."""
+
+    def first_batch(lane, data):
+        params = train.init_state(recipe, lane, data).params
+        size = next(iter(held_batches(recipe.held, LARGEST)))
+        return _held_metrics(recipe, lane, params, data, 0, size, 0)
+
+    shapes = jax.eval_shape(first_batch, lane, data)
+    bad = {n: s.shape for n, s in shapes.items() if s.shape}
+    if bad:
+        raise ValueError(f"metrics of an objective must be scalars, got {bad}")
+    return tuple(sorted(shapes))
+
+
+def _held_metrics(recipe, lane, params, data: train.Data, start, size: int, step):
+    """Means over rows start … start + size of the held splits."""
+    rows = start + jnp.arange(size)
+    batch = train.fetch(recipe._replace(scale=recipe.held_scale), data.held, rows, None)
+    # A key of its own for each batch, the same at every evaluation: curves compare.
+    key = jax.random.fold_in(train.lane_key(lane, train.EVALUATE), start)
+    loss, metrics, _ = train.objective_loss(recipe, lane, params, batch, key, step)
+    model, hparams = train.bind(recipe, lane, step)
+    return metrics | {
+        "loss": loss,
+        "mse": mse(recipe.objective, model, hparams, params, batch).mean(),
+    }
+
+
+def mse(objective, model, hparams, params, batch: model_lib.Batch) -> Array:
+    """(B,) mean over data elements of (x - mean)², in squared data units.
+
+    From the deterministic code; steps beyond ``batch.length`` do not count. The
+    decoder is not shown x, which teacher forcing would copy.
+    """
+    z = objective.code(model, params, batch, **hparams)
+    decoded = model.decode(params, z, batch._replace(x=None))
+    error = jnp.square(batch.x - model.likelihood.mean(decoded))
+    error = error.reshape(*error.shape[:2], -1).mean(-1)  # (B, first axis of S)
+    if batch.length is None:
+        return error.mean(-1)
+    valid = jnp.arange(error.shape[1])[None] < batch.length[:, None]
+    return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
+
+
+def evaluate(
+    recipe: train.Recipe,
+    lane: train.Lane,
+    params: Any,
+    data: train.Data,
+    test: Array,
+    step: Array,
+    names: tuple[str, ...],
+) -> Array:
+    """(3, M) exact means over the held splits; only test's row if ``test``, else not.
+
+    The objective's own loss, with the same weights as in training. Rows not asked for
+    are 0.
+    """
+    sums = jnp.zeros((len(SPLITS), len(names)))
+    for size, batches in held_batches(recipe.held, LARGEST).items():
+        table = jnp.asarray(batches)
+        before_test = int((batches[:, 1] < 2).sum())
+
+        def body(i: Array, sums: Array, size=size, table=table) -> Array:
+            start, split = table[i, 0], table[i, 1]
+            means = _held_metrics(recipe, lane, params, data, start, size, step)
+            return sums.at[split].add(size * jnp.stack([means[n] for n in names]))
+
+        low = jnp.where(test, before_test, 0)
+        high = jnp.where(test, len(batches), before_test)
+        sums = jax.lax.fori_loop(low, high, body, sums)
+    return sums / jnp.maximum(jnp.asarray(recipe.held, jnp.float32), 1.0)[:, None]
+
+
+def advance(
+    recipe: train.Recipe,
+    lane: train.Lane,
+    state: train.TrainState,
+    data: train.Data,
+    start: Array,
+    stop: Array,
+    which: Array,
+) -> tuple[train.TrainState, Array]:
+    """One dispatch of one lane: initialise, train, evaluate.
+
+    Args:
+      start: step to begin at; -1 initialises first.
+      stop: step to end at; both are shared by all lanes.
+      which: 0 no evaluation, 1 train and valid, 2 test with the selected parameters.
+
+    Returns:
+      The new state, and (3, M) metrics as ``evaluate`` gives them.
+    """
+    state = jax.lax.cond(
+        start < 0, lambda s: train.init_state(recipe, lane, data), lambda s: s, state
+    )
+    state = train.train_steps(recipe, lane, state, data, jnp.maximum(start, 0), stop)
+    names = metric_names(recipe, lane, data)
+    test = which == 2
+    params = train.selected(recipe, state, test)
+    sums = jax.lax.cond(
+        which > 0,
+        lambda: evaluate(recipe, lane, params, data, test, stop, names),
+        lambda: jnp.zeros((len(SPLITS), len(names))),
+    )
+    if recipe.select == "best":
+        loss = sums[1, names.index("loss")]
+        better = (which == 1) & (loss < state.best_loss)
+        best = jax.tree.map(
+            lambda a, b: jnp.where(better, a, b), state.params, state.best
+        )
+        low = jnp.where(better, loss, state.best_loss)
+        state = state._replace(best=best, best_loss=low)
+    return state, sums

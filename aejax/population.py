@@ -1,0 +1,189 @@
+"""One compiled program per group, its lanes laid over the devices.
+
+The only place that places and batches lanes. Lanes are dealt to devices interleaved and
+padded to devices × lane_batch by repeating the last one. Inside a device a loop over
+batches of ``lane_batch`` vmapped lanes carries the whole population, so that no second
+copy of the state is needed. The program is compiled ahead of time and holds
+initialisation, training and evaluation: nothing else ever compiles.
+"""
+
+import functools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax import group as groups
+from aejax import lane as lanes
+from aejax import model as model_lib
+from aejax import train
+
+_P = jax.sharding.PartitionSpec
+
+
+class Population:
+    """A group's lanes on the devices, with the program that advances them.
+
+    Attributes:
+      metrics: names of the metrics, in the order of ``advance``'s last axis.
+      rounds: lane batches per device; ``advance`` can do some of them at a time.
+      trace_s: seconds of tracing and lowering.
+      compiled: when the compiler began and ended, by ``time.perf_counter``.
+    """
+
+    def __init__(
+        self,
+        group: groups.Group,
+        devices: Sequence[jax.Device],
+        lane_batch: int | None = None,
+    ):
+        self.group = group
+        count = len(group.lanes)
+        devices = list(devices)[: max(1, min(len(devices), count))]
+        local = -(-count // len(devices))
+        most = min(local, lane_batch or _largest_batch(group, devices[0]))
+        self.rounds = -(-local // most)
+        self.lane_batch = -(-local // self.rounds)  # even rounds: less padding
+        local = self.rounds * self.lane_batch
+        slots = [list(range(count))[d :: len(devices)] for d in range(len(devices))]
+        self._order = np.array(
+            [i for s in slots for i in s + [count - 1] * (local - len(s))]
+        )
+        self._slot = {int(i): s for s, i in reversed(list(enumerate(self._order)))}
+        self._mesh = jax.sharding.Mesh(np.array(devices), ("lanes",))
+        self._by_lane = jax.sharding.NamedSharding(self._mesh, _P("lanes"))
+        self._everywhere = jax.sharding.NamedSharding(self._mesh, _P())
+        self.metrics = group.metric_names()
+        self._shapes = group.state_shapes()
+        self._compile(local)
+
+    def _compile(self, local: int) -> None:
+        group, size = self.group, self.lane_batch
+        step = functools.partial(lanes.advance, group.recipe)
+
+        def one(values, state, data, start, stop, which):
+            return step(values, state, data, start, stop, which)
+
+        def body(i, carry, values, data, start, stop, which):
+            at = jax.tree.map(
+                lambda a: jax.lax.dynamic_slice_in_dim(a, i * size, size),
+                (values, carry[0]),
+            )
+            args = (data, start, stop, which)
+            if size == 1:  # vmap over one lane would turn its convolutions into groups
+                at = jax.tree.map(lambda a: a[0], at)
+                out = jax.tree.map(lambda a: a[None], one(*at, *args))
+            else:
+                out = jax.vmap(one, in_axes=(0, 0, None, None, None, None))(*at, *args)
+            return jax.tree.map(
+                lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, i * size, 0),
+                carry,
+                out,
+            )
+
+        def run(state, values, data, start, stop, which, low, high):
+            metrics = jnp.zeros((local, len(lanes.SPLITS), len(self.metrics)))
+            state, metrics = jax.lax.fori_loop(
+                low,
+                high,
+                lambda i, c: body(i, c, values, data, start, stop, which),
+                (state, metrics),
+            )
+            return state, metrics, state.diverged
+
+        lane_spec, all_spec = _P("lanes"), _P()
+        program = jax.shard_map(
+            run,
+            mesh=self._mesh,
+            in_specs=(lane_spec, lane_spec, *(all_spec,) * 6),
+            out_specs=lane_spec,
+            check_vma=False,
+        )
+        total = local * self._mesh.size
+        state = jax.tree.map(lambda s: self._struct(s, (total,)), self._shapes)
+        values = {n: self._struct(a, (total,)) for n, a in self._values().items()}
+        data = jax.tree.map(
+            lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=self._everywhere),
+            group.source.shapes(),
+        )
+        number = jax.ShapeDtypeStruct((), jnp.int32, sharding=self._everywhere)
+        began = time.perf_counter()
+        with model_lib.matmul_precision(group.recipe.blueprint.precision):
+            lowered = jax.jit(program, donate_argnums=0).lower(
+                state, values, data, *(number,) * 5
+            )
+        traced = time.perf_counter()
+        self._program = lowered.compile()
+        self.trace_s = traced - began
+        self.compiled = (traced, time.perf_counter())
+
+    def _struct(self, leaf: Any, lead: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+        shape = lead + tuple(leaf.shape)
+        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=self._by_lane)
+
+    def _values(self) -> dict[str, np.ndarray]:
+        return self.group.traced(self.group.lanes[0])
+
+    def place(self, state: Any = None) -> None:
+        """Puts lanes on the devices: from host arrays in lane order, or blank."""
+        slots = [self.group.traced(self.group.lanes[i]) for i in self._order]
+        values = {n: np.stack([s[n] for s in slots]) for n in slots[0]}
+        self._lanes = jax.device_put(values, self._by_lane)
+        if state is None:
+            total = len(self._order)
+            state = jax.tree.map(
+                lambda s: np.zeros((total, *s.shape), s.dtype), self._shapes
+            )
+        else:
+            state = jax.tree.map(lambda a: np.asarray(a)[self._order], state)
+        self._state = jax.device_put(state, self._by_lane)
+
+    def put(self, data: Any) -> Any:
+        """Host data on every device."""
+        return jax.device_put(data, self._everywhere)
+
+    def advance(
+        self, data: train.Data, start: int, stop: int, which: int, rounds: range
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One dispatch of these rounds; blocks until it is done.
+
+        Args:
+          data: from ``put``.
+          start, stop, which: see ``lane.advance``.
+          rounds: of ``range(self.rounds)``.
+
+        Returns:
+          (lanes, 3, M) metrics, and (lanes,) whether a lane has diverged, in the order
+          of the group's lanes. Lanes of other rounds have metrics 0.
+        """
+        scalars = [np.int32(v) for v in (start, stop, which, rounds.start, rounds.stop)]
+        # One name only: using a donated buffer again crashes the process.
+        self._state, metrics, diverged = self._program(
+            self._state, self._lanes, data, *scalars
+        )
+        real = [self._slot[i] for i in range(len(self.group.lanes))]
+        return np.asarray(metrics)[real], np.asarray(diverged)[real]
+
+    def round_of(self, lane: int) -> int:
+        """The round in which the group's lane of this position runs."""
+        per_device = len(self._order) // self._mesh.size
+        return self._slot[lane] % per_device // self.lane_batch
+
+    def host_state(self) -> train.TrainState:
+        """Host arrays (lanes, …) of the real lanes in lane order."""
+        real = np.array([self._slot[i] for i in range(len(self.group.lanes))])
+        return jax.tree.map(lambda a: np.asarray(a)[real], self._state)
+
+
+def _largest_batch(group: groups.Group, device: jax.Device) -> int:
+    """Lanes to vmap: 1 on CPU, where vmap gains nothing; else what fits in memory."""
+    if device.platform == "cpu":
+        return 1
+    stats = device.memory_stats() or {}
+    free = stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
+    # All lanes' states lie there too, whatever the batch.
+    free -= group.data_bytes() + group.state_bytes() * len(group.lanes)
+    return max(1, int(0.8 * free) // (4 * group.state_bytes() + group.step_bytes()))

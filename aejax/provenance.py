@@ -1,0 +1,109 @@
+"""run.json: what ran, on what, and how fast."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from aejax import directory, run
+
+
+@dataclasses.dataclass
+class Spent:
+    """Counters of a run, over all its resumptions.
+
+    Attributes:
+      compile_s: seconds in which at least one program was in the compiler.
+      trace_s: seconds of tracing and lowering, added over programs.
+      train_s: seconds in dispatches, evaluation included.
+      lane_steps, images: gradient steps and examples, over all lanes.
+    """
+
+    compile_s: float = 0.0
+    trace_s: float = 0.0
+    train_s: float = 0.0
+    lane_steps: float = 0.0
+    images: float = 0.0
+    compiled_until: float = 0.0
+
+    def add_compilation(self, began: float, ended: float) -> None:
+        """Counts a compilation; programs that compile side by side count once.
+
+        Programs are added in the order in which they began.
+        """
+        self.compile_s += max(0.0, ended - max(began, self.compiled_until))
+        self.compiled_until = max(ended, self.compiled_until)
+
+
+def spent_before(dir: pathlib.Path) -> Spent:
+    """The counters with which an earlier part of the run ended."""
+    if not (dir / "run.json").is_file():
+        return Spent()
+    info = directory.read_info(dir)
+    old = {n: info.get(n, 0.0) for n in ("compile_s", "trace_s", "train_s")}
+    steps = info.get("steps_per_s", 0.0) * old["train_s"]
+    images = info.get("images_per_s", 0.0) * old["train_s"]
+    return Spent(**old, lane_steps=steps, images=images)
+
+
+def speeds(spent: Spent) -> dict[str, float]:
+    """The counters as run.json has them."""
+    seconds = max(spent.train_s, 1e-9)
+    return {
+        "compile_s": round(spent.compile_s, 3),
+        "trace_s": round(spent.trace_s, 3),
+        "train_s": round(spent.train_s, 3),
+        "steps_per_s": round(spent.lane_steps / seconds, 1),
+        "images_per_s": round(spent.images / seconds, 1),
+    }
+
+
+def describe(run: run.Run, devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """Configuration, versions, device and size of a run that starts."""
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "aejax")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {
+        "configuration": run.config.to_json(),
+        "axes": run.axes,
+        "versions": {n: importlib.metadata.version(n) for n in packages},
+        "device": f"{len(devices)} × {devices[0].device_kind}",
+        "platform": devices[0].platform,
+        "cores": os.cpu_count(),
+        "lanes": sum(len(g.lanes) for g in run.planned),
+        "programs": len(run.planned),
+        "started": now,
+        "cache": None,
+        "finished": False,
+    }
+
+
+def cache_entries() -> dict[str, int] | None:
+    """Entries of the persistent compilation cache and when each was written.
+
+    None if there is no cache.
+    """
+    folder = jax.config.jax_compilation_cache_dir
+    if not folder:
+        return None
+    try:
+        entries = [e for e in os.scandir(folder) if e.name.endswith("-cache")]
+        return {e.name: e.stat().st_mtime_ns for e in entries}
+    except OSError:
+        return {}
+
+
+def cache_state(before: dict[str, int] | None, compiled: bool) -> str:
+    """off, unused, hit (nothing was added), miss (something was), or refused."""
+    after = cache_entries()
+    if after is None or before is None:
+        return "off"
+    if not compiled:
+        return "unused"
+    if any(before.get(name) != time for name, time in after.items()):
+        return "miss"
+    return "hit" if after else "refused"

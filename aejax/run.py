@@ -1,0 +1,162 @@
+"""A run: its rows, its summary, its models; in memory or in a directory."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from aejax import checkpoint, directory, plan, registry, trained
+from aejax import config as configs
+from aejax import data as datasets
+from aejax import group as groups
+
+
+class Run:
+    """What a sweep leaves behind; ``open_run`` gives the same from a directory.
+
+    Attributes:
+      config, axes: what was asked for.
+      rows: list of dicts, as in results.jsonl.
+      summary: list of dicts, as in summary.csv.
+      info: as in run.json.
+      dir: the run's directory, or None.
+    """
+
+    def __init__(
+        self,
+        config: configs.Config,
+        axes: Mapping[str, Sequence[Any]],
+        dir: pathlib.Path | None = None,
+        planned: list[groups.Group] | None = None,
+    ):
+        self.config, self.axes, self.dir = config, dict(axes), dir
+        self.rows: list[dict[str, Any]] = []
+        self.summary: list[dict[str, Any]] = []
+        self.info: dict[str, Any] = {}
+        self._planned = planned
+        self._finals: dict[int, Any] = {}
+        self._functions: dict[int, trained.Functions] = {}
+
+    @property
+    def planned(self) -> list[groups.Group]:
+        """The plan, made again from configuration and axes where it is not at hand."""
+        if self._planned is None:
+            self._planned = plan.plan(self.config, self.axes)
+        return self._planned
+
+    def dataset(self, name: str | None = None) -> datasets.Dataset:
+        """The data set of the run, or the one of this name if it has several."""
+        found = {registry.label(g.lanes[0].config.dataset): g for g in self.planned}
+        if name is not None and name not in found:
+            raise configs.unknown("data set of this run", name, found)
+        return (found[name] if name else self.planned[0]).dataset
+
+    def model(self, **choice: Any) -> trained.Trained:
+        """The trained model of the one lane that has these axis values.
+
+        Raises:
+          InputError: no lane or several have them; the message lists what there is.
+        """
+        group, position = self._find(choice)
+        lane = group.lanes[position]
+        params = jax.tree.map(lambda a: a[position], self._final(group)["params"])
+        if group.index not in self._functions:
+            self._functions[group.index] = trained.Functions(group)
+        return trained.Trained(group, lane, params, self._functions[group.index])
+
+    def export(self, folder: Any, **choice: Any) -> pathlib.Path:
+        """Writes params.npz and config.json of one lane; see ``Trained.export``."""
+        return self.model(**choice).export(folder)
+
+    def keep(self, group: groups.Group, final: Any) -> None:
+        """Takes a group's final parameters, as a checkpoint holds them."""
+        self._finals[group.index] = final
+
+    def _find(self, choice: Mapping[str, Any]) -> tuple[groups.Group, int]:
+        every = [(g, i) for g in self.planned for i in range(len(g.lanes))]
+        columns = every[0][0].lanes[0].columns
+        choice = {n: _column(n, v) for n, v in choice.items()}
+        for name in choice:
+            if name not in columns:
+                raise configs.unknown("axis", name, columns)
+        found = [
+            (g, i)
+            for g, i in every
+            if all(g.lanes[i].columns[n] == v for n, v in choice.items())
+        ]
+        if len(found) == 1:
+            return found[0]
+        values: dict[str, list] = {}
+        for g, i in found or every:
+            for n, v in g.lanes[i].columns.items():
+                if v not in values.setdefault(n, []):
+                    values[n].append(v)
+        free = {n: v for n, v in values.items() if len(v) > 1}
+        listed = "; ".join(
+            f"{n}: {', '.join(map(str, v))}" for n, v in (free or values).items()
+        )
+        given = ", ".join(f"{n}={v}" for n, v in choice.items()) or "nothing"
+        problem = (
+            f"{len(found)} models have {given}; say also which of {listed}"
+            if found
+            else f"no model has {given}; this run has {listed}"
+        )
+        raise configs.InputError(problem)
+
+    def _final(self, group: groups.Group) -> Any:
+        if group.index not in self._finals:
+            self._finals[group.index] = self._restore(group)
+        return self._finals[group.index]
+
+    def _restore(self, group: groups.Group) -> Any:
+        if self.dir is not None:
+            store = checkpoint.Store(
+                directory.checkpoints(self.dir, group.index), read_only=True
+            )
+            found = store.restore(lambda meta: saved_shapes(group, meta))
+            store.close()
+            if found and found[1]["final"]:
+                return found[0]
+            if found:
+                state = found[0]
+                best = group.recipe.select == "best"
+                return {"params": state.best if best else state.params}
+        raise configs.InputError(
+            f"group {group.index} of this run has no checkpoint yet; finish it with "
+            "--resume"
+        )
+
+
+def _column(name: str, value: Any) -> Any:
+    if name in ("dataset", "objective", "network"):
+        return registry.label(value)
+    if name == "hidden" and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return value
+
+
+def saved_shapes(group: groups.Group, meta: Mapping[str, Any]) -> Any:
+    """Shapes of a group's checkpoint: the whole state, or at the end parameters."""
+    shapes = group.state_shapes()
+    if meta["final"]:
+        shapes = {"params": shapes.params, "diverged": shapes.diverged}
+    count = len(group.lanes)
+    return jax.tree.map(
+        lambda s: jax.ShapeDtypeStruct((count, *s.shape), s.dtype), shapes
+    )
+
+
+def open_run(dir: Any) -> Run:
+    """The run in a directory, finished or not.
+
+    Raises:
+      InputError: there is no run in it.
+    """
+    dir = pathlib.Path(dir)
+    info = directory.read_info(dir)
+    run = Run(*directory.read_configuration(info), dir=dir)
+    run.info = info
+    run.rows = directory.read_rows(dir)
+    run.summary = directory.read_summary(dir)
+    return run

@@ -1,0 +1,106 @@
+"""What a program trains and is evaluated on: host arrays, whole or in blocks."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from aejax import data as datasets
+from aejax import model as model_lib
+from aejax import train
+
+
+class Source(NamedTuple):
+    """Training and held-out data on the host, as stored.
+
+    Attributes:
+      train: Batch of the training split; x may be a memory map.
+      held: Batch of a slice of train as long as valid, then valid, then test.
+      lengths: of the three.
+      scale, held_scale: x_float = x_stored / scale.
+      threshold: stored value from which x counts as 1, or None.
+      blocks: 1, or the number of blocks training streams in.
+      output_bias: (…) where the decoder starts, or None.
+    """
+
+    train: model_lib.Batch
+    held: model_lib.Batch
+    lengths: tuple[int, int, int]
+    scale: float
+    held_scale: float
+    threshold: float | None
+    blocks: int
+    output_bias: np.ndarray | None
+
+    @property
+    def pass_size(self) -> int:
+        """Examples of one block; the same for all."""
+        return len(self.train.x) // self.blocks
+
+    def block(self, visit: int) -> model_lib.Batch:
+        """The host arrays of one visit: block ``visit % blocks``.
+
+        A few examples that do not fill a block are left out of each epoch, and blocks
+        are cut one example later in every epoch, so that those are others each time.
+        """
+        size, epoch = self.pass_size, visit // self.blocks
+        spare = len(self.train.x) - size * self.blocks
+        start = epoch % (spare + 1) + (visit % self.blocks) * size
+        block = jax.tree.map(lambda a: a[start : start + size], self.train)
+        x = block.x
+        if self.threshold is not None:
+            x = (x >= self.threshold).astype(np.uint8)
+        return block._replace(x=np.ascontiguousarray(x))
+
+    def shapes(self) -> train.Data:
+        """Shapes and types of a program's data argument."""
+
+        def rows(a: np.ndarray, n: int) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype)
+
+        block = jax.tree.map(lambda a: rows(a, self.pass_size), self.train)
+        if self.threshold is not None:
+            x = jax.ShapeDtypeStruct(block.x.shape, np.uint8)
+            block = block._replace(x=x)
+        bias = self.output_bias
+        return train.Data(
+            block,
+            jax.tree.map(lambda a: rows(a, len(a)), self.held),
+            None if bias is None else rows(bias, len(bias)),
+        )
+
+
+def source(dataset: datasets.Dataset, binarize: str, resident: int) -> Source:
+    """Host arrays of a data set; binarised data are uint8 of scale 1."""
+    n_held = min(len(dataset.train.x), max(len(dataset.valid.x), 1))
+    parts = [
+        jax.tree.map(lambda a: a[:n_held], dataset.train),
+        dataset.valid,
+        dataset.test,
+    ]
+    held = model_lib.Batch(
+        *(None if v[0] is None else np.concatenate(v) for v in zip(*parts, strict=True))
+    )
+    scale = held_scale = dataset.scale
+    threshold = None
+    if binarize == "threshold":
+        threshold, scale, held_scale = 0.5 * dataset.scale, 1.0, 1.0
+        held = held._replace(x=(held.x >= threshold).astype(np.uint8))
+    elif binarize == "dynamic":  # drawn once, with a fixed key: evaluations compare
+        rng, held_scale = np.random.default_rng(0), 1.0
+        x = rng.random(held.x.shape, np.float32) < held.x / dataset.scale
+        held = held._replace(x=x.astype(np.uint8))
+    # Blocks of an eighth: three are in memory at once, on the host and the device.
+    size = dataset.train.x.nbytes
+    blocks = -(-size // max(resident // 8, 1)) if size > resident else 1
+    lengths = tuple(len(p.x) for p in parts)
+    stored = model_lib.Batch(*dataset.train)
+    return Source(stored, held, lengths, scale, held_scale, threshold, blocks, None)
+
+
+def training_mean(source: Source) -> np.ndarray:
+    """(*S,) float64 mean of the training split in data units."""
+    total = np.zeros(source.train.x.shape[1:])
+    for visit in range(source.blocks):
+        total += source.block(visit).x.sum(0, dtype=np.float64)
+    return total / (source.pass_size * source.blocks) / source.scale

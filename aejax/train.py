@@ -1,0 +1,224 @@
+"""Training one lane: pure functions of (lane, data, step); names no objective.
+
+Time is counted in steps. A *pass* is one visit to ``data.train`` (an epoch, or a block
+of a streamed one), shuffled by the lane's seed. Every key is
+``fold_in(fold_in(key(seed), purpose), step)``, so nothing depends on how the steps are
+cut into dispatches. A *unit* is a pass, or a stretch of at most 64 steps of a longer
+one: a lane whose loss or parameters stop being finite is put back to its unit's start
+and frozen there, and dispatches begin and end at units only.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from aejax import model as model_lib
+from aejax import objectives
+from aejax import optimizer as optimizers
+
+INIT, ORDER, NOISE, BINARIZE, EVALUATE = range(5)  # purposes of keys
+UNIT = 64
+
+
+class Recipe(NamedTuple):
+    """The static facts of one compiled program.
+
+    Attributes:
+      objective, blueprint: what is trained.
+      hparams: values of the static hyperparameters.
+      traced: names of the traced ones, found in a lane beside Config's.
+      batch_size, steps, num_examples: B, all steps, and N of the whole training split.
+      pass_size: examples per pass (N, or a streamed block's), ≥ batch_size.
+      optimizer, schedule: names.
+      clip, decay: whether any lane clips or decays.
+      scale: of the stored training data.
+      binarize: draw the training batch from Bernoulli(x) at each step.
+      select: "last" or "best".
+      held: (n_train, n_valid, n_test) lengths of the splits in ``data.held``.
+      held_scale: their scale.
+    """
+
+    objective: objectives.Objective
+    blueprint: model_lib.Blueprint
+    hparams: Mapping[str, Any]
+    traced: tuple[str, ...]
+    batch_size: int
+    steps: int
+    num_examples: int
+    pass_size: int
+    optimizer: str
+    schedule: str
+    clip: bool
+    decay: bool
+    scale: float
+    binarize: bool
+    select: str
+    held: tuple[int, int, int]
+    held_scale: float
+
+    @property
+    def pass_steps(self) -> int:
+        """Steps per pass; an incomplete last batch waits for another permutation."""
+        return self.pass_size // self.batch_size
+
+    @property
+    def unit(self) -> int:
+        """Steps per unit: a pass, cut evenly if it is longer than ``UNIT``."""
+        return -(-self.pass_steps // -(-self.pass_steps // UNIT))
+
+
+class Data(NamedTuple):
+    """Arrays on the device: Batches of stored x, and the output bias (or None)."""
+
+    train: model_lib.Batch
+    held: model_lib.Batch
+    output_bias: Array | None = None
+
+
+class TrainState(NamedTuple):
+    """One lane: parameters, optimiser state, and the best on the validation split."""
+
+    params: Any
+    opt_state: Any
+    diverged: Array
+    best: Any
+    best_loss: Array
+
+
+Lane = Mapping[str, Array]  # Config's traced fields and traced hyperparameters
+
+
+def lane_key(lane: Lane, purpose: int, step: Array | int = 0) -> Array:
+    # Only threefry gives the same first k rows for every Z, and under vmap.
+    key = jax.random.key(lane["seed"], impl="threefry2x32")
+    return jax.random.fold_in(jax.random.fold_in(key, purpose), step)
+
+
+def bind(
+    recipe: Recipe, lane: Lane, step: Array | int, output_bias: Array | None = None
+) -> tuple[model_lib.Model, dict[str, Any]]:
+    """The lane's Model at this step, and its hyperparameters."""
+    mask = model_lib.latent_mask(lane["latent_dim"], recipe.blueprint.spec.latent_dim)
+    clock = model_lib.Clock(step, recipe.steps, recipe.num_examples)
+    model = model_lib.build(recipe.blueprint, mask, clock, output_bias)
+    hparams = dict(recipe.hparams) | {n: lane[n] for n in recipe.traced}
+    return model, hparams
+
+
+def fetch(recipe: Recipe, split: model_lib.Batch, at: Array, key: Array | None):
+    """Batch of stored rows ``at`` in data units, drawn from Bernoulli(x) with a key."""
+    x = split.x[at].astype(jnp.float32)
+    x = x if recipe.scale == 1 else x / recipe.scale
+    if key is not None:
+        x = jax.random.bernoulli(key, x).astype(jnp.float32)
+    return jax.tree.map(lambda a: a[at], split._replace(x=None))._replace(x=x)
+
+
+def optimizer(
+    recipe: Recipe, lane: Lane, model: model_lib.Model, hparams: Mapping[str, Any]
+) -> optax.GradientTransformation:
+    """The optimiser of this lane at the model's step."""
+    clock = model.clock
+    factor = optimizers.schedule(
+        recipe.schedule, clock.step, clock.steps, lane["warmup"]
+    )
+    rate = lane["learning_rate"] * factor
+    tx = optimizers.build(recipe.optimizer, lane, rate, recipe.clip, recipe.decay)
+    return recipe.objective.optimizer(tx, model, learning_rate=rate, **hparams)
+
+
+def _trainable(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"net": params["net"], "extra": params["extra"]}
+
+
+def init_state(recipe: Recipe, lane: Lane, data: Data) -> TrainState:
+    """The lane's state before its first step."""
+    model, hparams = bind(recipe, lane, 0, data.output_bias)
+    key_net, key_extra = jax.random.split(lane_key(lane, INIT))
+    draw = lane_key(lane, BINARIZE) if recipe.binarize else None
+    batch = fetch(recipe, data.train, jnp.arange(recipe.batch_size), draw)
+    net = model.init(key_net, batch)
+    own = recipe.objective.init(model, net, batch, key_extra, **hparams)
+    params = {"net": net, "extra": {}, "state": {}} | own
+    opt_state = optimizer(recipe, lane, model, hparams).init(_trainable(params))
+    best = params if recipe.select == "best" else ()
+    return TrainState(params, opt_state, jnp.zeros((), bool), best, jnp.float32(np.inf))
+
+
+def objective_loss(recipe: Recipe, lane: Lane, params, batch, key, step):
+    """loss, metrics and new state of one batch."""
+    model, hparams = bind(recipe, lane, step)
+    out = recipe.objective.loss(model, params, batch, key, **hparams)
+    loss, metrics = out[:2]
+    return loss, metrics, out[2] if len(out) > 2 else params["state"]
+
+
+def train_step(recipe: Recipe, lane: Lane, state: TrainState, batch, step: Array):
+    """One gradient step. Returns the new state and the loss."""
+    frozen = state.params["state"]
+
+    def scalar(trainable):
+        params = trainable | {"state": frozen}
+        key = lane_key(lane, NOISE, step)
+        loss, _, new = objective_loss(recipe, lane, params, batch, key, step)
+        return loss, new
+
+    trainable = _trainable(state.params)
+    (loss, new), grads = jax.value_and_grad(scalar, has_aux=True)(trainable)
+    model, hparams = bind(recipe, lane, step)
+    tx = optimizer(recipe, lane, model, hparams)
+    updates, opt_state = tx.update(grads, state.opt_state, trainable)
+    params = optax.apply_updates(trainable, updates) | {"state": new}
+    return state._replace(params=params, opt_state=opt_state), loss
+
+
+def _finite(tree: Any) -> Array:
+    floats = [a for a in jax.tree.leaves(tree) if jnp.issubdtype(a.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(a).all() for a in floats]).all()
+
+
+def train_steps(
+    recipe: Recipe, lane: Lane, state: TrainState, data: Data, start: Array, stop: Array
+) -> TrainState:
+    """Steps start … stop, both at unit boundaries and the same for all lanes."""
+    per_pass, unit, size = recipe.pass_steps, recipe.unit, recipe.batch_size
+
+    def run_pass(p: Array, state: TrainState) -> TrainState:
+        order = jax.random.permutation(lane_key(lane, ORDER, p), recipe.pass_size)
+        first = p * per_pass
+
+        def run_step(step: Array, carry):
+            state, total = carry
+            rows = jax.lax.dynamic_slice(order, ((step - first) * size,), (size,))
+            draw = lane_key(lane, BINARIZE, step) if recipe.binarize else None
+            batch = fetch(recipe, data.train, rows, draw)
+            state, loss = train_step(recipe, lane, state, batch, step)
+            return state, total + loss
+
+        def run_unit(u: Array, before: TrainState) -> TrainState:
+            low = first + u * unit
+            high = jnp.minimum(low + unit, first + per_pass)
+            after, total = jax.lax.fori_loop(low, high, run_step, (before, 0.0))
+            # Adam's second moment can overflow while loss and parameters stay finite.
+            good = _finite((total, after.params, after.opt_state)) & ~before.diverged
+            state = jax.tree.map(lambda a, b: jnp.where(good, a, b), after, before)
+            return state._replace(diverged=~good)
+
+        low = jnp.maximum(start - first, 0) // unit
+        high = -(-jnp.minimum(stop - first, per_pass) // unit)
+        return jax.lax.fori_loop(low, high, run_unit, state)
+
+    last = -(-stop // per_pass)
+    return jax.lax.fori_loop(start // per_pass, last, run_pass, state)
+
+
+def selected(recipe: Recipe, state: TrainState, chosen: Array | bool = True) -> Any:
+    """The parameters a finished lane keeps; those of now unless ``chosen``."""
+    if recipe.select == "last":
+        return state.params
+    return jax.tree.map(lambda a, b: jnp.where(chosen, a, b), state.best, state.params)

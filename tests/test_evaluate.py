@@ -1,0 +1,270 @@
+"""Exact means, the PCA baseline, intervals over seeds, the cutting of dispatches."""
+
+import math
+import types
+
+import numpy as np
+import pytest
+import scipy.stats
+from sklearn import datasets, decomposition
+
+from aejax import evaluate, lane, model, pace
+from aejax import source as sources
+
+RNG = np.random.default_rng(0)
+TRIPLES = [
+    (1, 1, 1),
+    (129, 129, 360),
+    (5000, 5000, 10000),
+    (1000, 1000, 10000),
+    (1, 0, 1),
+    (0, 0, 7),
+    (2, 2, 1009),
+    (1023, 1023, 1025),
+    (1024, 1024, 1024),
+    (4099, 4099, 8191),
+    *(tuple(int(n) for n in RNG.integers(1, 3000, 2)[[0, 0, 1]]) for _ in range(40)),
+]
+
+
+@pytest.mark.parametrize("largest", [1, 7, 100, 1024])
+def test_held_batches_hold_every_example_once_in_few_sizes(largest):
+    for lengths in TRIPLES:
+        batches = lane.held_batches(lengths, largest)
+        assert len(batches) <= 4 and max(batches) <= largest, lengths
+        seen = np.zeros(sum(lengths), int)
+        belongs = np.repeat(np.arange(3), lengths)
+        for size, rows in batches.items():
+            assert rows.dtype == np.int32 and rows.shape == (len(rows), 2)
+            assert (np.diff(rows[:, 1]) >= 0).all(), "splits in order"
+            for start, split in rows:
+                seen[start : start + size] += 1
+                assert (belongs[start : start + size] == split).all()
+        assert (seen == 1).all(), lengths
+        for split, n in enumerate(lengths):
+            pieces = sum((rows[:, 1] == split).sum() for rows in batches.values())
+            fewest = max(math.ceil(n / largest), 4 * n / max(min(largest, n), 1))
+            assert pieces <= fewest, "batches are not tiny"
+
+
+def test_a_common_divisor_makes_one_size():
+    assert set(lane.held_batches((1000, 1000, 10000), 1024)) == {1000}
+    assert set(lane.held_batches((5000, 5000, 10000), 1024)) == {1000}
+    assert set(lane.held_batches((129, 129, 360), 1024)) == {129, 360}
+
+
+def test_three_splits_of_any_lengths_make_at_most_two_sizes_each():
+    for _ in range(50):
+        lengths = tuple(int(n) for n in RNG.integers(1, 5000, 3))
+        batches = lane.held_batches(lengths, 128)
+        assert len(batches) <= 6
+        assert sum(s * len(rows) for s, rows in batches.items()) == sum(lengths)
+
+
+def test_interval_is_student_t_at_95_percent():
+    for n in (2, 3, 10):
+        values = RNG.normal(2.0, 3.0, n)
+        mean, low, high = evaluate.interval(list(values))
+        want = scipy.stats.t.interval(
+            0.95, n - 1, values.mean(), scipy.stats.sem(values)
+        )
+        np.testing.assert_allclose((low, high), want, rtol=1e-9)
+        np.testing.assert_allclose(mean, values.mean(), rtol=1e-12)
+    assert evaluate.interval([4.0]) == (4.0, None, None)
+    assert evaluate.interval([4.0, 4.0]) == (4.0, 4.0, 4.0)
+
+
+def row(k, seed, mse, *, lost=False, split="test", **more):
+    base = {"latent_dim": k, "seed": seed, "objective": "ae", "lane": 10 * k + seed}
+    return base | {"split": split, "diverged": lost, "mse": mse} | more
+
+
+def test_summary_averages_over_seeds_and_counts_the_diverged():
+    rows = [
+        row(2, 0, 1.0, kl=5.0),
+        row(2, 1, 3.0, kl=None),
+        row(2, 2, None, lost=True, kl=9.0),
+        row(2, 0, 99.0, split="valid", kl=9.0),
+        row(4, 0, 0.5, kl=None),
+        row(8, 0, None, lost=True),
+    ]
+    axes = ("objective", "latent_dim", "seed")
+    parameters = {20: 100, 21: 100, 22: 100, 40: 200, 80: 400}
+    two, four, eight = evaluate.summary(rows, axes, ("mse", "kl"), parameters)
+    assert "seed" not in two
+    assert list(two)[:2] == ["objective", "latent_dim"]
+    assert (two["n_seeds"], two["diverged"], two["parameters"]) == (2, 1, 100)
+    assert (two["mse_mean"], two["kl_mean"]) == (2.0, 5.0)
+    want = scipy.stats.t.interval(0.95, 1, 2.0, 1.0)
+    np.testing.assert_allclose((two["mse_low"], two["mse_high"]), want)
+    assert two["kl_low"] is None and two["kl_high"] is None
+    assert (four["latent_dim"], four["n_seeds"], four["parameters"]) == (4, 1, 200)
+    assert four["mse_mean"] == 0.5 and four["mse_low"] is four["kl_mean"] is None
+    assert (eight["n_seeds"], eight["diverged"], eight["mse_mean"]) == (0, 1, None)
+
+
+def make_source(train, test, *, scale=1.0, held_scale=None, blocks=1):
+    """A Source of (N, *S) arrays whose train and valid slices are no test data."""
+    return sources.Source(
+        train=model.Batch(train),
+        held=model.Batch(np.concatenate([0 * test[:3], test])),
+        lengths=(1, 2, len(test)),
+        scale=scale,
+        held_scale=held_scale or scale,
+        threshold=None,
+        blocks=blocks,
+        output_bias=None,
+    )
+
+
+DIGITS = datasets.load_digits().images.astype(np.uint8)[..., None]
+TRAIN, TEST = DIGITS[:1200], DIGITS[1200:]
+
+
+def by_sklearn(train, test, k):
+    train, test = (a.reshape(len(a), -1).astype(np.float64) for a in (train, test))
+    fit = decomposition.PCA(k, svd_solver="full").fit(train)
+    return np.square(test - fit.inverse_transform(fit.transform(test))).mean()
+
+
+def test_pca_equals_sklearn_on_digits():
+    found = evaluate.pca_mse(make_source(TRAIN, TEST, scale=16.0), [1, 2, 5, 64, 100])
+    assert list(found) == [1, 2, 5, 64, 100]
+    for k in (1, 2, 5):
+        want = by_sklearn(TRAIN / 16, TEST / 16, k)
+        np.testing.assert_allclose(found[k], want, rtol=1e-4)
+    assert 0 <= found[64] < 1e-9 and found[100] == found[64]
+
+
+def test_pca_of_blocks_equals_pca_of_the_whole():
+    whole = evaluate.pca_mse(make_source(TRAIN, TEST, scale=16.0), [1, 5, 20])
+    parts = make_source(TRAIN, TEST, scale=16.0, blocks=4)
+    assert parts.pass_size == 300
+    streamed = evaluate.pca_mse(parts, [1, 5, 20])
+    np.testing.assert_allclose(list(streamed.values()), list(whole.values()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_pca_of_float_data_does_not_depend_on_their_offset(offset):
+    """The covariance is the small difference of two large moments."""
+    rng = np.random.default_rng(1)
+    mixing = rng.normal(size=(12, 12)) * np.logspace(0, -2, 12)[:, None]
+    x = rng.normal(size=(3000, 12)) @ mixing
+    train, test = (x + offset).astype(np.float32)[:2500], (x + offset)[2500:]
+    test = test.astype(np.float32)
+    found = evaluate.pca_mse(make_source(train, test), [1, 4, 8])
+    for k, got in found.items():
+        np.testing.assert_allclose(got, by_sklearn(train, test, k), rtol=2e-2)
+
+
+def test_pca_of_large_data_is_scikit_learns_randomised_one(monkeypatch):
+    monkeypatch.setattr(evaluate, "_EXACT", 10)
+    found = evaluate.pca_mse(make_source(TRAIN, TEST, scale=16.0), [1, 5, 300])
+    for k in (1, 5):
+        want = by_sklearn(TRAIN / 16, TEST / 16, k)
+        np.testing.assert_allclose(found[k], want, rtol=1e-2)
+    assert 0 <= found[300] < 1e-5
+
+
+@pytest.mark.parametrize("scale", [10.0, 1.0])
+def test_pca_of_data_binarised_at_each_step_is_fitted_on_draws(scale):
+    """Of x the second element varies more; of draws from it the first does."""
+    x = np.tile(np.array([[5, 0], [5, 2]]), (1000, 1))
+    train = x.astype(np.uint8) if scale == 10 else (x / 10).astype(np.float32)
+    test = (np.random.default_rng(5).random(x.shape) < x / 10).astype(np.uint8)
+    source = make_source(train, test, scale=scale, held_scale=1.0)
+    drawn, plain = (evaluate.pca_mse(source, [1], b)[1] for b in (True, False))
+    np.testing.assert_allclose(plain, 0.25 / 2, rtol=0.05)
+    np.testing.assert_allclose(drawn, 0.09 / 2, rtol=0.2)
+
+
+def test_psnr_is_ten_decibels_per_tenth_of_the_mse():
+    assert evaluate.psnr(1.0, 1.0) == 0.0
+    assert evaluate.psnr(0.01, 1.0) == pytest.approx(20.0)
+    assert evaluate.psnr(0.01, 10.0) == pytest.approx(40.0)
+    assert evaluate.psnr(0.0, 1.0) == math.inf
+
+
+def test_peak_is_one_for_images_and_the_range_of_float_data():
+    assert evaluate.peak(make_source(TRAIN, TEST, scale=16.0)) == 1.0
+    bits = (TRAIN > 7).astype(np.uint8)
+    assert evaluate.peak(make_source(bits, bits)) == 1.0
+    x = np.linspace(-2, 3, 40, dtype=np.float32).reshape(10, 4)
+    assert evaluate.peak(make_source(x, x)) == pytest.approx(5.0)
+    assert evaluate.peak(make_source(0 * x, 0 * x)) == 1.0
+
+
+def test_rows_of_an_evaluation_have_every_column_and_no_infinity():
+    lanes = [
+        types.SimpleNamespace(index=3 + i, columns={"latent_dim": k, "seed": 0})
+        for i, k in enumerate((2, 4))
+    ]
+    source = make_source(TRAIN, TEST, scale=16.0)._replace(lengths=(3, 0, 597))
+    group = types.SimpleNamespace(source=source, lanes=lanes, epoch_steps=10)
+    metrics = np.array(
+        [[[0.1, 0.01]] * 3, [[np.nan, np.nan]] * 3], np.float32
+    )  # loss, mse
+    out = evaluate.rows(
+        group,
+        ("loss", "mse"),
+        metrics,
+        np.array([False, True]),
+        step=30,
+        splits=("train", "valid"),
+        every=("loss", "mse", "psnr", "kl"),
+    )
+    assert [(r["lane"], r["split"]) for r in out] == [(3, "train"), (4, "train")]
+    assert list(out[0]) == list(out[1])
+    assert out[0]["epoch"] == 3 and out[0]["step"] == 30 and out[0]["latent_dim"] == 2
+    assert np.float32(out[0]["loss"]) == np.float32(0.1) and out[0]["kl"] is None
+    assert out[0]["psnr"] == pytest.approx(20.0) and out[0]["diverged"] is False
+    assert [out[1][n] for n in ("loss", "mse", "psnr")] == [None] * 3
+    assert out[1]["diverged"] is True
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_pace_stops_at_unit_ends_within_bounds_and_in_time(seed):
+    """A run of any shape and speed, one goal after another, as ``execute`` asks."""
+    rng = np.random.default_rng(seed)
+    pass_steps = int(rng.integers(1, 400))
+    unit = -(-pass_steps // -(-pass_steps // 64))  # as Recipe.unit
+    rounds = int(rng.integers(1, 9))
+    speed = 10.0 ** rng.uniform(-7, 1.5)  # seconds per round and step
+    timer = pace.Pace(unit, pass_steps, rounds)
+    ends = {
+        p * pass_steps + u for p in range(40) for u in (*range(0, pass_steps, unit),)
+    }
+    step, dispatches = 0, 0
+    for goal in np.cumsum(rng.integers(1, 5, 8)) * pass_steps:
+        while step < goal:
+            stop = timer.next_stop(step, int(goal))
+            assert step < stop <= goal and stop in ends
+            assert isinstance(stop, int)
+            whole = speed * rounds * (stop - step)
+            shortest = stop - step <= unit
+            assert shortest or dispatches < 2 or whole <= 1.001 * pace.SECONDS
+            low = 0
+            while low < rounds:
+                some = timer.next_rounds(low, stop - step)
+                assert some.start == low and some.step == 1
+                assert low < some.stop <= rounds
+                spent = speed * len(some) * (stop - step)
+                shortest = len(some) == 1 and stop - step <= unit
+                first = dispatches < 2
+                assert shortest or first or spent <= 1.001 * pace.SECONDS
+                timer.learn(spent, len(some), stop - step)
+                low, dispatches = some.stop, dispatches + 1
+            step = stop
+    assert step == goal
+
+
+def test_pace_grows_to_the_seconds_it_aims_at():
+    timer = pace.Pace(unit=10, pass_steps=10, rounds=1)
+    assert timer.next_stop(0, 1000) == 10, "a careful start"
+    timer.learn(0.1, 1, 10)
+    want = pace.SECONDS / 0.01
+    assert timer.next_stop(10, 10_000) == 10 + want
+    assert timer.next_stop(10, 10 + int(want)) == 10 + want
+    timer.learn(0.0, 1, 10)  # a clock that did not move
+    assert timer.next_stop(0, 10**9) > 0
+    assert timer.next_rounds(0, 0.0) == range(0, 1)

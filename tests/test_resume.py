@@ -1,0 +1,191 @@
+"""P7: whatever stops a run, running it again gives the rows it would have given."""
+
+import errno
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+import aejax
+from aejax import checkpoint, directory, execute, pace
+
+CONFIG = dict(hidden=(16,), batch_size=64, epochs=12, eval_every=2)
+AXES = {"objective": ["ae", "vae"], "latent_dim": [2, 5], "seed": [0, 1]}
+ROOT = pathlib.Path(__file__).parents[1]
+
+# What a user's process does, with checkpoints and dispatches as often as can be.
+CHILD = """
+import sys, time
+from experiments import environment
+environment.prepare_xla_flags()
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+import aejax
+from aejax import execute, pace
+from tests import test_resume as t
+execute.SAVE_EVERY, pace.SECONDS = 0.0, 1e-6
+print("ready", flush=True)
+aejax.sweep(aejax.Config(**t.CONFIG), t.AXES, out=sys.argv[1], resume=True,
+            on_event=lambda event: time.sleep(0.02))
+"""
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Checkpoints at every dispatch, and dispatches of one unit."""
+    monkeypatch.setattr(execute, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(pace, "SECONDS", 1e-6)
+
+
+def sweep(out, **more):
+    config = aejax.Config(**CONFIG)
+    devices = jax.devices()[:2]
+    return aejax.sweep(config, AXES, out=out, devices=devices, **more)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that nothing interrupts."""
+    return sweep(tmp_path_factory.mktemp("runs") / "whole")
+
+
+def assert_same(run, whole):
+    ours = (run.dir / "results.jsonl").read_bytes()
+    assert ours == (whole.dir / "results.jsonl").read_bytes()
+    for choice in ({"objective": "ae", "latent_dim": 5}, {"objective": "vae"}):
+        choice = {"latent_dim": 2, "seed": 1} | choice
+        a = aejax.open_run(run.dir).model(**choice).params
+        b = aejax.open_run(whole.dir).model(**choice).params
+        jax.tree.map(np.testing.assert_array_equal, a, b)
+    assert run.summary == whole.summary
+    summary = (run.dir / "summary.csv").read_text()
+    assert summary == (whole.dir / "summary.csv").read_text()
+
+
+def stop_after(events):
+    """A ``should_stop`` that says yes from its n-th call on."""
+    calls = iter(range(10**9))
+    return lambda: next(calls) >= events
+
+
+def test_three_kills_at_random_moments_lose_and_double_nothing(tmp_path, whole):
+    rng, out = random.Random(time.time_ns()), tmp_path / "run"
+    env = dict(os.environ, PYTHONPATH=str(ROOT))
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(out)],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as child:
+            child.stdout.readline()
+            rows = out / "results.jsonl"
+            # From the first row on, or while it compiles: any moment will do.
+            began, size = time.monotonic(), rows.stat().st_size if rows.exists() else 0
+            while time.monotonic() - began < 30 and child.poll() is None:
+                if rows.exists() and rows.stat().st_size != size:
+                    break
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 0.6))
+            child.send_signal(signal.SIGKILL)
+    assert_same(sweep(out, resume=True), whole)
+
+
+def test_stopping_at_every_dispatch_and_going_on_elsewhere(tmp_path, whole, often):
+    """Another number of devices too: lanes are trained one by one."""
+    out = tmp_path / "run"
+    run = sweep(out, should_stop=stop_after(2))
+    assert not run.info["finished"]
+    for _ in range(2):
+        run = sweep(out, resume=True, should_stop=stop_after(4))
+    config = aejax.Config(**CONFIG)
+    run = aejax.sweep(
+        config, AXES, out=out, resume=True, devices=jax.devices()[:4], lane_batch=1
+    )
+    assert run.info["finished"]
+    assert_same(run, whole)
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path, whole):
+    before = {p: p.read_bytes() for p in whole.dir.iterdir() if p.is_file()}
+    again = sweep(whole.dir, resume=True)
+    assert again.rows == whole.rows
+    for path, content in before.items():
+        if path.name != "run.json":  # it has the time at which it was begun
+            assert path.read_bytes() == content
+    assert again.info["steps_per_s"] == pytest.approx(whole.info["steps_per_s"], 1e-3)
+
+
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
+    tmp_path, whole, often
+):
+    """orbax restores one flipped byte without a word."""
+    out = tmp_path / "run"
+    sweep(out, should_stop=stop_after(5))
+    steps = directory.checkpoints(out, 0)
+    newest = max((p for p in steps.iterdir() if p.name.isdigit()), key=lambda p: p.name)
+    biggest = max(
+        (p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+    )
+    content = bytearray(biggest.read_bytes())
+    content[len(content) // 2] ^= 1
+    biggest.write_bytes(bytes(content))
+    said = []
+    run = sweep(out, resume=True, on_event=said.append)
+    assert any("damaged" in e.get("text", "") for e in said)
+    assert_same(run, whole)
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_was_there(
+    tmp_path, whole, often, monkeypatch
+):
+    out, writes, real = tmp_path / "run", iter(range(10**9)), os.fsync
+
+    def full_after_a_while(file):
+        if next(writes) >= 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", full_after_a_while)
+    with pytest.raises(aejax.InputError, match="No space left.*--resume"):
+        sweep(out)
+    monkeypatch.setattr(os, "fsync", real)
+    assert_same(sweep(out, resume=True), whole)
+
+
+def test_an_unwritable_checkpoint_is_one_clear_error(tmp_path):
+    store = checkpoint.Store(tmp_path / "group")
+    state = {"w": np.arange(3.0)}
+    store.save(1, state, final=False)
+    shutil.rmtree(tmp_path / "group")
+    (tmp_path / "group").write_text("in the way")
+    with pytest.raises(aejax.InputError, match="cannot be written"):
+        store.save(2, state, final=False)
+    store.close()
+
+
+def test_shapes_other_than_the_configurations_are_refused(tmp_path):
+    said = []
+    store = checkpoint.Store(tmp_path / "group", said.append)
+    store.save(1, {"w": np.arange(3.0)}, final=False)
+    like = {"w": jax.ShapeDtypeStruct((4,), np.float64)}
+    assert store.restore(lambda meta: like) is None
+    assert "shapes" in said[0]
+    store.close()
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    first = directory.Directory(tmp_path / "run")
+    with pytest.raises(aejax.InputError, match="another process"):
+        directory.Directory(tmp_path / "run")
+    first.close()
+    directory.Directory(tmp_path / "run").close()
