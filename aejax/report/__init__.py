@@ -1,0 +1,63 @@
+"""Results table -> figures -> one self-contained HTML page. Nothing is trained."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from aejax import config
+from aejax.report import finding, table
+
+
+def findings(runs: Sequence[Any]) -> list[str]:
+    """What the rows of these runs say, in sentences; names between backticks."""
+    return finding.sentences(table.read(runs))
+
+
+def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
+    """Writes ``report.html`` and ``figures/*.svg``; several runs are compared.
+
+    Args:
+      runs: as ``aejax.open_run`` gives them, finished or not.
+      out: directory; by default the run's own, and ``comparison`` beside the first
+        of several.
+
+    Returns:
+      The path of ``report.html``, which needs no other file.
+
+    Raises:
+      InputError: there is no run, or no directory to write to.
+    """
+    # Matplotlib takes a second to import, which a command that fails should not.
+    from aejax.report import canvas, curves, page, pictures, provenance
+
+    runs = list(runs)
+    if not runs or (out is None and runs[0].dir is None):
+        raise config.InputError("a report needs at least one run, and a directory: out")
+    if out is None:
+        first = runs[0].dir
+        out = first if len(runs) == 1 else first.parent / "comparison"
+    out = pathlib.Path(out)
+    facts = table.read(runs)
+    with canvas.style():
+        shown = pictures.load(facts)
+        sections = [
+            provenance.differences(facts),
+            curves.bottleneck(facts),
+            pictures.reconstructions(facts, shown),
+            pictures.samples(facts, shown),
+            pictures.plane(facts, shown),
+            curves.training(facts),
+            curves.gap(facts),
+            provenance.diverged(facts),
+            *(s for run in runs for s in provenance.appended(run.dir)),
+            provenance.summary(facts),
+            provenance.origin(facts),
+        ]
+    sections = [section for section in sections if section]
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    for figure in (f for section in sections for f in section.figures if f.svg):
+        (out / "figures" / f"{figure.name}.svg").write_text(figure.svg, "utf-8")
+    head = provenance.headline(facts) | {"findings": finding.sentences(facts)}
+    path = out / "report.html"
+    path.write_text(page.render(sections, **head), "utf-8")
+    return path

@@ -1,0 +1,300 @@
+"""The page from rows alone: a fake run has the interface of ``aejax.open_run``'s."""
+
+import html
+import json
+import re
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from aejax import config, report
+from aejax import run as runs
+from aejax.report import table as tables
+from experiments import report as command
+
+MSE = {2: 0.03, 8: 0.01, 16: 0.006}
+PCA = {2: 0.05, 8: 0.02, 16: 0.004}
+
+
+def dataset(shape):
+    x = np.random.default_rng(0).random((40, *shape), np.float32)
+    split = types.SimpleNamespace(x=x, y=np.arange(40) % 10)
+    return types.SimpleNamespace(name="toy", test=split, scale=1.0, num_classes=10)
+
+
+class Model:
+    """Forgets everything but the first ``latent_dim`` numbers of its input."""
+
+    def __init__(self, latent_dim, shape, prior):
+        self.latent_dim, self.shape, self.prior = latent_dim, shape, prior
+
+    def encode(self, x, y=None):
+        return x.reshape(len(x), -1)[:, : self.latent_dim]
+
+    def decode(self, z, y=None):
+        pad = np.prod(self.shape) - z.shape[1]
+        return np.pad(z, ((0, 0), (0, pad))).reshape(len(z), *self.shape)
+
+    def reconstruct(self, x, y=None):
+        return self.decode(self.encode(x))
+
+    def sample(self, key, n, y=None):
+        if not self.prior:
+            raise config.InputError("it is deterministic")
+        return self.decode(np.random.default_rng(0).random((n, self.latent_dim)))
+
+
+class Run:
+    """Rows as a sweep leaves them, every number made from ``mse``."""
+
+    def __init__(
+        self, dir, axes, mse=MSE, base=None, done=True, lost=(), shape=(8, 8, 1)
+    ):
+        self.config, self.axes = base or config.Config(dataset="toy"), axes
+        self.dir, self.rows, self.summary = dir, [], []
+        self.info = {"lanes": 0, "programs": 1, "train_s": 3.0, "finished": done}
+        self._shape, self._data = shape, dataset(shape)
+        fixed = {n: getattr(self.config, n) for n in config.AXES} | {"hidden": "128,64"}
+        for lane, values in enumerate(config.product(axes)):
+            row = fixed | values | {"lane": lane}
+            self.info["lanes"] += 1
+            for epoch in (10, 20) if done else (10,):
+                for split in ("train", "valid", "test")[: 3 if epoch == 20 else 2]:
+                    diverged = lane in lost
+                    worse = (1 + 0.02 * row["seed"]) * (1 + (split == "test"))
+                    error = mse[row["latent_dim"]] * worse * (3 - epoch / 10) / 2
+                    kl = None if row["objective"] == "ae" else 3.0
+                    found = dict(loss=9 * error, nll=9 * error, mse=error, kl=kl)
+                    found |= dict.fromkeys(found) if diverged else {}
+                    at = {"epoch": epoch, "step": epoch, "split": split}
+                    self.rows.append(row | at | found | {"diverged": diverged})
+        if done:
+            self._summarise(mse, fixed)
+
+    def _summarise(self, mse, fixed):
+        seeds = len(self.axes.get("seed", [0]))
+        swept = {n: v for n, v in self.axes.items() if n != "seed"}
+        for values in config.product(swept):
+            row = {n: v for n, v in (fixed | values).items() if n != "seed"}
+            mean = mse[row["latent_dim"]]
+            low, high = (0.9 * mean, 1.1 * mean) if seeds > 1 else (None, None)
+            row |= {"n_seeds": seeds, "diverged": 0, "parameters": 1234}
+            row |= {"mse_mean": mean, "mse_low": low, "mse_high": high}
+            row["kl_mean"] = None if row["objective"] == "ae" else 3.0
+            self.summary.append(row)
+        for k in self.axes.get("latent_dim", [fixed["latent_dim"]]):
+            row = dict.fromkeys(self.summary[0])
+            row |= {"dataset": "toy", "binarize": "none", "objective": "pca"}
+            row |= {"latent_dim": k, "n_seeds": 1, "mse_mean": PCA[k]}
+            self.summary.append(row)
+
+    def dataset(self, name=None):
+        return self._data
+
+    def model(self, *, objective, latent_dim, seed, **axes):
+        assert axes.keys() <= self.axes.keys()
+        return Model(latent_dim, self._shape, prior=objective != "ae")
+
+
+def write(run, **options):
+    runs = run if isinstance(run, list) else [run]
+    return report.write(runs, **options).read_text("utf-8")
+
+
+def titles(page):
+    return re.findall(r"<h2>(.*?)</h2>", page)
+
+
+def words(page):
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+SWEEP = {"objective": ["ae", "vae"], "latent_dim": [2, 8, 16], "seed": [0, 1]}
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    return Run(tmp_path / "one", SWEEP)
+
+
+def test_a_sweep_has_every_section_and_figure(sweep):
+    page = write(sweep)
+    assert titles(page) == [
+        "The bottleneck",
+        "Reconstructions",
+        "Samples",
+        "The latent plane",
+        "Training: validation loss",
+        "Train and test",
+        "Every setting",
+        "How it was made",
+    ]
+    names = (
+        "bottleneck reconstructions-0 reconstructions-1 plane-0 plane-1 training gap"
+    )
+    names += " samples-1"  # ae, which is 0, has no prior
+    assert {p.stem for p in (sweep.dir / "figures").iterdir()} == set(names.split())
+    assert len(page) < 3e6
+
+
+def test_the_page_loads_nothing_and_is_the_same_when_written_again(sweep):
+    sweep.dir.mkdir()
+    (sweep.dir / "task-denoise.png").write_bytes(b"png")
+    (sweep.dir / "task-denoise.json").write_text(
+        json.dumps(
+            {"title": "Denoising", "metrics": {"psnr": 20.51234, "noise": "low"}}
+        )
+    )
+    (sweep.dir / "task-worse.json").write_text("{")
+    page = write(sweep)
+    urls = re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']*)", page)
+    assert all(url.startswith(("data:", "#")) for url in urls)
+    assert not re.search(r"@import|url\((?!#)|<script|<link", page)
+    assert "Denoising" in titles(page) and "20.5" in page
+    assert "task-worse.json is damaged" in page
+    once = {p: p.read_bytes() for p in sweep.dir.rglob("*.*")}
+    assert write(sweep) == page
+    assert {p: p.read_bytes() for p in sweep.dir.rglob("*.*")} == once
+
+
+def test_the_finding_is_computed_from_the_rows(tmp_path):
+    axes = SWEEP | {"objective": ["ae"]}
+    found = report.findings([Run(tmp_path, axes)])
+    assert found[0] == (
+        "At 8 latent dimensions `ae` reaches test mse 0.0100 [0.00900, 0.0110], "
+        "50 % below PCA (0.0200); PCA wins at 16."
+    )
+    assert found[1] == "Brackets are 95 % intervals over seeds."
+    found = report.findings([Run(tmp_path, axes, {2: 0.049, 8: 0.03, 16: 0.05})])
+    assert found[0] == (
+        "`ae` beats PCA nowhere: at 2 latent dimensions it reaches test mse 0.0490 "
+        "[0.0441, 0.0539], 2 % below PCA (0.0500); PCA wins at 8 and 16."
+    )
+    found = report.findings([Run(tmp_path, axes, {2: 0.02, 8: 0.03, 16: 0.05})])
+    assert found[0].endswith("60 % below PCA (0.0500); from 8 on PCA wins.")
+    found = report.findings([Run(tmp_path, axes, {2: 0.02, 8: 0.01, 16: 0.001})])
+    assert found[0].endswith("75 % below PCA (0.00400); it beats PCA at every size.")
+    page = words(write(Run(tmp_path, axes)))
+    assert "At 8 latent dimensions ae reaches test mse 0.0100 [0.00900" in page
+
+
+def test_what_a_user_named_is_escaped(tmp_path):
+    run = Run(tmp_path / "a<b>&", {"latent_dim": [2, 8], "seed": [0]})
+    for row in [*run.rows, *run.summary]:
+        if row["objective"] == "ae":
+            row["objective"] = "<script>alert('$1$ 字')</script>"
+    run.model = Run(None, SWEEP).model
+    page = write(run)
+    assert "<script" not in page and "a<b>" not in page
+    assert html.escape("<script>alert('$1$ 字')", quote=False).split("'")[0] in page
+    assert "a<b>&" in words(page)
+
+
+def test_one_setting_alone(tmp_path):
+    page = write(Run(tmp_path, {"latent_dim": [8], "seed": [3]}))
+    text = words(page)
+    assert "1 autoencoder on toy" in text
+    assert "ae with 8 latent dimensions reaches test mse 0.0100, 50 % below" in text
+    assert "One seed per setting" in text
+    assert "The bottleneck" not in titles(page)
+
+
+def test_an_unfinished_run_says_so(tmp_path):
+    run = Run(tmp_path / "early", SWEEP, done=False)
+
+    def model(**choice):
+        raise config.InputError("there is no checkpoint")
+
+    run.model = model
+    page = write(run)
+    assert "Unfinished: early" in words(page)
+    assert "the rows end at epoch 10" in page
+    assert titles(page) == ["Training: validation loss", "How it was made"]
+    run.rows = []
+    assert titles(write(run)) == ["How it was made"]
+
+
+def test_diverged_lanes_are_listed_and_not_shown(tmp_path):
+    run = Run(tmp_path, SWEEP, lost=(2, 3))  # both seeds of ae at 8
+    page = write(run)
+    assert "2 lanes diverged" in page
+    assert "ae · 8 latent dimensions 2 0 10" in words(page)
+
+
+@pytest.mark.parametrize("shape", [(12,), (30, 2), (6, 9, 3)], ids=str)
+def test_other_shapes_of_data(tmp_path, shape):
+    run = Run(tmp_path, {"objective": ["vae"], "latent_dim": [2, 8]}, shape=shape)
+    run._data.test.y, run._data.num_classes = None, 0
+    assert {"Reconstructions", "Samples", "The latent plane"} <= set(titles(write(run)))
+    drawn = (tmp_path / "figures" / "reconstructions-0.svg").read_text()
+    assert ("<image" in drawn) == (len(shape) == 3)
+
+
+def test_another_axis_and_one_that_not_every_objective_has(tmp_path):
+    base = config.Config(dataset="toy", hparams={"beta": 4.0})
+    axes = {"objective": ["ae", "vae"], "beta": [1.0, 4.0], "seed": [0, 1]}
+    run = Run(tmp_path, axes, base=base)
+    for row in [*run.rows, *run.summary]:
+        row["beta"] = None if row["objective"] == "ae" else row["beta"]
+    page = write(run)
+    assert "Across beta" in titles(page)
+    assert "`vae` with beta 1" in report.findings([run])[1]
+
+
+def test_many_lines_keep_the_best_of_each_objective_in_colour(tmp_path):
+    rates = [1e-4 * 2**i for i in range(10)]
+    run = Run(tmp_path, SWEEP | {"learning_rate": rates, "seed": [0]})
+    table = tables.read([run])
+    assert (len(table.lines), len(table.clear)) == (20, len(tables.PALETTE))
+    assert {line.label.split(" · ")[0] for line in table.leaders[:2]} == {"ae", "vae"}
+    assert "12 further lines" in write(run)
+
+
+def test_two_runs_are_compared(tmp_path):
+    axes = {"latent_dim": [2, 8, 16], "seed": [0, 1]}
+    other = config.Config(dataset="toy", learning_rate=0.01, epochs=9)
+    one = Run(tmp_path / "one", axes)
+    two = Run(tmp_path / "two", axes, {k: 2 * v for k, v in MSE.items()}, other)
+    page = write([one, two])
+    assert (tmp_path / "comparison" / "report.html").is_file()
+    assert titles(page)[0] == "What differs"
+    assert "learning rate 0.003 0.01 epochs 160 9" in words(page)
+    drawn = (tmp_path / "comparison" / "figures" / "bottleneck.svg").read_text()
+    assert "one · ae · lr 0.003" in drawn and "two · ae · lr 0.01" in drawn
+    same = write([one, one], out=tmp_path / "same")
+    assert "Nothing: the configurations are equal." in same
+
+
+def test_no_run_and_no_place_are_refused():
+    with pytest.raises(config.InputError, match="at least one run"):
+        report.write([])
+    with pytest.raises(config.InputError, match="a directory"):
+        report.write([Run(None, SWEEP)])
+
+
+def test_the_command(tmp_path, sweep, capsys, monkeypatch):
+    assert command.main([str(tmp_path / "nowhere")]) == 2
+    assert "nowhere' holds no run" in capsys.readouterr().err
+    assert command.main([]) == 2
+    assert "no directory was given" in capsys.readouterr().err
+    assert command.main(["--unknown"]) == 2
+    sweep.dir.mkdir()
+    (sweep.dir / "run.json").write_text("{}")
+    monkeypatch.setattr(runs, "open_run", lambda dir: sweep)
+    assert command.main([str(sweep.dir), "--out", str(tmp_path / "there")]) == 0
+    assert (tmp_path / "there" / "report.html").is_file()
+    (tmp_path / "file").write_text("")
+    assert command.main([str(sweep.dir), "--out", str(tmp_path / "file")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_help_answers_without_jax_and_matplotlib():
+    code = (
+        "import sys; from experiments import report\n"
+        "assert report.main(['--help']) == 0\n"
+        "assert not {'jax', 'matplotlib', 'flax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
