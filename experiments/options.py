@@ -1,0 +1,227 @@
+"""The command line: flags made from Config's fields, and what they mean.
+
+Imports no jax: ``--help`` and most mistakes are answered before it is loaded.
+"""
+
+import dataclasses
+import math
+import pathlib
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import tyro
+from tyro import constructors
+
+from aejax import config, data, networks, objectives
+from experiments import presets
+
+PROGRAM = "python -m experiments.sweep"
+
+_ABOUT = "Trains every combination of the values as a few compiled programs."
+_EXAMPLES = f"""\
+A flag with '...' takes values separated by spaces; several make an axis of the sweep.
+The defaults shown are the preset's.
+
+examples:
+  {PROGRAM}
+      the default: autoencoders and VAEs of seven bottleneck sizes, five seeds each
+  {PROGRAM} --dataset faces.npz --latent-dim 2 8 32 \\
+      --hidden 512,256 128 --epochs 200 --dry-run
+      what a sweep of one's own data would take
+  {PROGRAM} --preset smoke --axis eps=log:1e-8:1e-4:5 --out runs/eps
+      a preset, one more axis, and a directory for the results
+"""
+_AXIS = (
+    "sweep any field or hyperparameter: NAME=V1,V2, NAME=log:LOW:HIGH:COUNT, or with "
+    "linear: or random:; the later of two for one NAME wins"
+)
+
+
+_Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+# Without UseAppendAction a second --axis would silently replace the first.
+_Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+# The flags that are no field of Config: type, default, metavar, default shown, help.
+_COMMAND = {
+    "preset": (str, "default", "NAME", None, "settings to start from, see --list"),
+    "axis": (_Repeated, (), "NAME=VALUES", None, _AXIS),
+    "out": (str, "", "DIR", "runs/PRESET-TIME", "directory for the results"),
+    "resume": (bool, False, None, "", "go on with the run in --out"),
+    "lane_batch": (int | None, None, "N", "what fits", "lanes vmapped together"),
+    "devices": (int | None, None, "N", "all", "number of devices to lay lanes over"),
+    "dry_run": (
+        _Switch,
+        False,
+        None,
+        "",
+        "show the plan and its memory; train nothing",
+    ),
+    "list": (_Switch, False, None, "", "show what there is to choose from"),
+    "markdown": (_Switch, False, None, "", "--list as Markdown"),
+}
+
+
+def _widths(words: list[str]) -> tuple[int, ...]:
+    return tuple(int(w) for w in words[0].split(","))
+
+
+# A comma joins the widths of one network, a space parts two networks.
+_LAYERS = constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="N,N",
+    instance_from_str=_widths,
+    is_instance=lambda value: isinstance(value, tuple),
+    str_from_instance=lambda value: [",".join(map(str, value))],
+)
+
+
+def parse(argv: Sequence[str]) -> Any:
+    """The flags as attributes; those not given are the preset's.
+
+    Raises:
+      InputError: an unknown preset.
+      SystemExit: 0 after --help; 2 after tyro's message about a wrong flag.
+    """
+    name = _preset_name(argv)
+    if name not in presets.PRESETS:
+        raise config.unknown("preset", name, presets.PRESETS)
+    try:
+        return tyro.cli(
+            _flags(presets.PRESETS[name]),
+            prog=PROGRAM,
+            description=_ABOUT,
+            args=list(argv),
+        )
+    except SystemExit as end:
+        if not end.code:
+            print(_EXAMPLES)
+        raise
+
+
+def _preset_name(argv: Sequence[str]) -> str:
+    """Looked for first, because the preset gives the defaults of all other flags."""
+    name = "default"
+    for word, following in zip(argv, [*argv[1:], name], strict=True):
+        if word == "--preset":
+            name = following
+        elif word.startswith("--preset="):
+            name = word.removeprefix("--preset=")
+    return name
+
+
+def _flags(preset: presets.Preset) -> type:
+    """The command line as a dataclass: its fields are the flags, with their help."""
+    flags = []
+
+    def add(name, kind, default, metavar, shown, text):
+        hint = f"(default: {shown})" if shown else shown
+        about = tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint=hint)
+        field = dataclasses.field(default=default)
+        flags.append((name, Annotated[kind, about], field))
+
+    add("preset", *_COMMAND["preset"])
+    for name, field in config.FIELDS.items():
+        if name == "hparams":
+            continue
+        default = preset.values.get(name, field.default)
+        kind: Any = type(field.default)
+        metavar = {str: "NAME", int: "N", float: "X", tuple: "N,N"}[kind]
+        if kind is tuple:
+            kind = Annotated[tuple[int, ...], _LAYERS]
+        if name in config.AXES:
+            kind, metavar = tuple[kind, ...], f"{metavar} ..."
+            default = tuple(preset.axes.get(name, (default,)))
+        text = field.metadata["help"]
+        if name in config.CHOICES:
+            text = f"{text} [{', '.join(config.CHOICES[name])}]"
+        add(name, kind, default, metavar, None, text)
+    for name in list(_COMMAND)[1:]:
+        add(name, *_COMMAND[name])
+    return dataclasses.make_dataclass("Sweep", flags, frozen=True)
+
+
+def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
+    """What is the same for all lanes, and the axes, checked as far as is possible
+    without jax.
+
+    Raises:
+      InputError: a flag without a value, a value out of range, an unknown name.
+    """
+    preset = presets.PRESETS[flags.preset]
+    axes, values = {}, {}
+    for name in config.FIELDS:
+        if name in config.AXES:
+            axes[name] = list(getattr(flags, name))
+        elif name != "hparams":
+            values[name] = getattr(flags, name)
+    axes |= {n: list(v) for n, v in preset.axes.items() if n not in config.FIELDS}
+    for text in flags.axis:
+        name, given = config.parse_axis(text)
+        axes[name] = given
+    for name in config.AXES:
+        if not axes[name]:
+            raise config.InputError(
+                f"--{name.replace('_', '-')} has no value; give one or more, separated "
+                "by spaces"
+            )
+        axes[name] = list(dict.fromkeys(_checked(name, v) for v in axes[name]))
+        if len(axes[name]) == 1:
+            values[name] = axes.pop(name)[0]
+    # The one rule between two fields must hold for the configuration itself, too.
+    first = {n: axes[n][0] for n in ("optimizer", "weight_decay") if n in axes}
+    base = config.Config(**values | first)
+    _check_names(base, axes)
+    for name in ("lane_batch", "devices"):
+        given = getattr(flags, name)
+        if given is not None and given < 1:
+            shown = name.replace("_", "-")
+            raise config.InputError(f"--{shown} is {given}; it must be at least 1")
+    if flags.resume and not flags.out:
+        raise config.InputError("--resume needs --out DIR, the directory of the run")
+    return base, axes
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value as Config takes it; sgd, because adam refuses a weight decay."""
+    return getattr(config.Config(**{"optimizer": "sgd"} | {name: value}), name)
+
+
+def _check_names(base: config.Config, axes: Mapping[str, list[Any]]) -> None:
+    def given(name):
+        return axes.get(name, [getattr(base, name)])
+
+    for name in given("objective"):
+        objectives.OBJECTIVES.check(name)
+    for name in given("network"):
+        networks.NETWORKS.check(name)
+    for name in given("dataset"):
+        if name not in data.names():  # a file is read twice: its faults are told early
+            data.load(name)
+
+
+def lanes(axes: Mapping[str, list[Any]]) -> int:
+    """Lanes of the largest group, at most."""
+    return math.prod(len(v) for n, v in axes.items() if n not in config.STATIC)
+
+
+def command(argv: Sequence[str]) -> str:
+    """What was typed, for run.json: no directory of results, no absolute paths."""
+    words = [pathlib.Path(w).name if w.startswith("/") else w for w in _settings(argv)]
+    return " ".join([PROGRAM, shlex.join(words)]).strip()
+
+
+def resume_command(argv: Sequence[str], out: str) -> str:
+    """What to type to go on with a run that was begun with these words."""
+    return f"{PROGRAM} {shlex.join([*_settings(argv), '--out', out, '--resume'])}"
+
+
+def _settings(argv: Sequence[str]) -> list[str]:
+    """The words that say what is trained, not where."""
+    kept, skip = [], False
+    for word in argv:
+        if skip or word in ("--out", "--resume", "--no-resume"):
+            skip = word == "--out"
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return kept
