@@ -1,7 +1,6 @@
 """Plots runs again, or compares several: ``python -m experiments.report --help``."""
 
 import dataclasses
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -40,41 +39,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         flags = tyro.cli(Flags, args=argv, prog=PROGRAM)
+        if not flags.dirs:
+            raise config.InputError(f"no directory was given; type {PROGRAM} runs/NAME")
         with environment.warnings_as_lines():
-            return _report(flags)
+            environment.prepare_xla_flags()
+            environment.start(1, None)
+
+            # Only now: these import jax, which reads the flags above when it starts.
+            from aejax import report, run
+
+            runs = [run.open_run(d) for d in flags.dirs]
+            print(f"report:  {report.write(runs, flags.out or None)}")
     except SystemExit as end:  # tyro: 0 after --help, 2 after a message of its own
         return end.code
     except config.InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        problem = f"{error.strerror or error} ({error.filename})"
+        print(
+            f"error: the report cannot be written: {problem}; give another place "
+            "with --out",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-
-
-def _report(flags: Flags) -> int:
-    if not flags.dirs:
-        raise config.InputError(f"no directory was given; type {PROGRAM} runs/NAME")
-    for name in flags.dirs:
-        if not (pathlib.Path(name) / "run.json").is_file():
-            raise config.InputError(
-                f"'{name}' holds no run: there is no run.json in it; give a directory "
-                "that a sweep has written, e.g. the newest of runs/"
-            )
-    environment.prepare_xla_flags()
-    environment.start(1, None)
-
-    # Only now: these import jax, which reads the flags above when it starts.
-    from aejax import report, run
-
-    try:
-        page = report.write([run.open_run(d) for d in flags.dirs], flags.out or None)
-    except OSError as error:
-        raise config.InputError(
-            f"the report cannot be written: {error.strerror or error} "
-            f"({error.filename}); give another place with --out"
-        ) from error
-    print(f"report:  {page}")
     return 0
 
 

@@ -122,20 +122,12 @@ def sweep(tmp_path):
 
 def test_a_sweep_has_every_section_and_figure(sweep):
     page = write(sweep)
-    assert titles(page) == [
-        "The bottleneck",
-        "Reconstructions",
-        "Samples",
-        "The latent plane",
-        "Training: validation loss",
-        "Train and test",
-        "Every setting",
-        "How it was made",
-    ]
-    names = (
-        "bottleneck reconstructions-0 reconstructions-1 plane-0 plane-1 training gap"
-    )
-    names += " samples-1"  # ae, which is 0, has no prior
+    assert titles(page) == (
+        "The bottleneck,Reconstructions,Samples,The latent plane,"
+        "Training: validation loss,Train and test,Every setting,How it was made"
+    ).split(",")
+    names = "bottleneck reconstructions-0 reconstructions-1 plane-0 plane-1 training "
+    names += "gap samples-1"  # ae, which is 0, has no prior
     assert {p.stem for p in (sweep.dir / "figures").iterdir()} == set(names.split())
     assert len(page) < 3e6
 
@@ -143,11 +135,8 @@ def test_a_sweep_has_every_section_and_figure(sweep):
 def test_the_page_loads_nothing_and_is_the_same_when_written_again(sweep):
     sweep.dir.mkdir()
     (sweep.dir / "task-denoise.png").write_bytes(b"png")
-    (sweep.dir / "task-denoise.json").write_text(
-        json.dumps(
-            {"title": "Denoising", "metrics": {"psnr": 20.51234, "noise": "low"}}
-        )
-    )
+    task = {"title": "Denoising", "metrics": {"psnr": 20.51234, "noise": "low"}}
+    (sweep.dir / "task-denoise.json").write_text(json.dumps(task))
     (sweep.dir / "task-worse.json").write_text("{")
     page = write(sweep)
     urls = re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']*)", page)
@@ -161,8 +150,7 @@ def test_the_page_loads_nothing_and_is_the_same_when_written_again(sweep):
 
 
 def test_the_finding_is_computed_from_the_rows(tmp_path):
-    axes = SWEEP | {"objective": ["ae"]}
-    found = report.findings([Run(tmp_path, axes)])
+    found = report.findings([Run(tmp_path, axes := SWEEP | {"objective": ["ae"]})])
     assert found[0] == (
         "At 8 latent dimensions `ae` reaches test mse 0.0100 [0.00900, 0.0110], "
         "50 % below PCA (0.0200); PCA wins at 16."
@@ -170,11 +158,12 @@ def test_the_finding_is_computed_from_the_rows(tmp_path):
     assert found[1] == "Brackets are 95 % intervals over seeds."
     found = report.findings([Run(tmp_path, axes, {2: 0.049, 8: 0.03, 16: 0.05})])
     assert found[0] == (
-        "`ae` beats PCA nowhere: at 2 latent dimensions it reaches test mse 0.0490 "
-        "[0.0441, 0.0539], 2 % below PCA (0.0500); PCA wins at 8 and 16."
+        "At 2 latent dimensions `ae` reaches test mse 0.0490 [0.0441, 0.0539], 2 % "
+        "below PCA (0.0500); PCA wins at 8 and 16; the interval includes PCA at 2; "
+        "it beats PCA nowhere."
     )
     found = report.findings([Run(tmp_path, axes, {2: 0.02, 8: 0.03, 16: 0.05})])
-    assert found[0].endswith("60 % below PCA (0.0500); from 8 on PCA wins.")
+    assert found[0].endswith("60 % below PCA (0.0500); PCA wins at 8 and 16.")
     found = report.findings([Run(tmp_path, axes, {2: 0.02, 8: 0.01, 16: 0.001})])
     assert found[0].endswith("75 % below PCA (0.00400); it beats PCA at every size.")
     page = words(write(Run(tmp_path, axes)))
@@ -244,11 +233,22 @@ def test_another_axis_and_one_that_not_every_objective_has(tmp_path):
     assert "`vae` with beta 1" in report.findings([run])[1]
 
 
+def test_objectives_alone_are_ranked(tmp_path):
+    run = Run(tmp_path, {"objective": ["ae", "vae"], "latent_dim": [8], "seed": [0, 1]})
+    assert titles(write(run))[0] == "The settings"
+
+
+def test_pca_without_error_is_said_in_words(tmp_path, monkeypatch):
+    monkeypatch.setitem(PCA, 16, 0.0)
+    write(Run(tmp_path, SWEEP))
+    assert "PCA: 0 at 16" in (tmp_path / "figures" / "bottleneck.svg").read_text()
+
+
 def test_many_lines_keep_the_best_of_each_objective_in_colour(tmp_path):
     rates = [1e-4 * 2**i for i in range(10)]
     run = Run(tmp_path, SWEEP | {"learning_rate": rates, "seed": [0]})
     table = tables.read([run])
-    assert (len(table.lines), len(table.clear)) == (20, len(tables.PALETTE))
+    assert (len(table.lines), len(table.drawn)) == (20, len(tables.PALETTE))
     assert {line.label.split(" · ")[0] for line in table.leaders[:2]} == {"ae", "vae"}
     assert "12 further lines" in write(run)
 

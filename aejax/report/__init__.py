@@ -30,12 +30,10 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
     # Matplotlib takes a second to import, which a command that fails should not.
     from aejax.report import canvas, curves, page, pictures, provenance
 
-    runs = list(runs)
     if not runs or (out is None and runs[0].dir is None):
         raise config.InputError("a report needs at least one run, and a directory: out")
     if out is None:
-        first = runs[0].dir
-        out = first if len(runs) == 1 else first.parent / "comparison"
+        out = runs[0].dir if len(runs) == 1 else runs[0].dir.parent / "comparison"
     out = pathlib.Path(out)
     facts = table.read(runs)
     with canvas.style():
@@ -44,8 +42,8 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
             provenance.differences(facts),
             curves.bottleneck(facts),
             pictures.reconstructions(facts, shown),
-            pictures.samples(facts, shown),
-            pictures.plane(facts, shown),
+            pictures.samples(shown),
+            pictures.plane(shown),
             curves.training(facts),
             curves.gap(facts),
             provenance.diverged(facts),

@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import matplotlib
-from matplotlib import figure, ticker
+import numpy as np
+from matplotlib import colors, figure, ticker
 
 INK, MUTED = "#1d2733", "#66717d"
 WIDTH, HALF = 10.0, 4.85  # inches of a figure over the page's width, and of two abreast
@@ -54,10 +55,9 @@ def svg(fig: figure.Figure) -> str:
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     fig.savefig(buffer, format="svg", metadata=nothing)
-    out = buffer.getvalue()
-    out = re.sub(r"<g id=\"[^\"]*\">", "<g>", out[out.index("<svg") :])
+    out = re.sub(r"<g id=\"[^\"]*\">", "<g>", buffer.getvalue().partition("<svg")[2])
     # DejaVu, which measured the text, is wider than every font of the stack.
-    return re.sub(r"font-family: [^;\"]*", f"font-family: {FONTS}", out)
+    return "<svg" + re.sub(r"font-family: [^;\"]*", f"font-family: {FONTS}", out)
 
 
 def panels(
@@ -67,20 +67,18 @@ def panels(
     width: float = WIDTH,
     left: float = 0.75,
     right: float = 0.2,
-    top: float = 0.42,
     bottom: float = 0.6,
 ) -> tuple[figure.Figure, list]:
     """Axes in rows of ``columns``; heights of rows and margins of panels in inches."""
+    top, each = 0.42, width / columns
     tall = y = sum(heights) + len(heights) * (top + bottom)
     fig, axes = figure.Figure(figsize=(width, tall)), []
-    each = width / columns
+    size = (each - left - right) / width
     for height in heights:
         y -= top + height
-        across = (each - left - right) / width
-        axes += [
-            fig.add_axes(((c * each + left) / width, y / tall, across, height / tall))
-            for c in range(columns)
-        ]
+        for x in range(columns):
+            place = ((x * each + left) / width, y / tall, size, height / tall)
+            axes.append(fig.add_axes(place))
         y -= bottom
     return fig, axes
 
@@ -114,13 +112,12 @@ def end_labels(ax, labels: Sequence[tuple[float, float, str, str]]) -> None:
     gap = 13.5 / (ax.get_position().height * ax.figure.get_figheight() * 72)
     to_axes = ax.transData + ax.transAxes.inverted()
     ends = sorted((*to_axes.transform(p[:2])[::-1], *p[2:]) for p in labels)
-    places: list[float] = []
-    for y, *_ in ends:
-        places.append(max(y, places[-1] + gap if places else y))
-    roof = 1.0 + gap / 2
-    for i in reversed(range(len(places))):
-        roof = places[i] = min(places[i], roof)
-        roof -= gap
+    places = [y for y, *_ in ends]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    for i in reversed(range(len(places))):  # down again where they leave the roof
+        roof = 1.0 + gap / 2 - gap * (len(places) - 1 - i)
+        places[i] = min(places[i], roof)
     for (y, x, name, color), place in zip(ends, places, strict=True):
         line = {"color": color, "lw": 0.6, "clip_on": False}
         ax.plot((x, 1.012), (y, place), transform=ax.transAxes, **line)
@@ -133,12 +130,9 @@ def short(name: str, most: int = 36) -> str:
     return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
 
 
-def shades(color: str, count: int) -> list[str]:
+def shades(color: str, count: int) -> list[tuple[float, ...]]:
     """From a light to a dark tone of one hue."""
-    rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-    out = []
-    for i in range(count):
-        t = i / (count - 1) - 0.5 if count > 1 else 0.0  # -½ light, 0 the hue, ½ dark
-        goal, share = (255, -1.1 * t) if t < 0 else (0, 0.9 * t)
-        out.append("#" + "".join(f"{round(c + (goal - c) * share):02x}" for c in rgb))
+    hue, out = np.array(colors.to_rgb(color)), []
+    for t in np.linspace(-0.5, 0.5, count) if count > 1 else [0.0]:
+        out.append(tuple(hue + 1.1 * t * (hue - 1) if t < 0 else hue * (1 - 0.9 * t)))
     return out

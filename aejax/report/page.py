@@ -1,6 +1,7 @@
 """What a section of the page is made of, and the page from its sections."""
 
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -38,24 +39,25 @@ class Section(NamedTuple):
     code: str = ""
 
 
+def picture(name: str, title: str, svg: str, caption: str) -> Section:
+    """A section that is one figure over the page's width."""
+    return Section(name, title, figures=[Figure(name, svg, caption, wide=True)])
+
+
 def _names(text: str) -> markupsafe.Markup:
-    parts = [
-        markupsafe.Markup("<code>{}</code>").format(part) if i % 2 else part
-        for i, part in enumerate(text.split("`"))
-    ]
-    return markupsafe.Markup("").join(parts)
+    """Escaped, and as code what stands between backticks."""
+    code = re.sub("`([^`]*)`", r"<code>\1</code>", str(markupsafe.escape(text)))
+    return markupsafe.Markup(code)
 
 
 def render(sections: Iterable[Section], **head: Any) -> str:
     """The self-contained page; everything but our own SVG is escaped."""
-    folder = pathlib.Path(__file__).parent
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["names"] = _names
-    environment.filters["inline"] = markupsafe.Markup
+    environment.filters |= {"names": _names, "inline": markupsafe.Markup}
     return environment.get_template("page.html").render(sections=sections, **head)

@@ -4,13 +4,13 @@ import statistics
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import collections, ticker
+from matplotlib import ticker
 
 from aejax import config
 from aejax.report import canvas, page
 from aejax.report import table as tables
 
-COLUMNS, ROWS, LINES, POINTS, GRID = 12, 8, 3, 2000, 15
+COLUMNS, ROWS, LINES, POINTS, GRID = 10, 8, 3, 2000, 15
 SHARP = {"interpolation": "none", "cmap": "gray", "vmin": 0, "vmax": 1}
 # Paul Tol's "muted" and a grey: ten hues that colour-blind readers tell apart.
 CLASSES = ("#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677", "#44AA99", "#882255")
@@ -32,55 +32,46 @@ class Shown(NamedTuple):
 
 
 def load(table: tables.Table) -> list[Shown]:
-    """Restores the models to draw: the best line of each objective comes first."""
-    leaders = [line for line in table.leaders if line.color != tables.GREY][:LINES]
+    """Restores the models of the first leaders; those whose rows have them."""
     shown = []
-    for line in (d for d in table.clear if any(d is one for one in leaders)):
-        keep = {round(i) for i in np.linspace(0, len(line.settings) - 1, ROWS)}
-        keep |= {i for i, s in enumerate(line.settings) if s.axes["latent_dim"] == 2}
-        drawn = [s for i, s in enumerate(line.settings) if i in keep][: ROWS + 1]
-        models = [
-            (tables.text(s.axes[table.x]) if s.axes.get(table.x) else "model", s, m)
-            for s in drawn
-            if (m := _restore(s)) is not None
-        ]
+    for line in (d for d in table.drawn if d in table.leaders[:LINES]):
+        models, step = [], -(-len(line.settings) // ROWS)
+        for i, setting in enumerate(line.settings):
+            if i % step == 0 or setting.axes["latent_dim"] == 2:
+                x = setting.axes.get(table.x)
+                name = "model" if x is None else tables.text(x)
+                models += [(name, setting, m) for m in _restored(setting)]
         if models:
-            run, name = drawn[0].run, drawn[0].axes["dataset"]
-            data = run.dataset(*[name] * (len(run.axes.get("dataset", ())) > 1))
+            run, name = line.settings[0].run, line.settings[0].axes["dataset"]
+            data = run.dataset(name if len(run.axes.get("dataset", ())) > 1 else None)
             shown.append(Shown(line, data, models, *_some(data, _examples(data))))
     return shown
 
 
-def _restore(setting):
+def _restored(setting) -> list[Any]:
+    """The model of the smallest seed that did not diverge, if there is one."""
     bad = {r["seed"] for r in setting.rows if r["diverged"]}
     good = {r["seed"] for r in setting.rows} - bad
     names = ("objective", "latent_dim", *setting.run.axes)
     choice = {n: setting.axes[n] for n in names if setting.axes.get(n) is not None}
     try:
-        return setting.run.model(**choice | {"seed": min(good)}) if good else None
+        return [setting.run.model(**choice, seed=seed) for seed in sorted(good)[:1]]
     except config.InputError:  # an unfinished run has no parameters here yet
-        return None
+        return []
 
 
 def _examples(data) -> np.ndarray:
-    """Rows of the test split: equally many of each class, else evenly spread."""
-    count = COLUMNS if data.test.x.ndim == 4 else COLUMNS // 2
-    y = data.test.y
-    if y is None or y.ndim > 1:
-        return np.unique(np.linspace(0, len(data.test.x) - 1, count).astype(int))
-    kinds = np.unique(y)
-    each = max(1, count // len(kinds))
-    return np.concatenate([np.flatnonzero(y == k)[:each] for k in kinds])[:count]
+    """Rows of the test split, evenly spread over the classes or else over the rows."""
+    order, y = np.arange(len(data.test.x)), data.test.y
+    if y is not None and y.ndim == 1:
+        order = np.argsort(y, kind="stable")
+    count = min(len(order), COLUMNS if data.test.x.ndim == 4 else COLUMNS // 2)
+    return order[((np.arange(count) + 0.5) / count * len(order)).astype(int)]
 
 
 def _some(data, at) -> tuple[np.ndarray, np.ndarray | None]:
     x = np.asarray(data.test.x[at], np.float32) / np.float32(data.scale)
     return x, None if data.test.y is None else data.test.y[at]
-
-
-def _classes(data, n: int) -> np.ndarray | None:
-    """Classes for a conditional decoder; every other one ignores them."""
-    return np.arange(n, dtype=np.int32) % data.num_classes if data.num_classes else None
 
 
 def reconstructions(table: tables.Table, shown: list[Shown]) -> page.Section | None:
@@ -89,40 +80,41 @@ def reconstructions(table: tables.Table, shown: list[Shown]) -> page.Section | N
     for i, one in enumerate(shown):
         rows = [("original", "", one.x)]
         for name, setting, model in one.models:
-            mse = setting.metric("mse")
-            note = tables.measured(mse[0]) if mse else ""
+            note = tables.measured(setting.mse[0]) if setting.mse else ""
             rows.append((name, note, model.reconstruct(one.x, one.y)))
-        drawing = _matrix(one, rows, "test mse" if any(r[1] for r in rows) else "")
-        figures.append(page.Figure(f"reconstructions-{i}", drawing))
+        if rows[1][1]:
+            rows[0] = ("original", "test\nmse", one.x)
+        figures.append(page.Figure(f"reconstructions-{i}", _matrix(one, rows)))
     caption = f"Test examples, the same for all. Rows: {tables.title(table.x)}, the "
     caption += "smallest seed of each; the number is the mean over all seeds."
     return _section("reconstructions", "Reconstructions", caption, figures)
 
 
-def samples(table: tables.Table, shown: list[Shown]) -> page.Section | None:
+def samples(shown: list[Shown]) -> page.Section | None:
     """Draws from the prior of the objectives that have one."""
     from jax import random  # only who draws samples needs jax
 
     figures = []
     for i, one in enumerate(shown):
-        count, rows = len(one.x), []
+        count, kinds = len(one.x), one.data.num_classes
+        y = np.arange(count, dtype=np.int32) % kinds if kinds else None
         try:
-            for name, _, model in one.models:
-                drawn = model.sample(random.key(0), count, _classes(one.data, count))
-                rows.append((name, "", drawn))
+            drawn = [m.sample(random.key(0), count, y) for *_, m in one.models]
         except config.InputError:  # deterministic: there is no prior
             continue
+        named = zip(one.models, drawn, strict=True)
+        rows = [(name, "", images) for (name, *_), images in named]
         figures.append(page.Figure(f"samples-{i}", _matrix(one, rows)))
     caption = "Codes drawn from the prior and decoded to their mean; nothing is chosen."
     return _section("samples", "Samples", caption, figures)
 
 
-def plane(table: tables.Table, shown: list[Shown]) -> page.Section | None:
+def plane(shown: list[Shown]) -> page.Section | None:
     """Codes of the test split by class, and the decoder over the plane."""
     figures = []
     for i, one in enumerate(shown):
-        flat = [m for m in one.models if m[1].axes["latent_dim"] == 2][:1]
-        for _, setting, model in flat:
+        flat = [(s, m) for _, s, m in one.models if s.axes["latent_dim"] == 2]
+        for setting, model in flat[:1]:
             count = len(one.data.test.x)
             x, y = _some(one.data, np.arange(0, count, -(-count // POINTS)))
             z = model.encode(x, y)
@@ -134,11 +126,12 @@ def plane(table: tables.Table, shown: list[Shown]) -> page.Section | None:
             if one.images:
                 _decoded(axes[1], one, setting, model, z)
             figures.append(page.Figure(f"plane-{i}", canvas.svg(fig), wide=one.images))
-    caption = "Codes of test examples, each class named at its middle"
-    if any(one.images for one in shown):
-        caption += "; beside them the decoder over the plane, at quantiles of a normal "
-        caption += "prior, or over the middle 96 % of the codes if there is no prior"
-    return _section("plane", "The latent plane", f"{caption}.", figures)
+    caption = (
+        "Codes of test examples, each class named at its middle. Beside them, for "
+        "images: the decoder over the plane, at quantiles of a normal prior, or over "
+        "the middle 96 % of the codes if there is no prior."
+    )
+    return _section("plane", "The latent plane", caption, figures)
 
 
 def _section(id_, title, caption, figures):
@@ -147,14 +140,15 @@ def _section(id_, title, caption, figures):
 
 def _scatter(ax, one, z, y):
     kinds = np.unique(y) if y is not None and y.ndim == 1 else []
-    few = 0 < len(kinds) <= len(CLASSES)
-    colors = [CLASSES[k % len(CLASSES)] for k in y] if few else canvas.MUTED
-    ax.scatter(*z.T, c=colors, s=11, alpha=0.75, lw=0)
-    for k in kinds if few else ():  # colour is not the only way to tell them apart
-        edge = {"fc": "white", "ec": CLASSES[k % len(CLASSES)], "lw": 1.6}
-        text = {"ha": "center", "va": "center", "fontsize": 9}
-        box = {"boxstyle": "circle,pad=0.22"} | edge
-        ax.text(*np.median(z[y == k], axis=0), str(k), bbox=box, **text)
+    hues = dict(zip(kinds, CLASSES, strict=False))
+    if len(hues) < len(kinds) or not hues:  # no classes, or more than can be told apart
+        ax.scatter(*z.T, c=canvas.MUTED, s=11, alpha=0.75, lw=0)
+    else:
+        ax.scatter(*z.T, c=[hues[k] for k in y], s=11, alpha=0.75, lw=0)
+        for k, hue in hues.items():
+            box = {"boxstyle": "circle,pad=0.22", "fc": "white", "ec": hue, "lw": 1.6}
+            style = {"ha": "center", "va": "center", "fontsize": 9, "bbox": box}
+            ax.text(*np.median(z[y == k], axis=0), str(k), **style)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(ticker.MaxNLocator(5))
     ax.grid(False)
@@ -170,22 +164,21 @@ def _decoded(ax, one, setting, model, z):
         sides = np.linspace(*np.quantile(z, [0.02, 0.98], axis=0), GRID).T
         over = "the codes"
     codes = np.stack(np.meshgrid(sides[0], sides[1][::-1]), -1).reshape(-1, 2)
-    y = _classes(one.data, len(codes))
-    images = model.decode(codes.astype(np.float32), None if y is None else 0 * y)
+    y = np.zeros(len(codes), np.int32) if one.data.num_classes else None
+    images = model.decode(codes.astype(np.float32), y)
     tiles = _tiles(np.reshape(images, (GRID, GRID, *images.shape[1:])), one.x)
     ax.imshow(tiles, **SHARP)
     ax.set_axis_off()
     ax.set_title(f"decoded over {over}")
 
 
-def _matrix(one: Shown, rows, right: str = "") -> str:
-    """Rows of examples as SVG; names at the left, notes at the right."""
-    count, left, edge = len(one.x), 0.75, 0.62
-    cell = min(0.5 if one.images else 0.8, (canvas.HALF - left - edge) / count)
+def _matrix(one: Shown, rows) -> str:
+    """Rows (name, note, examples) as SVG; names at the left, notes at the right."""
+    count, left, right = len(one.x), 0.75, 0.62
+    cell = min(0.5 if one.images else 0.8, (canvas.HALF - left - right) / count)
     aspect = one.x.shape[1] / one.x.shape[2] if one.images else 0.7
+    margins = {"left": left, "right": canvas.HALF - left - cell * count, "bottom": 0.08}
     tall = cell * aspect * len(rows)
-    right_edge = canvas.HALF - left - cell * count
-    margins = {"left": left, "right": right_edge, "bottom": 0.08}
     fig, (ax,) = canvas.panels([tall], width=canvas.HALF, **margins)
     ax.set(xlim=(0, count), ylim=(len(rows), 0))
     ax.set_axis_off()
@@ -194,11 +187,10 @@ def _matrix(one: Shown, rows, right: str = "") -> str:
         ax.imshow(picture, extent=(0, count, len(rows), 0), aspect="auto", **SHARP)
     else:
         _strokes(ax, one, rows)
-    style = {"color": canvas.MUTED, "fontsize": 9}
+    style = {"color": canvas.MUTED, "fontsize": 9, "va": "center"}
     for i, (name, note, _) in enumerate(rows):
-        ax.text(-0.2, i + 0.5, name, ha="right", va="center", **style)
-        ax.text(count + 0.2, i + 0.5, note, va="center", **style)
-    ax.text(count + 0.2, 0.5, right.replace(" ", "\n"), va="center", **style)
+        ax.text(-0.2, i + 0.5, name, ha="right", **style)
+        ax.text(count + 0.2, i + 0.5, note, **style)
     ax.set_title(canvas.short(one.line.label, 40), color=one.line.color)
     return canvas.svg(fig)
 
@@ -206,22 +198,17 @@ def _matrix(one: Shown, rows, right: str = "") -> str:
 def _strokes(ax, one, rows):
     """Each example as a line plot, with the original in grey behind it."""
     low, high = one.x.min(), max(one.x.max(), one.x.min() + 1e-6)
-    first = rows[0][2]
     for i, (name, _, values) in enumerate(rows):
-        behind = [(first, "#b9c1c9", 2.0)] if rows[0][0] == "original" and i else []
-        color = canvas.INK if name == "original" else one.line.color
-        for each, hue, width in [*behind, (values, color, 0.9)]:
-            each = np.reshape(each, (*each.shape[:2], -1))[:, :, :LINES]  # (n, T, F)
-            each = each[:, :: -(-each.shape[1] // 100)]
-            t = np.linspace(0.08, 0.92, each.shape[1])
-            y = i + 0.88 - 0.76 * (each.clip(low, high) - low) / (high - low)
-            paths = [
-                np.column_stack([j + t, y[j, :, f]])
-                for j in range(len(y))
-                for f in range(y.shape[2])
-            ]
-            style = {"colors": hue, "linewidths": width}
-            ax.add_collection(collections.LineCollection(paths, **style))
+        layers = [(values, canvas.INK if name == "original" else one.line.color, 0.9)]
+        if rows[0][0] == "original" and i:
+            layers.insert(0, (one.x, "#b9c1c9", 2.0))
+        for some, hue, width in layers:
+            some = np.reshape(some, (*some.shape[:2], -1))[:, :, :LINES]  # (n, T, F)
+            some = some[:, :: -(-some.shape[1] // 100)].clip(low, high)
+            t = np.linspace(0.08, 0.92, some.shape[1])
+            y = i + 0.88 - 0.76 * (some - low) / (high - low)
+            for j, each in enumerate(y):
+                ax.plot(j + t, each, color=hue, lw=width)
 
 
 def _tiles(images: np.ndarray, x: np.ndarray) -> np.ndarray:
