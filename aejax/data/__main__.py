@@ -13,9 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("list", help="data sets by name, and whether they are ready")
     one = commands.add_parser("prepare", help="write a TFDS data set to disk, once")
     one.add_argument("name")
-    one.add_argument(
-        "--from", dest="source", metavar="DIR", help="original files, not downloaded"
-    )
+    one.add_argument("--from", dest="source", metavar="DIR", help="of original files")
     args = parser.parse_args(argv)
     try:
         if args.command == "list":
@@ -34,12 +32,11 @@ def _list() -> None:
     rows = [("name", "shape", "likelihood", "ready", "train / valid / test", "note")]
     for name, shape, likelihood, splits, note in data.describe():
         ready = "yes" if name == "digits" or prepared.find(name) else "no"
-        shape = "x".join(map(str, shape))
-        rows.append((name, shape, likelihood, ready, splits, note))
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        rows.append((name, "x".join(map(str, shape)), likelihood, ready, splits, note))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[-1]]).rstrip())
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
 
 
 if __name__ == "__main__":

@@ -1,120 +1,107 @@
 """The data sets known by name: what they hold and how their images become x."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-VERSION = 1  # of the rules below; a higher number makes every cached array stale
+
+def _resize(image: np.ndarray, side: int, mode: str) -> np.ndarray:
+    """PIL's bilinear filter, which widens with the reduction: no aliasing."""
+    from PIL import Image
+
+    picture = Image.fromarray(image).convert(mode)
+    picture = picture.resize((side, side), Image.Resampling.BILINEAR)
+    return np.atleast_3d(np.asarray(picture))
+
+
+def _binary(image: np.ndarray) -> np.ndarray:
+    return (image > 0).astype(np.uint8)
+
+
+def _omniglot(image: np.ndarray) -> np.ndarray:
+    return 255 - _resize(image, 28, "L")
+
+
+def _celeb_a(image: np.ndarray) -> np.ndarray:
+    top, left = ((side - 140) // 2 for side in image.shape[:2])
+    return _resize(image[top : top + 140, left : left + 140], 64, "RGB")
 
 
 class Entry(NamedTuple):
     """One TFDS data set, and the way from its records to x and y.
 
-    An image is cropped at its centre to ``crop`` pixels, made grey, resized to ``size``
-    pixels, inverted and made binary (0 or 1: anything above 0), in this order.
-    ``needs`` is what preparing it takes beside its files: "nothing" (not even files),
-    "numpy" or "tensorflow".
+    ``transform`` makes x (h, w, c) uint8, of ``shape``, from the feature ``image``
+    (H, W, C) uint8; y is the feature ``label``. ``needs`` is what preparing it takes
+    beside its files: "nothing" (not even files), "numpy" or "tensorflow".
     """
 
     shape: tuple[int, ...]
-    likelihood: str
-    splits: str
-    note: str
+    splits: str = ""
+    note: str = ""
     scale: float = 255.0
-    image: str = "image"
     label: str | None = "label"
-    crop: int = 0
-    grey: bool = False
-    size: int = 0
-    invert: bool = False
-    binary: bool = False
+    transform: Callable[[np.ndarray], np.ndarray] = np.asarray
     needs: str = "tensorflow"
 
+    @property
+    def likelihood(self) -> str:
+        return "gaussian" if self.shape[-1] > 1 else "bernoulli"
 
-_MNIST = "54,000 / last 6,000 of train / 10,000"
+
+_MNIST = Entry(
+    (28, 28, 1),
+    "54,000 / last 6,000 of train / 10,000",
+    "handwritten digits",
+    needs="numpy",
+)
 
 ENTRIES = {
     "digits": Entry(
         (8, 8, 1),
-        "bernoulli",
         "1,297 / 250 / 250",
         "handwritten digits of scikit-learn, 17 grey levels; needs no download",
         scale=16.0,
         needs="nothing",
     ),
-    "mnist": Entry(
-        (28, 28, 1), "bernoulli", _MNIST, "handwritten digits", needs="numpy"
-    ),
-    "fashion_mnist": Entry(
-        (28, 28, 1), "bernoulli", _MNIST, "clothes from Zalando", needs="numpy"
-    ),
-    "kmnist": Entry(
-        (28, 28, 1), "bernoulli", _MNIST, "cursive Japanese characters", needs="numpy"
-    ),
+    "mnist": _MNIST,
+    "fashion_mnist": _MNIST._replace(note="clothes from Zalando"),
+    "kmnist": _MNIST._replace(note="cursive Japanese characters"),
     "binarized_mnist": Entry(
         (28, 28, 1),
-        "bernoulli",
         "50,000 / 10,000 / 10,000",
         "Larochelle's fixed binarisation, stored as 0 and 1; no labels",
         scale=1.0,
         label=None,
-        binary=True,
+        transform=_binary,
     ),
     "omniglot": Entry(
         (28, 28, 1),
-        "bernoulli",
         "17,352 / last 1,928 of train / 13,180",
         "characters made 28x28, grey and inverted (strokes 1); test: other alphabets",
-        grey=True,
-        size=28,
-        invert=True,
+        transform=_omniglot,
     ),
     "cifar10": Entry(
-        (32, 32, 3),
-        "gaussian",
-        "45,000 / last 5,000 of train / 10,000",
-        "photographs",
+        (32, 32, 3), "45,000 / last 5,000 of train / 10,000", "photographs"
     ),
     "svhn_cropped": Entry(
         (32, 32, 3),
-        "gaussian",
         "65,932 / last 7,325 of train / 26,032",
         "house numbers; the split 'extra' is not used",
     ),
     "dsprites": Entry(
         (64, 64, 1),
-        "bernoulli",
         "589,824 / last 73,728 / 73,728 before them",
         "shapes drawn from known factors, stored as 0 and 1; y is the shape; 3 GB",
         scale=1.0,
         label="label_shape",
-        binary=True,
+        transform=_binary,
     ),
     "celeb_a": Entry(
         (64, 64, 3),
-        "gaussian",
         "162,770 / 19,867 / 19,962",
         "faces, the central 140x140 made 64x64; no labels; 2.5 GB",
         label=None,
-        crop=140,
-        size=64,
+        transform=_celeb_a,
     ),
 }
-
-
-def transform(entry: Entry, image: np.ndarray) -> np.ndarray:
-    """One stored image (H, W, C) uint8 as the example (h, w, c) uint8 of ``entry``."""
-    if entry.crop:
-        top, left = ((side - entry.crop) // 2 for side in image.shape[:2])
-        image = image[top : top + entry.crop, left : left + entry.crop]
-    if entry.grey or entry.size:
-        from PIL import Image
-
-        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        picture = picture.convert("L") if entry.grey else picture
-        if entry.size:  # PIL's bilinear filter widens with the reduction: no aliasing
-            side = (entry.size, entry.size)
-            picture = picture.resize(side, Image.Resampling.BILINEAR)
-        image = np.asarray(picture).reshape(*picture.size[::-1], -1)
-    image = 255 - image if entry.invert else image
-    return (image > 0).astype(np.uint8) if entry.binary else image

@@ -1,12 +1,14 @@
 """What a data set is, how its splits are carved, and which likelihood may model it."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from aejax import config
 
+SPLITS = ("train", "valid", "test")
 UNIT = ("bernoulli", "continuous_bernoulli", "categorical")  # need data in [0, 1]
 
 
@@ -38,24 +40,44 @@ class Dataset(NamedTuple):
     num_classes: int = 0
 
 
-def carve(rows: Sequence[int], valid: bool, test: bool) -> dict[str, Sequence[int]]:
-    """Row numbers of each split that ``rows`` must supply.
+def carve(
+    counts: Mapping[str, int], shuffle: bool = True
+) -> dict[str, tuple[str, np.ndarray]]:
+    """{split: (the given split that it is taken from, its rows there)}, all three.
 
-    A missing valid split is the last tenth of rows, a missing test split the tenth
-    before it; ``valid`` and ``test`` say which exist already.
+    ``counts`` has the size of each given split, train among them. A missing valid split
+    is the last tenth of train, a missing test split the tenth before it, after a
+    shuffle with a fixed seed if ``shuffle``.
 
     Raises:
       InputError: too few rows to leave one for every split.
     """
-    parts, end, tenth = {}, len(rows), max(1, len(rows) // 10)
-    for name, present in (("valid", valid), ("test", test)):
-        if not present:
-            parts[name], end = rows[max(0, end - tenth) : end], max(0, end - tenth)
-    if not end:
+    parts = {split: (split, np.arange(count)) for split, count in counts.items()}
+    rows = parts["train"][1]
+    if shuffle and len(counts) < 3:
+        rows = np.random.default_rng(0).permutation(rows)
+    tenth = max(1, len(rows) // 10)
+    for split in ("valid", "test"):
+        if split not in counts:
+            parts[split], rows = ("train", rows[-tenth:]), rows[:-tenth]
+    parts["train"] = "train", rows
+    if not all(len(rows) for _, rows in parts.values()):
         raise config.InputError(
-            f"{len(rows)} examples are too few: train, valid and test each need one"
+            f"{counts} examples are too few: train, valid and test each need one"
         )
-    return {"train": rows[:end]} | parts
+    return {split: parts[split] for split in SPLITS}
+
+
+@contextlib.contextmanager
+def explained(told: str, advice: str = "") -> Iterator[None]:
+    """Turns whatever a library raises into an InputError of one paragraph."""
+    try:
+        yield
+    except config.InputError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise config.InputError(f"{told} ({reason[:300]}){advice}") from error
 
 
 def check_likelihood(data: Dataset, likelihood: str) -> None:

@@ -1,9 +1,8 @@
 """Runs an iterable ahead of its consumer, in a thread."""
 
-import queue
-import threading
-import weakref
+import collections
 from collections.abc import Iterable
+from concurrent import futures
 from typing import Any
 
 _END = object()
@@ -13,63 +12,40 @@ class Prefetch:
     """An iterator over ``iterable`` that keeps up to ``depth`` items ready.
 
     Items come in order; an exception of the iterable is raised here, after the items
-    before it. ``close`` (or the end of a ``with`` block, or dropping the object) stops
-    the thread, waiting up to 5 s for the item it works on; the iterator is then over.
+    before it. ``close``, or dropping the object, waits for the item in work and closes
+    a generator; the iterator is then over.
     """
 
     def __init__(self, iterable: Iterable[Any], depth: int = 2):
-        self._queue: queue.Queue = queue.Queue(depth)
-        self._stop = threading.Event()
-        # The thread must not hold self, or dropping the object would never stop it.
-        weakref.finalize(self, self._stop.set)
-        self._thread = threading.Thread(
-            target=_run, args=(iterable, self._queue, self._stop), daemon=True
-        )
-        self._thread.start()
+        self._iterator = iter(iterable)
+        self._pool = futures.ThreadPoolExecutor(1)
+        self._ready: collections.deque[futures.Future] = collections.deque()
+        for _ in range(depth):
+            self._order()
+
+    def _order(self) -> None:
+        self._ready.append(self._pool.submit(next, self._iterator, _END))
 
     def __iter__(self) -> "Prefetch":
         return self
 
     def __next__(self) -> Any:
-        while not self._stop.is_set():
+        if self._ready:
             try:
-                item, error = self._queue.get(timeout=0.1)
-            except queue.Empty:
-                continue
+                item = self._ready.popleft().result()
+            except Exception:
+                self.close()
+                raise
             if item is not _END:
+                self._order()
                 return item
             self.close()
-            if error is not None:
-                raise error
         raise StopIteration
 
     def close(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
+        self._ready.clear()
+        self._pool.shutdown(cancel_futures=True)
+        if hasattr(self._iterator, "close"):
+            self._iterator.close()
 
-    def __enter__(self) -> "Prefetch":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-
-def _run(iterable: Iterable[Any], ready: queue.Queue, stop: threading.Event) -> None:
-    def put(item: Any, error: BaseException | None = None) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put((item, error), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    try:
-        iterator = iter(iterable)
-        while (item := next(iterator, _END)) is not _END and put(item):
-            pass
-        if hasattr(iterator, "close"):  # a generator's finally runs here and now
-            iterator.close()
-        put(_END)
-    except BaseException as error:  # whatever it is, it is the consumer's to handle
-        put(_END, error)
+    __del__ = close

@@ -1,134 +1,188 @@
-"""Writes TFDS data sets to disk, once each; without TensorFlow where possible."""
+"""Writes TFDS data sets to disk, once each; without TensorFlow where possible. To be
+imported inside functions only, for it imports tensorflow_datasets."""
 
+import gzip
 import hashlib
 import importlib.util
-import tempfile
+import os
+import types
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import tensorflow_datasets as tfds
+
 from aejax import config
-from aejax.data import catalogue, prepared
+from aejax.data import catalogue, dataset, prepared
 
 
 def prepare(name: str, source: str | None = None) -> Path:
     """Directory of the prepared data set; at once if it is prepared already.
 
     ``source`` is a directory with the original files, which are recognised by size and
-    SHA-256; without it TFDS downloads them. The result goes to TFDS's data directory,
-    or to ``CACHE/tfds`` if that cannot be written. ``digits`` is prepared silently.
+    SHA-256; without it TFDS downloads them. ``digits`` is prepared silently.
 
     Raises:
       InputError: unknown name; files missing, or others than TFDS recorded; no network;
-        no directory to write to; TensorFlow is needed and not there.
+        a directory that cannot be written; TensorFlow is needed and not there.
     """
     if found := prepared.find(name):
         return found
     if source is not None and not Path(source).is_dir():
         raise config.InputError(f"--from {source}: there is no such directory")
-    needs = getattr(catalogue.ENTRIES.get(name), "needs", "tensorflow")
-    try:
-        {"nothing": _digits, "numpy": _idx}.get(needs, _stock)(name, source)
-    except config.InputError:
-        raise
-    except Exception as error:  # TFDS raises anything, at any length
-        if prepared.find(name) is None:  # else another process was faster
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise config.InputError(
-                f"data set '{name}' could not be prepared: {reason[:300]}"
-            ) from error
-    return prepared.find(name) or _root() / name
-
-
-def _root() -> Path:
-    """The first of TFDS's directory and ours that can be written."""
-    for root in prepared.roots():
+    needs = catalogue.ENTRIES.get(name, catalogue.Entry(())).needs
+    advice = f"; it goes to {prepared.root()}, or wherever TFDS_DATA_DIR says"
+    with dataset.explained(f"data set '{name}' could not be prepared", advice):
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=root):
-                return root
-        except OSError as error:
-            reason = error
-    raise config.InputError(
-        f"data sets cannot be prepared in {' or '.join(map(str, prepared.roots()))} "
-        f"({reason}); set TFDS_DATA_DIR to a directory that can be written"
-    )
+            _PREPARE[needs](name, source)
+        except Exception:
+            if prepared.find(name) is None:  # else another process was faster
+                raise
+    return prepared.find(name)
 
 
-def _digits(name: str, source: str | None) -> None:
-    from aejax.data import builders
+def digits() -> dict[str, dict[str, np.ndarray]]:
+    """{split: {"x": (N, 8, 8, 1) uint8 from 0 to 16, "y": (N,) int32}}, shuffled."""
+    from sklearn import datasets
 
+    bunch = datasets.load_digits()
+    order = np.random.default_rng(0).permutation(len(bunch.target))
+    x = np.split(bunch.images.astype(np.uint8)[order, :, :, None], (1297, 1547))
+    y = np.split(bunch.target.astype(np.int32)[order], (1297, 1547))
+    return {s: {"x": x[i], "y": y[i]} for i, s in enumerate(dataset.SPLITS)}
+
+
+# Unregistered: loading this file twice is no error, and no stock name is hidden.
+with tfds.core.registered.skip_registration():
+
+    class Digits(tfds.core.GeneratorBasedBuilder):
+        """scikit-learn's bundled digits as the TFDS data set ``digits``."""
+
+        name = "digits"
+        code_path = None
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self) -> tfds.core.DatasetInfo:
+            features = {
+                "image": tfds.features.Tensor(shape=(8, 8, 1), dtype=np.uint8),
+                "label": tfds.features.ClassLabel(num_classes=10),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(features),
+                homepage="https://doi.org/10.24432/C50P49",
+                disable_shuffling=True,  # the order is ours, and shuffled already
+            )
+
+        def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+            return {s: self._generate_examples(part) for s, part in digits().items()}
+
+        def _generate_examples(self, part: Mapping[str, np.ndarray]) -> Iterator[Any]:
+            for i, image in enumerate(part["x"]):
+                yield i, {"image": image, "label": int(part["y"][i])}
+
+
+def _prepare_digits(name: str, source: str | None) -> None:
+    root = prepared.root()
+    existing = next(p for p in (root, *root.parents) if p.exists())
+    # The mode too: root may write what is marked as not to be written.
+    writable = os.access(existing, os.W_OK) and existing.stat().st_mode & 0o222
+    root = root if writable else prepared.own_root()
     with prepared.quiet():
-        builder = builders.Digits(data_dir=_root(), file_format="array_record")
+        builder = Digits(data_dir=root, file_format="array_record")
         builder.download_and_prepare()
 
 
-def _idx(name: str, source: str | None) -> None:
-    import tensorflow_datasets as tfds
+def _prepare_idx(name: str, source: str | None) -> None:
+    """mnist, fashion_mnist or kmnist, parsed with NumPy.
 
-    from aejax.data import builders
+    Name, version, features and order are the stock builder's, so that the result is the
+    data set which TensorFlow would prepare.
+    """
+    from PIL import Image
 
-    infos = tfds.builder_cls(name).url_infos
-    paths = None if source is None else _match(name, Path(source), infos)
-    if paths is None:
-        url = next(iter(infos))
-        request = urllib.request.Request(url, method="HEAD")
-        try:  # ask first: offline, TFDS would retry for minutes
-            urllib.request.urlopen(request, timeout=10).close()
-        except OSError as error:
-            raise config.InputError(
-                f"{url} cannot be reached ({error}); bring the original files and run: "
-                f"python -m aejax.data prepare {name} --from DIR"
-            ) from error
-    builders.idx(name, _root(), paths).download_and_prepare()
+    stock = tfds.builder_cls(name)
+    local = source and _match(name, Path(source), stock.url_infos)
+    if not local:  # ask first: offline, TFDS would retry for minutes
+        url = next(iter(stock.url_infos))
+        command = f"python -m aejax.data prepare {name} --from DIR"
+        advice = f"; bring the original files and run: {command}"
+        with dataset.explained(f"{url} cannot be reached", advice):
+            urllib.request.urlopen(url, timeout=10).close()
+
+    with tfds.core.registered.skip_registration():
+
+        class Idx(stock):
+            code_path = None
+
+            def _split_generators(self, dl_manager: Any) -> Any:
+                def get(urls: Mapping[str, str]) -> dict[str, Path]:
+                    return {key: local[url] for key, url in urls.items()}
+
+                own = types.SimpleNamespace(download_and_extract=get)
+                return super()._split_generators(own if local else dl_manager)
+
+            def _generate_examples(
+                self, num_examples: int, data_path: Any, label_path: Any
+            ) -> Iterator[Any]:
+                images = _read_idx(data_path, 16).reshape(num_examples, 28, 28)
+                labels = _read_idx(label_path, 8).reshape(num_examples)
+                for i, image in enumerate(images):
+                    # PIL encodes a PIL image; TensorFlow would encode an array.
+                    picture = Image.fromarray(image)
+                    yield i, {"image": picture, "label": int(labels[i])}
+
+    Idx.name = name
+    Idx(data_dir=prepared.root(), file_format="array_record").download_and_prepare()
 
 
 def _match(name: str, source: Path, infos: Mapping[str, Any]) -> dict[str, Path]:
     """{url: file} by content, because other data sets' files bear the same names."""
-    files = sorted(f for f in source.rglob("*") if f.is_file())
-    paths = {
-        url: file
-        for url, info in infos.items()
-        for file in files
-        if file.stat().st_size == int(info.size) and _sha256(file) == info.checksum
+    sizes = {int(info.size) for info in infos.values()}
+    files = {
+        hashlib.sha256(file.read_bytes()).hexdigest(): file
+        for file in source.rglob("*")
+        if file.is_file() and file.stat().st_size in sizes
     }
-    missing = [infos[url].filename for url in infos if url not in paths]
-    if missing:
-        told = [
-            f"{m} (of other contents)" if (source / m).exists() else m for m in missing
-        ]
+    if missing := [i.filename for i in infos.values() if i.checksum not in files]:
         raise config.InputError(
-            f"--from {source} lacks original files of '{name}': {', '.join(told)}; "
-            f"they come, unchanged, from {next(iter(infos)).rpartition('/')[0]}/"
+            f"--from {source} lacks original files of '{name}' (a file of that name "
+            f"may have other contents): {', '.join(missing)}; they come, unchanged, "
+            f"from {next(iter(infos)).rpartition('/')[0]}/"
         )
-    return paths
+    return {url: files[info.checksum] for url, info in infos.items()}
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _read_idx(path: Any, header: int) -> np.ndarray:
+    """The bytes behind the header of an idx file, gzipped or extracted by TFDS."""
+    data = Path(path).read_bytes()
+    data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    return np.frombuffer(data, np.uint8, offset=header)
 
 
-def _stock(name: str, source: str | None) -> None:
-    import tensorflow_datasets as tfds
-
+def _prepare_stock(name: str, source: str | None) -> None:
+    root = prepared.root()
     known = tfds.list_builders(with_community_datasets=False)
-    if name.partition(":")[0].partition("/")[0] not in known:
+    if prepared.base(name) not in known:
         unknown = config.unknown("data set", name, catalogue.ENTRIES)
         raise config.InputError(f"{unknown}; nor does TFDS know it")
     if importlib.util.find_spec("tensorflow") is None:
         raise config.InputError(
             f"TFDS needs TensorFlow to prepare '{name}', once (reading it needs none): "
             'pip install "aejax[tensorflow]" and repeat this command; or copy the '
-            f"directory {name} from where it is prepared (as array_record) to "
-            f"{prepared.roots()[0]}"
+            f"directory {name} from where it is prepared (as array_record) to {root}"
         )
-    root = _root()
-    options = {}
-    if source is not None:  # in a shared download folder, files of one name mix
-        settings = tfds.download.DownloadConfig(manual_dir=source)
-        folder = root / "downloads" / name.replace("/", "-")
-        options = {"download_dir": folder, "download_config": settings}
-    builder = tfds.builder(name, data_dir=root, file_format="array_record")
-    builder.download_and_prepare(**options)
+    tfds.builder(name, data_dir=root, file_format="array_record").download_and_prepare(
+        # In a folder shared by data sets, files of one name mix.
+        download_dir=root / "downloads" / name.replace("/", "-"),
+        download_config=tfds.download.DownloadConfig(manual_dir=source),
+    )
+
+
+_PREPARE = {
+    "nothing": _prepare_digits,
+    "numpy": _prepare_idx,
+    "tensorflow": _prepare_stock,
+}

@@ -1,9 +1,8 @@
 """Reads data sets that TFDS has prepared on disk, without TensorFlow or a network."""
 
 import contextlib
-import hashlib
+import functools
 import io
-import json
 import logging
 import os
 import re
@@ -16,15 +15,22 @@ import numpy as np
 from aejax import config
 from aejax.data import cache, catalogue, dataset
 
-_BLOCK = 4096  # records at a time: three times faster than one by one
-_BLOCK_BYTES = 64 << 20  # fewer, where the images are large
-_NAMES = {"valid": ("validation", "valid", "val"), "test": ("test",)}
+_SPLITS = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 
 
-def roots() -> list[Path]:
-    """Where data sets are prepared and looked for: TFDS's directory, then ours."""
-    given = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return [Path(given).expanduser(), cache.root() / "tfds"]
+def root() -> Path:
+    """TFDS's directory, where data sets are prepared and looked for."""
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def own_root() -> Path:
+    """Where ``digits`` goes if TFDS's directory is read-only, a shared one, say."""
+    return cache.root() / "tfds"
+
+
+def base(name: str) -> str:
+    """NAME of ``NAME[/CONFIG][:VERSION]``."""
+    return name.partition(":")[0].partition("/")[0]
 
 
 def find(name: str) -> Path | None:
@@ -36,155 +42,98 @@ def find(name: str) -> Path | None:
     Raises:
       InputError: several configurations are prepared and the name chooses none.
     """
-    path, _, version = name.partition(":")
-    if not re.fullmatch(r"\w+(/[\w-][\w.-]*)?", path):
+    if not re.fullmatch(r"\w+(/[\w-][\w.-]*)?(:[\d.]+)?", name):
         return None
-    for root in roots():
-        found: dict[Path, list[Path]] = {}
-        for depth in ("*", "*/*"):  # NAME/VERSION and NAME/CONFIG/VERSION
-            for info in (root / path).glob(f"{depth}/dataset_info.json"):
-                at = info.parent
-                if re.fullmatch(r"(\d+\.){2}\d+", at.name) and version in ("", at.name):
-                    found.setdefault(at.parent, []).append(at)
-        if len(found) > 1:
-            choices = ", ".join(str(at.relative_to(root)) for at in sorted(found))
-            raise config.InputError(
-                f"data set '{name}' is prepared in several configurations; choose one: "
-                f"{choices}"
-            )
-        for versions in found.values():
-            return max(versions, key=lambda at: [int(n) for n in at.name.split(".")])
-    return None
+    return _find(name, root()) or _find(name, own_root())
 
 
-def key(label: str, directory: Path, files: Sequence[Path]) -> str:
-    """A cache key that changes with our rules, the place, and every file's state."""
-    stats = [(str(f.relative_to(directory)), f.stat()) for f in files]
-    states = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    facts = json.dumps([catalogue.VERSION, str(directory.resolve()), states])
-    label = re.sub(r"[^\w.-]+", "-", label)
-    return f"{label}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+def _find(name: str, within: Path) -> Path | None:
+    infos = (within / name.replace(":", "/")).glob("**/dataset_info.json")
+    found = [i.parent for i in infos if re.fullmatch(r"\d+\.\d+\.\d+", i.parent.name)]
+    choices = sorted({str(at.parent.relative_to(within)) for at in found})
+    if len(choices) > 1:
+        raise config.InputError(
+            f"data set '{name}' is prepared in several configurations; choose one: "
+            f"{', '.join(choices)}"
+        )
+    newest = sorted(found, key=lambda at: [int(n) for n in at.name.split(".")])
+    return newest[-1] if found else None
 
 
 def load(name: str, directory: Path) -> dataset.Dataset:
     """The prepared data set in ``directory`` (as ``find`` gives it).
 
-    Catalogue rules if its name has some. Otherwise the feature ``image``, or the only
-    uint8 image, is x, ``label`` is y, and the likelihood is bernoulli for grey images
-    and gaussian for coloured ones.
+    Catalogue rules if its name has some; otherwise x is the feature ``image`` and y is
+    ``label``. The likelihood is bernoulli for grey images, gaussian for coloured ones.
 
     Raises:
       InputError: not readable without TensorFlow, damaged, or not made of images.
     """
-    name_only = name.partition(":")[0]
-    entry = catalogue.ENTRIES.get(name_only)
+    entry = catalogue.ENTRIES.get(name.partition(":")[0])
     files = sorted(f for f in directory.iterdir() if f.is_file())
-    label = key(f"{name_only}-{directory.name}", directory, files)
-    about, arrays = cache.fetch(label, lambda: _build(directory, entry))
-    splits = {s: dataset.Split(**fields) for s, fields in arrays.items()}
-    return dataset.Dataset(name, **splits, **about)
+    return cache.fetch(name, directory, files, lambda: _build(directory, entry))
 
 
 def _build(directory: Path, entry: catalogue.Entry | None):
     import tensorflow_datasets as tfds
 
-    with _explained(directory), quiet():
+    with _reading(directory):
         info = (builder := tfds.builder_from_directory(directory)).info
-        sources = {s: builder.as_data_source(split=s) for s in info.splits}
-        picked = _pick(sources, directory)
-        first = picked["train"][0]
-        entry = entry or _guess(first, directory)
-        label = entry.label if entry.label in first else None
-        classes = getattr(info.features[label], "num_classes", 0) if label else 0
-        size = max(1, min(_BLOCK, _BLOCK_BYTES // first[entry.image].nbytes))
-    rows: Sequence[int] = range(len(picked["train"]))
-    if info.disable_shuffling and len(picked) < 3:  # perhaps sorted on disk
-        rows = np.random.default_rng(0).permutation(len(rows)).tolist()
-    parts = dataset.carve(rows, "valid" in picked, "test" in picked)
+        sources = {
+            _SPLITS[split]: builder.as_data_source(split=split)
+            for split in info.splits
+            if split in _SPLITS
+        }
+        first = sources["train"][0] if "train" in sources else {}
+    image = first.get("image")
+    if getattr(image, "ndim", 0) != 3 or image.dtype != np.uint8:
+        raise config.InputError(
+            f"{directory} must have a split 'train' of records with a uint8 'image', "
+            f"but its splits are {', '.join(info.splits)} and its records hold "
+            f"{', '.join(info.features)}; save the array you want as x in an .npz file "
+            "and give its path"
+        )
+    if entry is None:
+        scalar = isinstance(first.get("label"), int | np.integer)
+        entry = catalogue.Entry(image.shape, label="label" if scalar else None)
+    label = info.features[entry.label] if entry.label else None
+    counts = {split: len(source) for split, source in sources.items()}
+    # What TFDS did not shuffle may be sorted.
+    parts = dataset.carve(counts, shuffle=info.disable_shuffling)
     streams = {}
-    for split in ("train", "valid", "test"):
-        source = picked["train"] if split in parts else picked[split]
-        part = parts.get(split, range(len(source)))
-        blocks = _blocks(source, part, size, entry, label, directory)
-        streams[split] = cache.Stream(len(part), blocks)
+    for split, (given, rows) in parts.items():
+        decode = functools.partial(_decode, directory, entry, sources[given])
+        streams[split] = cache.Stream(rows.tolist(), decode)
     about = {"likelihood": entry.likelihood, "scale": entry.scale}
-    return about | {"num_classes": int(classes or 0)}, streams
+    return about | {"num_classes": getattr(label, "num_classes", None) or 0}, streams
 
 
-def _pick(sources: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """TFDS's splits under our names; a single split of any name is train."""
-    train = "train" if len(sources) > 1 else next(iter(sources), "train")
-    if train not in sources:
+def _decode(
+    directory: Path, entry: catalogue.Entry, source: Any, rows: Sequence[int]
+) -> dict[str, np.ndarray]:
+    with _reading(directory):
+        records = source.__getitems__(rows)
+    images = [entry.transform(r["image"]) for r in records]
+    if others := {i.shape for i in images} - {entry.shape}:
         raise config.InputError(
-            f"{directory} has no split 'train', only: {', '.join(sources)}"
+            f"the images in {directory} should all be {entry.shape}, but some are "
+            f"{others.pop()}; resize them into a folder and give its path"
         )
-    picked = {"train": sources[train]}
-    for ours, theirs in _NAMES.items():
-        for name in theirs:
-            if name in sources and name != train:
-                picked[ours] = sources[name]
-    return picked
-
-
-def _guess(record: dict[str, Any], directory: Path) -> catalogue.Entry:
-    images = [k for k, v in record.items() if getattr(v, "ndim", 0) == 3]
-    images = [k for k in images if record[k].dtype == np.uint8]
-    name = "image" if "image" in images else (images or [""])[0]
-    if not name or (name != "image" and len(images) > 1):
-        raise config.InputError(
-            f"the records of {directory} hold {', '.join(record)}: none or several of "
-            "them are uint8 images, so what to model is unclear; save the array you "
-            "want as x in an .npz file and give its path"
-        )
-    colour = record[name].shape[-1] > 1
-    label = isinstance(record.get("label"), int | np.integer)
-    return catalogue.Entry(
-        record[name].shape,
-        "gaussian" if colour else "bernoulli",
-        splits="",
-        note="",
-        image=name,
-        label="label" if label else None,
-    )
-
-
-def _blocks(
-    source: Any,
-    rows: Sequence[int],
-    size: int,
-    entry: catalogue.Entry,
-    label: str | None,
-    directory: Path,
-) -> Iterator[dict[str, np.ndarray]]:
-    for start in range(0, len(rows), size):
-        with _explained(directory), quiet():
-            records = source.__getitems__(rows[start : start + size])
-        images = [catalogue.transform(entry, r[entry.image]) for r in records]
-        if others := {i.shape for i in images} - {entry.shape}:
-            raise config.InputError(
-                f"the images in {directory} should all be {entry.shape}, but some are "
-                f"{others.pop()}; resize them into a folder and give its path"
-            )
-        block = {"x": np.stack(images)}
-        if label:
-            block["y"] = np.asarray([r[label] for r in records], np.int32)
-        yield block
+    block = {"x": np.stack(images)}
+    if entry.label:
+        block["y"] = np.asarray([r[entry.label] for r in records], np.int32)
+    return block
 
 
 @contextlib.contextmanager
-def _explained(directory: Path) -> Iterator[None]:
-    """Turns whatever TFDS and array_record raise into one paragraph."""
-    try:
+def _reading(directory: Path) -> Iterator[None]:
+    told = f"the prepared data set in {directory} cannot be read without TensorFlow"
+    advice = (
+        "; it is damaged or not in the format array_record: remove this directory and "
+        "run: python -m aejax.data prepare NAME"
+    )
+    with dataset.explained(told, advice), quiet():
         yield
-    except config.InputError:
-        raise
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise config.InputError(
-            f"the prepared data set in {directory} cannot be read without TensorFlow: "
-            f"it is damaged or not in the format array_record ({reason[:200]}); remove "
-            "this directory and run: python -m aejax.data prepare NAME"
-        ) from error
 
 
 @contextlib.contextmanager
