@@ -102,7 +102,7 @@ def parse(argv: Sequence[str]) -> Any:
 def _preset_name(argv: Sequence[str]) -> str:
     """Looked for first, because the preset gives the defaults of all other flags."""
     name = "default"
-    for word, following in zip(argv, [*argv[1:], name], strict=True):
+    for word, following in zip(argv, [*argv, name][1:], strict=True):
         if word == "--preset":
             name = following
         elif word.startswith("--preset="):

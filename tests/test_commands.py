@@ -355,3 +355,12 @@ def test_a_damaged_compilation_cache_is_cleared_and_others_warn(tmp_path, capsys
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
     assert capsys.readouterr().err == "warning: something else\n"
+
+
+def test_the_bare_command_is_the_default_sweep():
+    """What the README tells a newcomer to type: no flag at all."""
+    base, axes = options.settings(options.parse([]))
+    assert base == config.Config()
+    wanted = presets.PRESETS["default"].axes
+    assert axes == {n: list(v) for n, v in wanted.items()}
+    assert options.lanes(axes) == 35
