@@ -89,12 +89,13 @@ def check(
     config: configs.Config,
     axes: Mapping[str, Sequence[Any]],
     resume: bool,
+    inputs: Mapping[str, Any],
 ) -> None:
     """Refuses a directory in which this run cannot be written. Changes nothing.
 
     Raises:
       InputError: it is a file, holds something else, another run, or this run and
-        ``resume`` was not asked for.
+        ``resume`` was not asked for; ``inputs``, beside the configuration, differ.
     """
     if dir.exists() and not dir.is_dir():
         raise configs.InputError(f"--out '{dir}' is a file; give a directory")
@@ -111,9 +112,12 @@ def check(
             f"--out '{dir}' holds a run already; add --resume to go on with it, or "
             "give another directory"
         )
-    old_config, old_axes = read_configuration(read_info(dir))
+    info = read_info(dir)
+    old_config, old_axes = read_configuration(info)
     old = old_config.to_json() | {f"axis {n}": v for n, v in old_axes.items()}
     new = config.to_json() | {f"axis {n}": list(v) for n, v in axes.items()}
+    old |= info["inputs"]
+    new |= inputs
     changed = [
         f"{n}: {old.get(n)} there, {new.get(n)} here"
         for n in sorted(old.keys() | new.keys())

@@ -60,12 +60,13 @@ def sweep(
     if planned is None:
         planned = plan.plan(config, axes, resident_bytes)
     run = runs.Run(config, axes, pathlib.Path(out) if out else None, planned)
-    run.info["command"] = command
+    run.info |= {"command": command, "inputs": provenance.inputs(run)}
     job = _Job(run, on_rows, on_event or (lambda event: None), should_stop)
     directory = None
     try:
         if run.dir is not None:
-            directories.check(run.dir, config, axes, resume)
+            inputs = run.info["inputs"]
+            directories.check(run.dir, config, axes, resume, inputs)
             directory = job.directory = directories.Directory(run.dir)
         job.run_all(list(devices or jax.devices()), lane_batch)
     except jax.errors.JaxRuntimeError as error:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import hashlib
 import importlib.metadata
 import os
 import pathlib
@@ -10,7 +11,7 @@ from typing import Any
 
 import jax
 
-from aejax import directory, run
+from aejax import directory, registry, run
 
 
 @dataclasses.dataclass
@@ -61,6 +62,20 @@ def speeds(spent: Spent) -> dict[str, float]:
         "steps_per_s": round(spent.lane_steps / seconds, 1),
         "images_per_s": round(spent.images / seconds, 1),
     }
+
+
+def inputs(run: run.Run) -> dict[str, Any]:
+    """What a run depends on beside its configuration, so that a resume can tell.
+
+    {path: SHA-256} of the user's files, and the number of blocks its data stream in.
+    """
+    found: dict[str, Any] = {"blocks": [g.source.blocks for g in run.planned]}
+    for lane in (g.lanes[0].config for g in run.planned):
+        for name in (lane.dataset, lane.objective, lane.network):
+            if registry.is_path(name) and pathlib.Path(name).is_file():
+                content = pathlib.Path(name).read_bytes()
+                found[f"file {name}"] = hashlib.sha256(content).hexdigest()[:16]
+    return found
 
 
 def describe(run: run.Run, devices: Sequence[jax.Device]) -> dict[str, Any]:

@@ -145,6 +145,28 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
     assert_same(run, whole)
 
 
+@pytest.mark.parametrize("what", ["data", "objective", "blocks"])
+def test_a_run_whose_files_changed_is_not_gone_on_with(tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).random((200, 12), np.float32)
+    np.save("mine.npy", x)
+    text = (ROOT / "aejax" / "objectives" / "ae.py").read_text()
+    pathlib.Path("mine.py").write_text(text)
+    config = aejax.Config(
+        dataset="mine.npy", objective="mine.py", hidden=(8,), batch_size=4, epochs=1
+    )
+    aejax.sweep(config, out="run")
+    more = {}
+    if what == "data":
+        np.save("mine.npy", x[::-1])
+    elif what == "objective":
+        pathlib.Path("mine.py").write_text(text + "\n")
+    else:
+        more = {"resident_bytes": 4000}
+    with pytest.raises(aejax.InputError, match="another configuration: (file|blocks)"):
+        aejax.sweep(config, out="run", resume=True, **more)
+
+
 def test_a_full_disk_stops_the_run_and_keeps_what_was_there(
     tmp_path, whole, often, monkeypatch
 ):
