@@ -65,7 +65,7 @@ class Store:
             before is intact.
         """
         ocp = self._ocp
-        meta = {**meta, "step": step, "crc32": _crc32(state)}
+        meta = {**meta, "step": step, "crc32": _crc32(state), "tree": _tree(state)}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
         )
@@ -85,6 +85,9 @@ class Store:
 
         Args:
           like: facts -> tree of shapes and types that must be found.
+
+        Raises:
+          InputError: a whole checkpoint holds another tree; nothing is deleted.
         """
         ocp = self._ocp
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -92,16 +95,23 @@ class Store:
                 only = ocp.args.Composite(meta=ocp.args.JsonRestore())
                 meta = self._manager.restore(step, args=only).meta
                 shapes = like(meta)
+                if meta["tree"] != _tree(shapes):
+                    raise config.InputError(
+                        f"the checkpoints in {self.folder} hold arrays of other names "
+                        "or shapes than this configuration has; it was saved by "
+                        "another version of the program or of a file that it uses. "
+                        "Nothing was touched; give another --out"
+                    )
                 blank = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
                 items = ocp.args.Composite(state=ocp.args.StandardRestore(blank))
                 state = self._manager.restore(step, args=items).state
-                if [a.shape for a in jax.tree.leaves(state)] != [
-                    a.shape for a in jax.tree.leaves(blank)
-                ]:
-                    raise Corrupt("shapes differ from the configuration's")
+                if _tree(state) != meta["tree"]:  # numpy restores ignore shapes
+                    raise Corrupt("its arrays are not of the shapes that were saved")
                 if _crc32(state) != meta["crc32"]:
                     raise Corrupt("its checksum is wrong")
                 return state, meta
+            except (config.InputError, MemoryError):  # not the checkpoint's fault
+                raise
             except Exception as error:  # a damaged file can raise anything
                 why = (str(error).splitlines() or [type(error).__name__])[0][:160]
                 self._say(
@@ -111,6 +121,12 @@ class Store:
                 if not self._read_only:
                     self._manager.delete(step)
         return None
+
+
+def _tree(state: Any) -> list[str]:
+    """Path, type and shape of every array."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return [f"{jax.tree_util.keystr(p)} {a.dtype}{list(a.shape)}" for p, a in leaves]
 
 
 def _crc32(state: Any) -> int:

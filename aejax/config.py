@@ -191,6 +191,13 @@ TRACED = tuple(n for n, f in FIELDS.items() if f.metadata["axis"] == "traced")
 AXES = tuple(n for n in FIELDS if n in STATIC or n in TRACED)
 
 
+def plain(value: Any) -> Any:
+    """A NumPy number as Python's, and the widths of one network as a tuple."""
+    if hasattr(value, "item"):
+        return value.item()
+    return tuple(value) if isinstance(value, list) else value
+
+
 def parse_axis(text: str) -> tuple[str, list[Any]]:
     """One ``NAME=VALUES`` of the command line as a name and its values.
 

@@ -84,6 +84,10 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
     os.replace(part, path)
 
 
+# What a process that was killed at once leaves: still an empty directory.
+_TRACES = (".lock", "run.json.tmp")
+
+
 def check(
     dir: pathlib.Path,
     config: configs.Config,
@@ -99,7 +103,7 @@ def check(
     """
     if dir.exists() and not dir.is_dir():
         raise configs.InputError(f"--out '{dir}' is a file; give a directory")
-    inside = [p for p in dir.iterdir() if p.name != ".lock"] if dir.is_dir() else []
+    inside = [p for p in dir.iterdir() if p.name not in _TRACES] if dir.is_dir() else []
     if not inside:
         return
     if not (dir / "run.json").is_file():

@@ -6,17 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from aejax import config as configs
 from aejax import group as groups
 from aejax import lane as lanes
 from aejax import source as sources
 
+_FIXED = ("lane", "epoch", "step", "split", "diverged")
+_FIRST = ("loss", "nll", "mse", "psnr", "kl")
 _EXACT = 4096  # data size up to which the covariance is diagonalised exactly
 _SUBSET = 20_000  # examples, about, from which PCA is fitted to larger data
 
 
 def psnr(mse: float, peak: float) -> float:
     """Peak signal-to-noise ratio of an mse, in dB: 10 log10(peak² / mse)."""
-    return 10.0 * math.log10(peak**2 / mse) if mse > 0 else math.inf
+    if not 0 < mse < math.inf:
+        return -math.inf if mse else math.inf
+    return 10.0 * math.log10(peak**2 / mse)
 
 
 def peak(source: sources.Source) -> float:
@@ -102,6 +107,22 @@ def interval(values: Sequence[float]) -> tuple[float, float | None, float | None
     return mean, mean - half, mean + half
 
 
+def metric_columns(planned: Sequence[groups.Group]) -> list[str]:
+    """Names of all metrics of a run, the common ones first.
+
+    Raises:
+      InputError: an objective gives a metric the name of another column.
+    """
+    names = {n for g in planned for n in g.metric_names()} | {"psnr"}
+    if taken := {*planned[0].lanes[0].columns, *_FIXED} & names:
+        raise configs.InputError(
+            f"an objective reports a metric named {', '.join(sorted(taken))}, which is "
+            "a column of the rows already; give the metric another name"
+        )
+    first = [n for n in _FIRST if n in names]
+    return first + sorted(names - set(first))
+
+
 def rows(
     group: groups.Group,
     names: Sequence[str],
@@ -130,7 +151,9 @@ def rows(
             if not group.source.lengths[at]:
                 continue
             found = dict(zip(names, metrics[position, at].tolist(), strict=True))
-            lost = bool(diverged[position])
+            # The step before may have been the first that was too large.
+            good = math.isfinite(found["loss"]) and math.isfinite(found["mse"])
+            lost = bool(diverged[position]) or not good
             found["psnr"] = psnr(found["mse"], top)
             where = {"lane": lane.index, "epoch": step // group.epoch_steps}
             values = {n: None if lost else _json_number(found.get(n)) for n in every}

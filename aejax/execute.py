@@ -16,7 +16,6 @@ from aejax import group as groups
 from aejax import run as runs
 
 SAVE_EVERY = 10.0  # seconds between two checkpoints of a group, at least
-_FIRST = ("loss", "nll", "mse", "psnr", "kl")
 
 
 def sweep(
@@ -56,7 +55,7 @@ def sweep(
     Raises:
       InputError: bad input, a directory that holds another run, a full disk.
     """
-    axes = {n: list(v) for n, v in (axes or {}).items()}
+    axes = {n: [configs.plain(v) for v in values] for n, values in (axes or {}).items()}
     if planned is None:
         planned = plan.plan(config, axes, resident_bytes)
     run = runs.Run(config, axes, pathlib.Path(out) if out else None, planned)
@@ -97,18 +96,16 @@ class _Job:
         self.on_rows, self.on_event, self.should_stop = on_rows, on_event, should_stop
         self.stopped = False
         self.spent = provenance.Spent()
-        names = {n for g in run.planned for n in g.metric_names()} | {"psnr"}
-        first = [n for n in _FIRST if n in names]
-        self.metrics = first + sorted(names - set(first))
+        self.metrics = evaluate.metric_columns(run.planned)
 
     def run_all(self, devices: list[jax.Device], lane_batch: int | None) -> None:
         run = self.run
         restored = {g.index: self.restore(g) for g in run.planned}
-        self.keep_committed(restored)
         if self.directory:
             self.spent = provenance.spent_before(self.directory.dir)
         run.info |= provenance.describe(run, devices)
-        self.write_info()
+        self.write_info()  # before the rows: rows without it are no run
+        self.keep_committed(restored)
         todo = [g for g in run.planned if not restored[g.index][1].get("final")]
         before = provenance.cache_entries()
         self.say("compile", programs=len(todo))
@@ -133,6 +130,8 @@ class _Job:
                     self.train_group(one, state, meta)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+        if run.complete:  # asked to stop when all was done
+            self.stopped = False
         run.info["cache"] = provenance.cache_state(before, bool(todo))
         if not self.stopped:
             self.finish()
@@ -199,12 +198,14 @@ class _Job:
                     break
                 step = stop
                 if which:
-                    best = self.add_rows(group, lanes_on, out, step, ("train", "valid"))
+                    new = self.add_rows(group, lanes_on, out, step, ("train", "valid"))
+                    best = min((v for v in (best, new) if v is not None), default=None)
                 self.progress(group, step, best)
                 self.stopped = self.should_stop()
                 due = time.monotonic() - saved > SAVE_EVERY or self.stopped
                 if store and due and step < recipe.steps:
                     store.save(step, lanes_on.host_state(), final=False)
+                    self.write_info()
                     saved = time.monotonic()
             if step < recipe.steps:
                 return

@@ -97,7 +97,7 @@ def evaluate(
     step: Array,
     names: tuple[str, ...],
 ) -> Array:
-    """(3, M) exact means over the held splits; only test's row if ``test``, else not.
+    """(3, M) exact means over held splits: test's row if ``test``, else the others'.
 
     The objective's own loss, with the same weights as in training. Rows not asked for
     are 0.

@@ -45,12 +45,20 @@ def plan(
     for name, values in axes.items():
         if not values:
             raise configs.InputError(f"axis '{name}' has no value; give at least one")
+    for name in ("dataset", "objective", "network"):
+        values = axes.get(name, [])
+        if len({registry.label(v) for v in values}) < len(values):
+            raise configs.InputError(
+                f"two values of {name} have the same name in the results: "
+                f"{', '.join(values)}; rename one of the files"
+            )
     names = axes.get("objective", [config.objective])
     hparams = known_axes(names)
     for name in (*axes, *config.hparams):
         if name in ("epochs", "eval_every", "hparams"):
             raise configs.InputError(f"'{name}' cannot be swept: one value per run")
-        if name not in configs.AXES and name not in hparams:
+        is_field = name in configs.AXES and name not in config.hparams
+        if not is_field and name not in hparams:
             raise configs.unknown(
                 f"field of Config or hyperparameter of {', '.join(names)}",
                 name,

@@ -182,8 +182,8 @@ def _largest_batch(group: groups.Group, device: jax.Device) -> int:
     """Lanes to vmap: 1 on CPU, where vmap gains nothing; else what fits in memory."""
     if device.platform == "cpu":
         return 1
-    stats = device.memory_stats() or {}
-    free = stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
+    # Not what is free just now: the batch, and with it the last bits, would vary.
+    free = (device.memory_stats() or {}).get("bytes_limit", 8 << 30)
     # All lanes' states lie there too, whatever the batch.
     free -= group.data_bytes() + group.state_bytes() * len(group.lanes)
-    return max(1, int(0.8 * free) // (4 * group.state_bytes() + group.step_bytes()))
+    return max(1, int(0.7 * free) // (4 * group.state_bytes() + group.step_bytes()))

@@ -69,6 +69,11 @@ class Run:
         """Writes params.npz and config.json of one lane; see ``Trained.export``."""
         return self.model(**choice).export(folder)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every group's final parameters are at hand."""
+        return len(self._finals) == len(self.planned)
+
     def keep(self, group: groups.Group, final: Any) -> None:
         """Takes a group's final parameters, as a checkpoint holds them."""
         self._finals[group.index] = final

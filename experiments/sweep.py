@@ -81,7 +81,10 @@ def _sweep(flags: Any, argv: Sequence[str]) -> int:
             command=options.command(argv),
         )
     if not run.info["finished"]:
-        print(f"stopped and saved; go on with:\n{options.resume_command(argv, out)}")
+        print(
+            "stopped; this goes on from the last checkpoint:\n"
+            f"{options.resume_command(argv, out)}"
+        )
         return 130
     headers, rows = tables.results(run)
     tables.show(console, headers, rows, "test metrics, mean over n seeds")

@@ -196,3 +196,34 @@ def test_binarised_data_are_zeros_and_ones(binarize):
     assert pca["mse_mean"] > 0.05  # of grey digits it is 0.053, of binary ones more
     again = aejax.sweep(config, {"latent_dim": [2]})
     assert again.rows == run.rows
+
+
+def test_a_lane_that_is_lost_in_its_very_last_step_is_marked():
+    """P8: one huge step of gradient descent; mse overflows, and nothing raises."""
+    config = aejax.Config(
+        likelihood="gaussian", optimizer="sgd", beta1=0.0, epochs=1, hidden=(16,)
+    )
+    config = config.replace(batch_size=1297, eval_every=1)
+    run = aejax.sweep(config, {"learning_rate": [1e-4, 1e10, 1e13]})
+    lost = {r["learning_rate"]: r["diverged"] for r in run.rows}
+    assert lost == {1e-4: False, 1e10: True, 1e13: True}
+
+
+def test_names_that_would_mix_results_are_refused(tmp_path):
+    text = (
+        '"""Mine. Nobody, 2026."""\nfrom aejax.objectives import ae\nheads = 1\n'
+        "def loss(model, params, batch, key):\n"
+        "    total, parts = ae.loss(model, params, batch, key)\n"
+        '    return total, parts | {"step": total}\n'
+    )
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.py").write_text(text)
+        paths.append(str(tmp_path / folder / "x.py"))
+    with pytest.raises(aejax.InputError, match="same name"):
+        aejax.sweep(aejax.Config(**TINY), {"objective": paths})
+    with pytest.raises(aejax.InputError, match="metric named step"):
+        aejax.sweep(aejax.Config(objective=paths[0], **TINY))
+    with pytest.raises(aejax.InputError, match="latent_dim"):
+        aejax.sweep(aejax.Config(hparams={"latent_dim": 3}, **TINY))
