@@ -209,7 +209,6 @@ class _Job:
                     saved = time.monotonic()
             if step < recipe.steps:
                 return
-            feed(max(step - 1, 0) // recipe.pass_steps)  # resumed at the very end
             out = self.advance(lanes_on, timer, feed.last, step, step, 2, force=True)
             self.add_rows(group, lanes_on, out, step, ("test",))
             state = lanes_on.host_state()
@@ -217,8 +216,7 @@ class _Job:
             final = {"params": params, "diverged": state.diverged}
             self.run.keep(group, final)
             if store:
-                # One beyond the last step: an earlier save may have taken that number.
-                store.save(step + 1, final, final=True)
+                store.save(step, final, final=True)
         finally:
             feed.close()
             if store:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax import population, train
-from aejax import source as sources
 
 
 class Feed:
@@ -16,10 +15,9 @@ class Feed:
     """
 
     def __init__(self, lanes_on: population.Population):
-        self._source: sources.Source = lanes_on.group.source
-        self._lanes = lanes_on
-        source = self._source
-        self._held = lanes_on.put((source.held, source.output_bias))
+        self._lanes, self._source = lanes_on, lanes_on.group.source
+        held = (self._source.held, self._source.output_bias)
+        self._held = lanes_on.put(held)
         self._visit, self.last, self._ahead = None, None, None
 
     def __call__(self, visit: int) -> train.Data:

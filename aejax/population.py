@@ -62,10 +62,7 @@ class Population:
 
     def _compile(self, local: int) -> None:
         group, size = self.group, self.lane_batch
-        step = functools.partial(lanes.advance, group.recipe)
-
-        def one(values, state, data, start, stop, which):
-            return step(values, state, data, start, stop, which)
+        one = functools.partial(lanes.advance, group.recipe)
 
         def body(i, carry, values, data, start, stop, which):
             at = jax.tree.map(
