@@ -178,6 +178,36 @@ def _as_type(name: str, value: Any, field: dataclasses.Field) -> Any:
     return kind(value)
 
 
+def check_value(
+    name: str, value: Any, default: Any, ends: tuple, latent_dim: int
+) -> Any:
+    """A hyperparameter's value as the type of its default.
+
+    Args:
+      ends: (low, high), both allowed unless infinite; "latent_dim" stands for that.
+
+    Raises:
+      InputError: wrong type, or outside the ends.
+    """
+    if isinstance(default, (str, bool)):
+        if not isinstance(value, type(default)):
+            kind = type(default).__name__
+            raise InputError(f"{name} is {value!r}; it must be a {kind}")
+        return value
+    if isinstance(value, (str, bool)) or not _is_number(value):
+        raise InputError(f"{name} is {value!r}; it must be a number")
+    if isinstance(default, int) and value % 1:
+        raise InputError(f"{name} is {value!r}; it must be a whole number")
+    low, high = (latent_dim if e == "latent_dim" else e for e in ends)
+    if not low <= value <= high:
+        named = ["latent_dim" if e == "latent_dim" else f"{e:g}" for e in ends]
+        raise InputError(
+            f"{name} is {value:g}; it must lie in [{named[0]}, {named[1]}]"
+            + (f", latent_dim being {latent_dim}" if "latent_dim" in ends else "")
+        )
+    return type(default)(value)
+
+
 def _is_number(value: Any) -> bool:
     try:
         return math.isfinite(float(value))

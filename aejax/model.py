@@ -44,6 +44,7 @@ class Model(NamedTuple):
       sample: (key, mu, logvar) -> (B, Z), reparametrised, masked, drawn Z-leading.
       noise: (key, B) -> (B, Z) standard normal, likewise.
       stages: ((encode_i, decode_i), …) of (params, h); () if the network has none.
+      num_classes: of batch.y, for an objective that needs labels; else 0.
       mlp: (d_in, d_out, latent_in=False, latent_out=False) -> (init, apply), see
         ``networks.dense.small``: critics, flows, prior networks.
     """
@@ -57,6 +58,7 @@ class Model(NamedTuple):
     sample: Callable
     noise: Callable
     stages: tuple
+    num_classes: int
     mlp: Callable
 
 
@@ -68,6 +70,11 @@ class Blueprint(NamedTuple):
     likelihood: str
     scale: float
     precision: str = "float32"
+    options: Mapping[str, Any] = {}
+
+    def build(self) -> networks.Network:
+        """The network's functions."""
+        return self.network.build(self.spec, **self.options)
 
 
 def matmul_precision(precision: str) -> contextlib.AbstractContextManager:
@@ -101,7 +108,7 @@ def build(
       output_bias: where the output starts, from ``output_mean``; None is 0.
     """
     spec = blueprint.spec
-    net = blueprint.network.build(spec)
+    net = blueprint.build()
     likelihood = likelihoods.LIKELIHOODS[blueprint.likelihood](blueprint.scale)
 
     def init(key: Array, batch: Batch) -> dict[str, Any]:
@@ -114,10 +121,10 @@ def build(
         return params
 
     def encode(params: Mapping[str, Any], batch: Batch):
-        return net.encode(_network_only(params), batch, mask)
+        return net.encode(params["net"], batch, mask)
 
     def decode(params: Mapping[str, Any], z: Any, batch: Batch | None = None) -> Array:
-        decoded = net.decode(_network_only(params), z, batch, mask)
+        decoded = net.decode(params["net"], z, batch, mask)
         return finish(params, decoded)
 
     def finish(params: Mapping[str, Any], decoded: Array) -> Array:
@@ -132,10 +139,10 @@ def build(
         encode_i, decode_i = net.stages[i]
 
         def decode_out(params, h):
-            out = decode_i(_network_only(params), h, mask)
+            out = decode_i(params["net"], h, mask)
             return finish(params, out) if i == 0 else out
 
-        return lambda params, h: encode_i(_network_only(params), h, mask), decode_out
+        return lambda params, h: encode_i(params["net"], h, mask), decode_out
 
     def sample(key: Array, mu: Array, logvar: Array) -> Array:
         return losses.reparametrize(key, mu, logvar) * mask
@@ -148,13 +155,18 @@ def build(
 
     stages = tuple(stage(i) for i in range(len(net.stages)))
     return Model(
-        mask, clock, likelihood, init, encode, decode, sample, noise, stages, mlp
+        mask,
+        clock,
+        likelihood,
+        init,
+        encode,
+        decode,
+        sample,
+        noise,
+        stages,
+        spec.num_classes,
+        mlp,
     )
-
-
-def _network_only(params: Mapping[str, Any]) -> dict[str, Any]:
-    own = ("output_bias", "shared")
-    return {k: v for k, v in params["net"].items() if k not in own}
 
 
 def output_mean(blueprint: Blueprint, mean: Any) -> Any:
@@ -162,7 +174,7 @@ def output_mean(blueprint: Blueprint, mean: Any) -> Any:
 
     Axes that share one bias (a convolution's rows and columns) share their mean.
     """
-    net = blueprint.network.build(blueprint.spec)
+    net = blueprint.build()
     likelihood = likelihoods.LIKELIHOODS[blueprint.likelihood](blueprint.scale)
     shared = tuple(i for i, n in enumerate(net.bias_shape[:-1]) if n == 1)
     bias = likelihood.from_mean(mean.mean(shared, keepdims=True))

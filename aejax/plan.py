@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from aejax import config as configs
 from aejax import data as datasets
 from aejax import group as groups
@@ -14,13 +16,19 @@ from aejax import source as sources
 RESIDENT_BYTES = 1 << 30
 
 
-def known_axes(names: Sequence[str]) -> dict[str, list[str]]:
-    """{hyperparameter: objectives that have it} for these objectives."""
-    out: dict[str, list[str]] = {}
-    for name in names:
-        for hparam in objectives.OBJECTIVES[name].defaults:
-            out.setdefault(hparam, []).append(name)
-    return out
+def hyperparameters(names: Sequence[str], nets: Sequence[str]) -> dict[str, Any]:
+    """{name: default} of what these objectives and networks can be given beside Config.
+
+    Raises:
+      InputError: an objective and a network have one of the same name.
+    """
+    own = {n: v for o in names for n, v in objectives.OBJECTIVES[o].defaults.items()}
+    options = {n: v for o in nets for n, v in networks.NETWORKS[o].options.items()}
+    if both := set(own) & set(options):
+        raise configs.InputError(
+            f"objective and network both have a hyperparameter named {sorted(both)}"
+        )
+    return own | options
 
 
 def plan(
@@ -53,14 +61,15 @@ def plan(
                 f"{', '.join(values)}; rename one of the files"
             )
     names = axes.get("objective", [config.objective])
-    hparams = known_axes(names)
+    nets = axes.get("network", [config.network])
+    hparams = hyperparameters(names, nets)
     for name in (*axes, *config.hparams):
         if name in ("epochs", "eval_every", "hparams"):
             raise configs.InputError(f"'{name}' cannot be swept: one value per run")
         is_field = name in configs.AXES and name not in config.hparams
         if not is_field and name not in hparams:
             raise configs.unknown(
-                f"field of Config or hyperparameter of {', '.join(names)}",
+                f"field of Config or hyperparameter of {', '.join((*names, *nets))}",
                 name,
                 (*configs.AXES, *hparams),
             )
@@ -71,19 +80,20 @@ def plan(
     for fixed in configs.product(fields):
         base = config.replace(hparams={}, **fixed)
         objective = objectives.OBJECTIVES[base.objective]
-        defaults = objective.defaults
+        network = networks.NETWORKS[base.network]
+        defaults = objective.defaults | network.options
         own = defaults | {n: v for n, v in config.hparams.items() if n in defaults}
         mine = {n: v for n, v in axes.items() if n in defaults or n in configs.TRACED}
-        static = [n for n in mine if n in defaults and not objective.is_traced(n)]
-        moving = {n: v for n, v in mine.items() if n not in static}
-        for choice in configs.product({n: mine[n] for n in static}):
+        moving = {n for n in mine if n in configs.TRACED or objective.is_traced(n)}
+        for choice in configs.product({n: mine[n] for n in mine if n not in moving}):
             lane_configs = []
-            for values in configs.product(moving):
+            for values in configs.product({n: mine[n] for n in mine if n in moving}):
                 hp = own | choice | {n: v for n, v in values.items() if n in own}
                 traced = {n: v for n, v in values.items() if n not in own}
-                k = traced.get("latent_dim", base.latent_dim)
-                checked = {n: objective.check(n, v, k) for n, v in hp.items()}
-                lane_configs.append(base.replace(hparams=checked, **traced))
+                lane = base.replace(**traced)
+                lane_configs.append(
+                    lane.replace(hparams=_checked(objective, network, hp, lane))
+                )
             group = _group(len(planned), lane_configs, objective, memory, resident)
             numbered = []
             for lane in group.lanes:
@@ -94,6 +104,16 @@ def plan(
                 count += 1
             planned.append(group._replace(lanes=tuple(numbered)))
     return planned
+
+
+def _checked(objective, network, hp: dict[str, Any], lane: configs.Config):
+    """All hyperparameters of one lane, as the types of their defaults."""
+    options, free = network.options, (float("-inf"), float("inf"))
+    own = {n: v for n, v in hp.items() if n not in options}
+    return objective.check(own, lane.latent_dim) | {
+        n: configs.check_value(n, hp[n], default, free, lane.latent_dim)
+        for n, default in options.items()
+    }
 
 
 def _group(
@@ -108,6 +128,9 @@ def _group(
     if config.dataset not in memory:
         memory[config.dataset] = datasets.load(config.dataset)
     dataset = memory[config.dataset]
+    sequence = "sequence" in objective.needs | network.needs
+    if sequence and dataset.train.x.ndim == 2 and dataset.train.x.dtype != np.uint8:
+        dataset = _as_sequences(dataset)
     likelihood = config.likelihood
     if likelihood == "auto":
         likelihood = dataset.likelihood
@@ -115,16 +138,18 @@ def _group(
         datasets.check_likelihood(dataset, likelihood)
     elif config.binarize == "dynamic":
         datasets.check_likelihood(dataset, "bernoulli")
-    key = (config.dataset, config.binarize)
+    key = (config.dataset, config.binarize, dataset.train.x.ndim)
     if key not in memory:
         memory[key] = sources.source(dataset, config.binarize, resident)
     held = memory[key]
     _check_fit(config, objective, network, dataset, held)
-    hp = config.hparams
+    options = {n: config.hparams[n] for n in network.options}
+    hp = {n: v for n, v in config.hparams.items() if n not in options}
     allocated = max(c.latent_dim for c in members)
+    observed = likelihoods.LIKELIHOODS[likelihood](held.held_scale)
     spec = networks.Spec(
         shape=dataset.train.x.shape[1:],
-        outputs=likelihoods.LIKELIHOODS[likelihood](held.held_scale).outputs,
+        outputs=observed.outputs,
         latent_dim=allocated,
         heads=_number(objective.heads, hp),
         inputs=_number(objective.inputs, hp),
@@ -133,12 +158,13 @@ def _group(
         init=config.init,
         dtype=model_lib.compute_dtype(config.precision),
         num_classes=dataset.num_classes if "labels" in objective.needs else 0,
+        mean=observed.mean,
     )
-    reason = network.check(spec)
+    reason = network.check(spec, **options)
     if reason:
         raise configs.InputError(f"network '{config.network}': {reason}")
     blueprint = model_lib.Blueprint(
-        network, spec, likelihood, held.held_scale, config.precision
+        network, spec, likelihood, held.held_scale, config.precision, options
     )
     if config.output_bias == "mean":
         mean_key = (*key, "mean")
@@ -151,7 +177,7 @@ def _group(
             f"objective '{config.objective}' needs stages and labels, and no network "
             "shows labels to its stages"
         )
-    if "stages" in objective.needs and not network.build(spec).stages:
+    if "stages" in objective.needs and not blueprint.build().stages:
         raise configs.InputError(
             f"objective '{config.objective}' trains layer by layer, and network "
             f"'{config.network}' has no stages; use --network mlp"
@@ -185,6 +211,13 @@ def _group(
         for m in members
     )
     return group._replace(lanes=sized)
+
+
+def _as_sequences(dataset: datasets.Dataset) -> datasets.Dataset:
+    """Series (N, T) as sequences (N, T, 1) of one feature."""
+    parts = {n: getattr(dataset, n) for n in ("train", "valid", "test")}
+    longer = {n: p._replace(x=p.x[..., None]) for n, p in parts.items()}
+    return dataset._replace(**longer)
 
 
 def _number(value: Any, hp: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import inspect
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -95,3 +96,9 @@ def is_path(name: str) -> bool:
 def label(name: str) -> str:
     """What rows and plots call it: a path's last part, so that runs compare."""
     return pathlib.PurePath(name).name if is_path(name) else name
+
+
+def keywords(function: Callable) -> dict[str, Any]:
+    """{keyword-only parameter: its default}."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -1,5 +1,6 @@
 """A trained autoencoder for its user: NumPy or jax arrays in data units in and out."""
 
+import functools
 import json
 import pathlib
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 from jax import Array
 
 from aejax import config as configs
+from aejax import density as densities
+from aejax import evaluate, train
 from aejax import group as groups
 from aejax import model as model_lib
-from aejax import train
 
 _BATCH = 512
 
@@ -27,23 +29,30 @@ class Functions:
         recipe, objective = group.recipe, group.recipe.objective
         self.precision = recipe.blueprint.precision
 
-        def encode(params, values, x, y):
+        def encode(params, values, batch):
             model, hparams = train.bind(recipe, values, recipe.steps)
-            return objective.code(model, params, model_lib.Batch(x, y), **hparams)
+            return objective.code(model, params, batch, **hparams)
 
         def decode(params, values, z, y):
             model, _ = train.bind(recipe, values, recipe.steps)
             decoded = model.decode(params, z, model_lib.Batch(None, y))
             return model.likelihood.mean(decoded)
 
-        def sample(params, values, key, y, n):
+        def prior(params, values, key, size, y):
             model, hparams = train.bind(recipe, values, recipe.steps)
-            z = objective.prior(model, params, key, n, y, **hparams)
-            # The mean is shown, as the field does; p(x|z)'s noise would hide it.
-            return decode(params, values, z, y)
+            return objective.prior(model, params, key, size, y, **hparams)
+
+        def log_likelihood(params, values, key, samples, batch):
+            model, hparams = train.bind(recipe, values, recipe.steps)
+
+            def log_weight(key):
+                return objective.log_weight(model, params, batch, key, **hparams)
+
+            return evaluate.streamed(log_weight, key, samples, len(batch.x))
 
         self.encode, self.decode = jax.jit(encode), jax.jit(decode)
-        self.sample = jax.jit(sample, static_argnums=4)
+        self.prior = jax.jit(prior, static_argnums=3)
+        self.log_likelihood = jax.jit(log_likelihood)
 
 
 class Trained:
@@ -67,47 +76,121 @@ class Trained:
         self.config, self.latent_dim = lane.config, lane.config.latent_dim
         self.params = jax.tree.map(jnp.asarray, params)
         self.model = train.bind(recipe, self._values, recipe.steps)[0]
-        self._shared, self._has_prior = shared, recipe.objective.prior is not None
-        self._shape = recipe.blueprint.spec.shape
-        self._allocated = recipe.blueprint.spec.latent_dim
+        self._group, self._shared = group, shared
+        self._spec = recipe.blueprint.spec
+        self.has_likelihood = recipe.objective.log_weight is not None
+        self._densities: dict[str, densities.Density] = {}
 
-    def encode(self, x: Any, y: Any = None) -> np.ndarray:
+    def encode(self, x: Any, y: Any = None, length: Any = None) -> np.ndarray:
         """Deterministic codes (N, k) of x (N, *S) in data units.
 
+        A tuple of such arrays for objectives whose code has vectors (vq_vae).
+
+        Args:
+          x: data; series (N, T) will do for sequences of one feature.
+          y: (N,) class ids, for a conditional model.
+          length: (N,) valid steps, for sequences.
+
         Raises:
-          InputError: x is not of shape (N, *S).
+          InputError: x is not of shape (N, *S); y or length do not fit it.
         """
-        x = self._checked(x, self._shape, "x")
-        z = self._batched(self._shared.encode, x, y)
+        z = self.apply("encode", self.batch(x, y, length))
         return jax.tree.map(lambda a: a[:, : self.latent_dim], z)
 
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
         """E[x | z], (N, *S) in data units, of codes (N, k)."""
         if not isinstance(z, tuple):
             z = self._checked(z, (self.latent_dim,), "z")
-        pad = ((0, 0), (0, self._allocated - self.latent_dim))
+        pad = ((0, 0), (0, self._spec.latent_dim - self.latent_dim))
         z = jax.tree.map(lambda a: np.pad(a, pad), z)
-        return self._batched(self._shared.decode, z, y)
+        return self.apply("decode", z, self._labels(y, len(jax.tree.leaves(z)[0])))
 
-    def reconstruct(self, x: Any, y: Any = None) -> np.ndarray:
+    def reconstruct(self, x: Any, y: Any = None, length: Any = None) -> np.ndarray:
         """``decode(encode(x))``, (N, *S) in data units."""
-        return self.decode(self.encode(x, y), y)
+        return self.decode(self.encode(x, y, length), y)
 
-    def sample(self, key: Array, n: int, y: Any = None) -> np.ndarray:
-        """E[x | z] for n codes drawn from the objective's prior, (n, *S).
+    def sample(
+        self, key: Array, n: int, y: Any = None, density: str = "prior"
+    ) -> np.ndarray:
+        """E[x | z] for n codes, (n, *S); p(x|z)'s noise, which would hide it, left out.
+
+        Args:
+          key: PRNG key.
+          n: number of samples.
+          y: (n,) class ids, for a conditional model.
+          density: of the codes. "prior" is the objective's own; "gaussian" or "gmm"
+            (10 components) is fitted to codes of the training split (Ghosh et al., ICLR
+            2020), as is the Gaussian that stands in for a prior that is missing.
 
         Raises:
-          InputError: the objective has no prior.
+          InputError: y does not fit.
         """
-        if not self._has_prior:
-            raise configs.InputError(
-                f"objective '{self.config.objective}' is deterministic: it has no "
-                "prior to sample from; take one that has, e.g. vae"
-            )
-        y = None if y is None else jnp.asarray(y)
-        with model_lib.matmul_precision(self._shared.precision):
-            args = (self.params, self._values, key, y, n)
-            return np.asarray(self._shared.sample(*args))
+        if density == "prior" and self._group.recipe.objective.prior is not None:
+            y, codes = self._labels(y, n), []
+            for at in range(0, n, _BATCH):
+                # All draws have one of few sizes: each would compile anew.
+                full = _rounded(n - at)
+                some = None if y is None else _rows(y, at, full)
+                args = (self.params, self._values, jax.random.fold_in(key, at))
+                with model_lib.matmul_precision(self._shared.precision):
+                    codes.append(self._shared.prior(*args, full, some))
+            z = jax.tree.map(lambda *a: np.concatenate(a)[:n], *codes)
+            return self.apply("decode", z, y)
+        kind = "gaussian" if density == "prior" else density
+        if kind not in self._densities:
+            self._densities[kind] = densities.fit(self.training_codes()[0], kind)
+        return self.decode(self._densities[kind](key, n), y)
+
+    def training_codes(self, most: int = 10_000) -> tuple[np.ndarray, Any]:
+        """Codes (n, k) of the first training examples, and their y (n,) or None."""
+        source = self._group.source
+        rows = jax.tree.map(lambda a: a[:most], source.block(0))
+        x = np.asarray(rows.x, np.float32) / source.scale
+        if self._group.recipe.binarize:
+            x = (np.random.default_rng(0).random(x.shape) < x).astype(np.float32)
+        return self.encode(x, rows.y, rows.length), rows.y
+
+    def batch(self, x: Any, y: Any = None, length: Any = None) -> model_lib.Batch:
+        """x, y and length of a user as the model takes them, checked.
+
+        Raises:
+          InputError: see ``encode``.
+        """
+        shape = self._spec.shape
+        if "sequence" in self._group.recipe.blueprint.network.needs and shape[1:] == (
+            1,
+        ):
+            x = np.asarray(x)
+            x = x[..., None] if x.ndim == 2 else x
+        x = self._checked(x, shape, "x")
+        if length is not None:
+            length = np.asarray(length, np.int32)
+            if length.shape != x.shape[:1] or not np.all(
+                (length > 0) & (length <= shape[0])
+            ):
+                raise configs.InputError(
+                    f"length must be {len(x)} whole numbers from 1 to {shape[0]}"
+                )
+        elif self._group.source.held.length is not None:
+            length = np.full(len(x), shape[0], np.int32)
+        return model_lib.Batch(x, self._labels(y, len(x)), length)
+
+    def apply(self, name: str, tree: Any, *more: Any, extra=lambda at: ()) -> Any:
+        """One of ``Functions`` over any N: in batches of few compiled sizes.
+
+        ``extra`` gives the arguments that are not per example, from a batch's start.
+        """
+        function = getattr(self._shared, name)
+        n = len(jax.tree.leaves(tree)[0])
+        out = []
+        for at in range(0, max(n, 1), _BATCH):
+            full = _rounded(n - at)
+            cut = functools.partial(_rows, at=at, size=full)
+            piece = jax.tree.map(cut, (tree, *more))
+            with model_lib.matmul_precision(self._shared.precision):
+                done = function(self.params, self._values, *extra(at), *piece)
+            out.append(jax.tree.map(np.asarray, done))
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
 
     def export(self, folder: Any) -> pathlib.Path:
         """Writes params.npz, cut to the effective size, and config.json.
@@ -138,21 +221,35 @@ class Trained:
             )
         return x
 
-    def _batched(self, function, x: Any, y: Any) -> Any:
-        """Any N in few compiled shapes: batches of 512, the last padded to 2^i."""
-        leaves = jax.tree.leaves(x)
-        n = len(leaves[0])
-        out = []
-        for at in range(0, max(n, 1), _BATCH):
-            size = min(_BATCH, n - at)
-            full = min(_BATCH, 1 << max(size - 1, 0).bit_length())
+    def _labels(self, y: Any, n: int) -> np.ndarray | None:
+        """(n,) class ids for a conditional model, None for another."""
+        classes = self._spec.num_classes
+        if not classes:
+            return None
+        if y is None:
+            raise configs.InputError(
+                f"this model is conditional: give y, {n} ids from 0 to {classes - 1}"
+            )
+        y = np.asarray(y)
+        if (
+            y.shape != (n,)
+            or y.dtype.kind not in "iu"
+            or y.min() < 0
+            or y.max() >= classes
+        ):
+            raise configs.InputError(
+                f"y has shape {y.shape}, values {np.unique(y)[:20]}; this model takes "
+                f"{n} class ids from 0 to {classes - 1}"
+            )
+        return y.astype(np.int32)
 
-            def piece(a, at=at, size=size, full=full):
-                a = np.asarray(a)[at : at + size]
-                return np.pad(a, ((0, full - size),) + ((0, 0),) * (a.ndim - 1))
 
-            with model_lib.matmul_precision(self._shared.precision):
-                args = (jax.tree.map(piece, x), None if y is None else piece(y))
-                done = function(self.params, self._values, *args)
-            out.append(jax.tree.map(lambda a, n=size: np.asarray(a)[:n], done))
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *out)
+def _rounded(n: int) -> int:
+    """A batch's size for n rows: a power of two, 512 at most."""
+    return min(_BATCH, 1 << max(n - 1, 0).bit_length())
+
+
+def _rows(a: Any, at: int, size: int) -> np.ndarray:
+    """Rows at … at + size, zeros where there are none."""
+    a = np.asarray(a)[at : at + size]
+    return np.pad(a, ((0, size - len(a)),) + ((0, 0),) * (a.ndim - 1))

@@ -14,14 +14,14 @@ def show_all(console: rich.console.Console, markdown: bool) -> None:
     parts = (
         ("Data sets", ("name", "shape", "likelihood", "train / valid / test", "note")),
         ("Objectives", ("name", "hyperparameter = default, range, kind", "paper")),
-        ("Networks", ("name", "what")),
+        ("Networks", ("name", "option = default (program)", "what")),
         ("Presets", ("name", "what")),
     )
     nets, papers = networks.NETWORKS, objectives.OBJECTIVES
     rows = (
         [(n, "×".join(map(str, s)), *rest) for n, s, *rest in data.describe()],
         [(n, _hyperparameters(papers[n]), papers.title(n)) for n in papers],
-        [(n, nets.title(n)) for n in nets],
+        [(n, _options(nets[n]), nets.title(n)) for n in nets],
         [(n, p.about) for n, p in presets.PRESETS.items()],
     )
     for (title, headers), lines in zip(parts, rows, strict=True):
@@ -31,15 +31,21 @@ def show_all(console: rich.console.Console, markdown: bool) -> None:
             tables.show(console, headers, lines, title)
 
 
-def _hyperparameters(objective: Any) -> str:
+def _options(network: Any) -> str:
+    return "; ".join(f"{n}={v}" for n, v in network.options.items()) or "–"
+
+
+def _hyperparameters(entry: Any) -> str:
     """``beta=4.0 in [0, inf] (lane)``; a lane is traced, a program compiles anew."""
     texts = []
-    for name, default in objective.defaults.items():
+    ranges = entry.bounds(entry.defaults)
+    for name, default in entry.defaults.items():
         text = f"{name}={default}"
-        if name in objective.ranges:
-            low, high = objective.ranges[name]
-            text += f" in [{low}, {high}]"
-        kind = "lane" if objective.is_traced(name) else "program"
+        if name in ranges:
+            text += f" in [{ranges[name][0]}, {ranges[name][1]}]"
+        if name in entry.choices:
+            text += f" of {', '.join(entry.choices[name])}"
+        kind = "lane" if entry.is_traced(name) else "program"
         texts.append(f"{text} ({kind})")
     return "; ".join(texts) or "–"
 

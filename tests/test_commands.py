@@ -197,7 +197,7 @@ def test_a_wrong_name_from_the_shell():
         ("--axis learning_rat=1,2", "did you mean 'learning_rate'?"),
         (
             "--axis gamma=0.5,1",
-            "field of Config or hyperparameter of ae, vae 'gamma' is unknown",
+            "field of Config or hyperparameter of ae, vae, mlp 'gamma' is unknown",
         ),
         ("--axis beta1=0.9,1.5", "beta1 is 1.5; it must be at least 0.0 and below 1"),
         ("--axis eps", "is not of the form NAME=V1,V2"),

@@ -299,9 +299,9 @@ def test_a_file_from_outside_is_an_objective_like_any(tmp_path):
     assert mine.defaults == {"beta": 0.5, "k": 2, "kind": "a", "tied": False}
     traced = {n for n in mine.defaults if mine.is_traced(n)}
     assert traced == {"beta"}, "k is named in static; str and bool always are"
-    assert mine.check("beta", 2, 8) == 2.0 and type(mine.check("beta", 2, 8)) is float
-    assert mine.check("k", 8.0, 8) == 8 and type(mine.check("k", 8.0, 8)) is int
-    assert mine.check("kind", "b", 8) == "b" and mine.check("tied", True, 8) is True
+    given = {"beta": 2, "k": 8.0, "kind": "b", "tied": True}
+    found = mine.check(given, 8)
+    assert found == given and type(found["beta"]) is float and type(found["k"]) is int
     for name, value, reason in (
         ("beta", 2.1, r"beta is 2.1; it must lie in \[0, 2\]"),
         ("beta", math.nan, "beta is nan; it must be a number"),
@@ -315,7 +315,7 @@ def test_a_file_from_outside_is_an_objective_like_any(tmp_path):
         ("tied", 1, "tied is 1; it must be a bool"),
     ):
         with pytest.raises(config.InputError, match=reason):
-            mine.check(name, value, 8)
+            mine.check(given | {name: value}, 8)
     assert registry.label(path) == "mine.py" and registry.label("vae") == "vae"
 
 
@@ -327,8 +327,8 @@ def test_a_file_from_outside_is_an_objective_like_any(tmp_path):
         ("import nothing_of_this_name", "imported: ModuleNotFoundError"),
         ("heads = 1", "has no function loss"),
         ("loss = 3", "has no function loss"),
-        ("def loss(m, p, b, k, *, beta): ...", r"no default for \['beta'\]"),
-        ("def loss(m, p, b, k, *, seed=1): ...", r"\['seed'\] are names of Config"),
+        ("def loss(m, p, b, k, *, beta): ...", r"no default for: \['beta'\]"),
+        ("def loss(m, p, b, k, *, seed=1): ...", r"names of Config: \['seed'\]"),
     ],
 )
 def test_a_broken_file_from_outside_is_refused_with_the_reason(tmp_path, text, reason):

@@ -31,6 +31,7 @@ ROOMS = (
     "population",
     "evaluate",
     "directory",
+    "density",
     "trained",
     "run",
     "provenance",

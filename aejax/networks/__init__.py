@@ -1,10 +1,12 @@
 """Networks: the only package that imports flax. A new one is one file here.
 
-Such a file has a ``build(spec) -> Network`` and may have ``needs`` (see objectives)
-and ``check(spec)``, which returns the reason why a network of that spec cannot be, or
-None. A Network is pure functions; z enters it only through ``latent.LatentIn`` and
-leaves it only through ``latent.LatentOut``. Names of parameters whose leading axis is
-the latent one start with ``latent_``; no other parameter's shape depends on Z.
+Such a file has a ``build(spec, *, option=default, …) -> Network`` and may have
+``needs`` (see objectives) and ``check(spec, *, …)``, which returns the reason why such
+a network cannot be, or None. Keyword-only parameters are its options, swept like
+hyperparameters; each changes the program. A Network is pure functions; z enters it only
+through ``latent.LatentIn`` and leaves it only through ``latent.LatentOut``. Names of
+parameters whose leading axis is the latent one start with ``latent_``; no other
+parameter's shape depends on Z. Top-level names of the decoder's start with ``decode``.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,8 @@ class Spec(NamedTuple):
 
     Attributes:
       shape: S, of one example.
-      outputs: natural parameters per data element.
+      outputs: natural parameters per data element; above 1 only for categorical data,
+        whose x is a level 0 … outputs - 1 divided by outputs - 1.
       latent_dim: Z, the allocated width.
       heads: arrays (B, Z) the encoder gives.
       inputs: arrays (B, Z) the decoder takes.
@@ -27,6 +30,7 @@ class Spec(NamedTuple):
       init: "lecun" or "glorot".
       dtype: of the computation; parameters are float32 always.
       num_classes: > 0 for a network conditional on batch.y.
+      mean: decoded (…, outputs) -> E[x] (…), for a decoder that reads its own output.
     """
 
     shape: tuple[int, ...]
@@ -39,10 +43,13 @@ class Spec(NamedTuple):
     init: str
     dtype: Any
     num_classes: int = 0
+    mean: Callable | None = None
 
 
 class Network(NamedTuple):
     """Pure functions over a parameter tree; ``mask`` is (1, Z).
+
+    They are given the model's tree, which holds ``output_bias`` beside their own.
 
     Attributes:
       init: (key, batch, mask) -> params.
@@ -65,9 +72,14 @@ class Network(NamedTuple):
 class Entry(NamedTuple):
     """A network file's public names."""
 
-    build: Callable[[Spec], Network]
-    check: Callable[[Spec], str | None] = lambda spec: None
+    build: Callable[..., Network]
+    check: Callable[..., str | None] = lambda spec, **options: None
     needs: frozenset = frozenset()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options and their defaults: the keyword-only parameters of build."""
+        return registry.keywords(self.build)
 
 
 def _entry(module: Any) -> Entry:

@@ -115,8 +115,8 @@ class ConvNet(nn.Module):
         self.decoder_dense = dense.layer(spec, flat)
         self.decoder = [_Conv(c, spec, True, i > 0) for i, c in enumerate(outer)]
         if spec.num_classes:
-            self.label_out = dense.layer(spec, width, False)
-            self.label_in = dense.layer(spec, width, False)
+            self.encode_label = dense.layer(spec, width, False)
+            self.decode_label = dense.layer(spec, width, False)
 
     def encode(self, batch, mask: Array):
         act = latent.ACTIVATIONS[self.spec.activation]
@@ -125,13 +125,13 @@ class ConvNet(nn.Module):
             h = act(layer(h))
         h = self.encoder_dense(h.reshape(h.shape[0], -1))
         y = dense.one_hot(self.spec, batch, h.shape[0])
-        return self.code(act(h if y is None else h + self.label_out(y)), mask)
+        return self.code(act(h if y is None else h + self.encode_label(y)), mask)
 
     def decode(self, z, batch, mask: Array):
         act = latent.ACTIVATIONS[self.spec.activation]
         h = self.decode_code(z, mask)
         y = dense.one_hot(self.spec, batch, h.shape[0])
-        h = act(h if y is None else h + self.label_in(y))
+        h = act(h if y is None else h + self.decode_label(y))
         h = act(self.decoder_dense(h)).reshape(-1, *self.small)
         for i in range(len(self.decoder) - 1, -1, -1):
             h = self.decoder[i](h)

@@ -34,7 +34,7 @@ class MLP(nn.Module):
         )
         self.decoder = [dense.layer(spec, w, i > 0) for i, w in enumerate(widths[:-1])]
         if spec.num_classes:
-            self.label_in = dense.layer(spec, widths[-1], False)
+            self.decode_label = dense.layer(spec, widths[-1], False)
 
     def encode_stage(self, i: int, h: Array, mask: Array):
         if i == len(self.spec.hidden):
@@ -44,7 +44,7 @@ class MLP(nn.Module):
     def decode_stage(self, i: int, h: Array, mask: Array, y: Array | None = None):
         if i == len(self.spec.hidden):
             h = self.decode_code(h, mask)
-            h = h if y is None else h + self.label_in(y)
+            h = h if y is None else h + self.decode_label(y)
         else:
             h = self.decoder[i](h)
         if i > 0:

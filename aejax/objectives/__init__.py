@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from aejax import config, registry
 
+NEEDS = {"labels", "stages", "images", "sequence"}
+
 
 def _no_extra(model, net, batch, key, **hp) -> dict[str, Any]:
     return {}
@@ -38,9 +40,12 @@ class Objective(NamedTuple):
       heads: arrays (B, Z) the encoder gives: 1 a code, 2 (mu, logvar), or (**hp) -> C.
       inputs: arrays (B, Z) the decoder takes, a number or (**hp) -> C.
       static: numeric hyperparameters that change the program.
-      ranges: {name: (low, high)}, ends allowed; "latent_dim" as an end means k.
-      needs: of {"labels", "stages", "images", "sequence"}.
-      init: (model, net, batch, key, **hp) -> {"extra": …, "state": …}.
+      ranges: {name: (low, high)}, ends allowed; "latent_dim" as an end means k. Or a
+        function (**hp) -> such ranges.
+      choices: {name: allowed strings}.
+      needs: of NEEDS.
+      init: (model, net, batch, key, **hp) -> {"extra": …, "state": …}. A leaf whose
+        leading axis is Z has a name that starts with ``latent_``; padded slices are 0.
       code: (model, params, batch, **hp) -> z, deterministic: for metrics and users.
       prior: (model, params, key, n, y, **hp) -> z, or None: no prior of its own.
       log_weight: (model, params, batch, key, **hp) -> (B,) log p(x,z) - log q(z|x).
@@ -52,7 +57,8 @@ class Objective(NamedTuple):
     heads: int | Callable = 2
     inputs: int | Callable = 1
     static: tuple = ()
-    ranges: Mapping = {}
+    ranges: Mapping | Callable = {}
+    choices: Mapping = {}
     needs: frozenset = frozenset()
     init: Callable = _no_extra
     code: Callable = _first_head
@@ -64,45 +70,33 @@ class Objective(NamedTuple):
     @property
     def defaults(self) -> dict[str, Any]:
         """Hyperparameters and their defaults: the keyword-only parameters of loss."""
-        parameters = inspect.signature(self.loss).parameters.values()
-        return {
-            p.name: p.default
-            for p in parameters
-            if p.kind is inspect.Parameter.KEYWORD_ONLY
-        }
+        return registry.keywords(self.loss)
 
     def is_traced(self, name: str) -> bool:
         """Whether this hyperparameter is a lane rather than part of the program."""
-        value = self.defaults[name]
+        value = self.defaults.get(name, "")
         return not (name in self.static or isinstance(value, (str, bool)))
 
-    def check(self, name: str, value: Any, latent_dim: int) -> Any:
-        """``value`` as the default's type, refused if out of range.
+    def bounds(self, hp: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``ranges``, where the other hyperparameters have these values."""
+        return self.ranges(**hp) if callable(self.ranges) else self.ranges
+
+    def check(self, hp: Mapping[str, Any], latent_dim: int) -> dict[str, Any]:
+        """The hyperparameters as their defaults' types, refused if out of range.
 
         Raises:
-          InputError: wrong type or outside ``ranges``.
+          InputError: wrong type, outside ``ranges``, or not among the choices.
         """
-        default = self.defaults[name]
-        if isinstance(default, (str, bool)):
-            if not isinstance(value, type(default)):
-                raise config.InputError(
-                    f"{name} is {value!r}; it must be a {type(default).__name__}"
-                )
-            return value
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or value != value:
-            raise config.InputError(f"{name} is {value!r}; it must be a number")
-        if isinstance(default, int) and value % 1:
-            raise config.InputError(f"{name} is {value!r}; it must be a whole number")
-        ends = self.ranges.get(name, (float("-inf"), float("inf")))
-        low, high = (latent_dim if e == "latent_dim" else e for e in ends)
-        if not low <= value <= high or value in (float("inf"), float("-inf")):
-            named = ["latent_dim" if e == "latent_dim" else f"{e:g}" for e in ends]
-            raise config.InputError(
-                f"{name} is {value:g}; it must lie in [{named[0]}, {named[1]}]"
-                + (f", latent_dim being {latent_dim}" if "latent_dim" in ends else "")
+        for name, choices in self.choices.items():
+            if hp[name] not in choices:
+                raise config.unknown(name, hp[name], choices)
+        bounds, free = self.bounds(hp), (float("-inf"), float("inf"))
+        return {
+            n: config.check_value(
+                n, v, self.defaults[n], bounds.get(n, free), latent_dim
             )
-        return type(default)(value)
+            for n, v in hp.items()
+        }
 
 
 def _entry(module: Any) -> Objective:
@@ -113,12 +107,26 @@ def _entry(module: Any) -> Objective:
         )
     names = [n for n in Objective._fields if hasattr(module, n)]
     objective = Objective(**{n: getattr(module, n) for n in names})
-    bare = [n for n, v in objective.defaults.items() if v is inspect.Parameter.empty]
-    reserved = [n for n in objective.defaults if n in config.FIELDS]
-    if bare or reserved:
-        why = f"no default for {bare}" if bare else f"{reserved} are names of Config"
-        raise config.InputError(f"objective file '{module.__file__}': {why}")
-    return objective
+    defaults = objective.defaults
+    bare = {n for n, v in defaults.items() if v is inspect.Parameter.empty}
+    ranges = () if bare else objective.bounds(defaults)
+    problems = {
+        "no default for": bare,
+        "names of Config": set(defaults) & set(config.FIELDS),
+        "not among loss's hyperparameters": {
+            *objective.static,
+            *objective.choices,
+            *ranges,
+        }
+        - set(defaults),
+        "unknown in needs": set(objective.needs) - NEEDS,
+    }
+    for problem, found in problems.items():
+        if found:
+            raise config.InputError(
+                f"objective file '{module.__file__}': {problem}: {sorted(found)}"
+            )
+    return objective._replace(needs=frozenset(objective.needs))
 
 
 OBJECTIVES = registry.Files("objective", __name__, __path__[0], _entry)
