@@ -64,27 +64,21 @@ def occlusion(key: Array, x: Array, level: Array | float) -> Array:
     return jnp.where(inside, 0.0, x)
 
 
-def downsample(key: Array, x: Array, level: int) -> Array:
+def downsample(key: Array, x: Array, level: Array | float) -> Array:
     """Area average over level × level blocks, repeated back to full size.
 
     Args:
       key: not used; corruptions share one signature.
-      x: (B, H, W, C) with sides divisible by level.
-      level: the factor, a Python int (it changes shapes inside).
-
-    Raises:
-      ValueError: not an image, or sides not divisible by level.
+      x: (B, H, W, C) images, or (B, T, F) and (B, D), averaged along one axis.
+      level: the factor ≥ 1, traced or not; the last block of a side may be smaller.
     """
     del key
-    if x.ndim != 4 or x.shape[1] % level or x.shape[2] % level:
-        raise ValueError(
-            f"downsample by {level} needs (B, H, W, C) with sides divisible by it, "
-            f"got {x.shape}"
-        )
-    b, h, w, c = x.shape
-    blocks = x.reshape(b, h // level, level, w // level, level, c)
-    mean = blocks.mean((2, 4), keepdims=True)
-    return jnp.broadcast_to(mean, blocks.shape).reshape(x.shape)
+    for axis in (1, 2) if x.ndim == 4 else (1,):
+        block = jnp.arange(x.shape[axis]) // level
+        same = (block[:, None] == block[None]).astype(x.dtype)
+        mean = same / same.sum(1, keepdims=True)
+        x = jnp.moveaxis(jnp.tensordot(mean, x, (1, axis)), 0, axis)
+    return x
 
 
 CORRUPTIONS: dict[str, Callable] = {

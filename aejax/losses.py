@@ -5,6 +5,7 @@ rescales every other term. Imports jax and optax only, so a paper can copy the f
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -203,3 +204,85 @@ def squared_error(x: Array, x_hat: Array) -> Array:
     """
     _check_shapes(x=x, x_hat=x_hat)
     return jnp.sum(jnp.square(x - x_hat), axis=-1)
+
+
+def log_weight(nll: Array, z: Array, mu: Array, logvar: Array) -> Array:
+    """Importance weight log p(x, z) − log q(z|x) under the prior N(0, 1).
+
+    Burda et al., ICLR 2016, eq. 8.
+
+    Args:
+      nll: (...) −log p(x|z), nats.
+      z: (..., Z) a draw from q.
+      mu, logvar: (..., Z) of q(z|x).
+
+    Returns:
+      (...) nats. A dimension with z = mu = logvar = 0 adds exactly 0.
+
+    Raises:
+      ValueError: the shapes differ.
+    """
+    _check_shapes(z=z, mu=mu, logvar=logvar)
+    scaled = jnp.square(z - mu) * jnp.exp(-logvar)
+    return 0.5 * jnp.sum(scaled + logvar - jnp.square(z), axis=-1) - nll
+
+
+def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
+    """Unbiased estimate of the squared maximum mean discrepancy of two samples.
+
+    Gretton et al., JMLR 2012, eq. 3. Kernels of d = ‖a − b‖²: "rbf" exp(−d / scale);
+    "imq" Σ_s s·scale / (s·scale + d), s = .1, .2, .5, 1, 2, 5, 10 (Tolstikhin et al.,
+    ICLR 2018, section 4, who take the scale 2 Z for a standard normal).
+
+    Args:
+      x: (N, Z); y: (M, Z).
+      scale: squared distance at which the kernel falls off.
+
+    Returns:
+      Scalar; about 0 for samples of one distribution, and then negative at times.
+    """
+
+    def mean(a: Array, b: Array, off_diagonal: bool) -> Array:
+        products = a @ b.T
+        d = jnp.square(a).sum(-1)[:, None] + jnp.square(b).sum(-1)[None] - 2 * products
+        d = jnp.maximum(d, 0.0)
+        if kernel == "rbf":
+            k = jnp.exp(-d / scale)
+        else:
+            factors = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+            k = sum(s * scale / (s * scale + d) for s in factors)
+        if not off_diagonal:
+            return k.mean()
+        n = len(a)
+        return (k.sum() - jnp.trace(k)) / max(n * (n - 1), 1)
+
+    return mean(x, x, True) + mean(y, y, True) - 2.0 * mean(x, y, False)
+
+
+def jacobian_norm(
+    encode: Callable, x: Array, probes: tuple[Array, int] | None = None
+) -> Array:
+    """‖∂z/∂x‖²_F of each example. Rifai et al., ICML 2011, eq. 2.
+
+    Args:
+      encode: (B, *S) -> (B, Z), each example on its own.
+      x: (B, *S).
+      probes: None for the exact norm, one backward pass per dimension of z; or
+        (key, n), the mean of ‖vᵀ ∂z/∂x‖² over n vectors v of random signs, which is
+        unbiased (Hutchinson, 1990). Signs are drawn with Z leading.
+
+    Returns:
+      (B,).
+    """
+    z, pull = jax.vjp(encode, x)
+    size = z.shape[-1]
+
+    def norm(v: Array) -> Array:  # (Z,) or (B, Z)
+        (row,) = pull(jnp.broadcast_to(jnp.atleast_2d(v), z.shape))
+        return jnp.square(row).reshape(len(x), -1).sum(-1)
+
+    if probes is None:
+        return jax.vmap(norm)(jnp.eye(size, dtype=z.dtype)).sum(0)
+    key, n = probes
+    signs = jax.random.rademacher(key, (size, n, len(x)), z.dtype)
+    return jax.vmap(norm)(jnp.moveaxis(signs, 0, -1)).mean(0)

@@ -44,6 +44,8 @@ class Model(NamedTuple):
       sample: (key, mu, logvar) -> (B, Z), reparametrised, masked, drawn Z-leading.
       noise: (key, B) -> (B, Z) standard normal, likewise.
       stages: ((encode_i, decode_i), …) of (params, h); () if the network has none.
+      decoder_l2: (params) -> Σ w² over the decoder's parameters in use.
+      batch: (x, y=None, length=None) -> Batch, for data of the objective's own.
       num_classes: of batch.y, for an objective that needs labels; else 0.
       mlp: (d_in, d_out, latent_in=False, latent_out=False) -> (init, apply), see
         ``networks.dense.small``: critics, flows, prior networks.
@@ -58,6 +60,8 @@ class Model(NamedTuple):
     sample: Callable
     noise: Callable
     stages: tuple
+    decoder_l2: Callable
+    batch: Callable
     num_classes: int
     mlp: Callable
 
@@ -150,6 +154,15 @@ def build(
     def noise(key: Array, size: int) -> Array:
         return jax.random.normal(key, (mask.shape[1], size)).T * mask
 
+    def decoder_l2(params: Mapping[str, Any]) -> Array:
+        decoder = {n: w for n, w in params["net"].items() if n.startswith("decode")}
+        leaves = jax.tree_util.tree_leaves_with_path(decoder)
+        in_use = mask[0] > 0
+        return sum(
+            jnp.square(w).sum(where=_along(in_use, w) if is_latent(path) else None)
+            for path, w in leaves
+        )
+
     def mlp(d_in, d_out, latent_in=False, latent_out=False):
         return dense.small(spec, mask, d_in, d_out, latent_in, latent_out)
 
@@ -164,9 +177,16 @@ def build(
         sample,
         noise,
         stages,
+        decoder_l2,
+        Batch,
         spec.num_classes,
         mlp,
     )
+
+
+def _along(values: Array, like: Array) -> Array:
+    """``values`` (Z,) as (Z, 1, …), to go with an array of leading axis Z."""
+    return values.reshape(-1, *(1,) * (like.ndim - 1))
 
 
 def output_mean(blueprint: Blueprint, mean: Any) -> Any:

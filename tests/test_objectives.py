@@ -1,5 +1,10 @@
-"""One table over OBJECTIVES × networks: what every objective must keep (P1, P2)."""
+"""One table over OBJECTIVES × networks: what every objective must keep (P1, P2).
 
+By default every objective runs with ``mlp`` and a few with every network; the whole
+table is ``pytest -m whole_table tests/test_objectives.py``.
+"""
+
+import concurrent.futures
 import functools
 
 import jax
@@ -8,35 +13,59 @@ import numpy as np
 import pytest
 
 import aejax
-from aejax import data, lane, model, objectives, plan, train
+from aejax import data, lane, model, networks, objectives, plan, train
 
-NETWORKS = {"mlp": (16,), "conv": (4, 16)}
-PAIRS = [(o, n) for o in sorted(objectives.OBJECTIVES) for n in NETWORKS]
+HIDDEN = {"conv": (4, 16), "resnet_conv": (4, 16)}
+SEQUENCES = {n for n in networks.NETWORKS if "sequence" in networks.NETWORKS[n].needs}
+WITH_EVERY_NETWORK = ("ae", "conditional_vae", "iwae", "vamp_vae")
 K, Z, STEPS = 5, 16, 50
+# Layers of other phases have no gradient; the file says why.
+SOME_WITHOUT_GRADIENT = {"stacked"}
+
+
+def pairs():
+    for objective in sorted(objectives.OBJECTIVES):
+        for network in sorted(networks.NETWORKS):
+            if objective == "stacked" and network not in ("mlp", "linear"):
+                continue  # no stages: refused, see test_population
+            default = network == "mlp" or objective in WITH_EVERY_NETWORK
+            marks = () if default else pytest.mark.whole_table
+            yield pytest.param(
+                (objective, network), marks=marks, id=f"{objective}-{network}"
+            )
+
+
+each_pair = pytest.mark.parametrize("pair", list(pairs()))
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    """64 digits, so that a batch of 16 makes four steps an epoch."""
+    """64 digits, as images and as sequences of up to eight rows of eight."""
     full = data.load("digits")
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    folder = tmp_path_factory.mktemp("data")
     x = full.train.x[:64].astype(np.float32) / full.scale
+    y = full.train.y[:64]
     parts = {"train": slice(64), "valid": slice(16), "test": slice(16, 32)}
     arrays = {f"x_{n}": x[at] for n, at in parts.items()}
-    arrays |= {f"y_{n}": full.train.y[:64][at] for n, at in parts.items()}
-    np.savez(path, **arrays)
-    return str(path)
+    arrays |= {f"y_{n}": y[at] for n, at in parts.items()}
+    np.savez(folder / "images.npz", **arrays)
+    length = np.random.default_rng(0).integers(3, 9, 64)
+    arrays |= {f"x_{n}": x[at, ..., 0] for n, at in parts.items()}
+    arrays |= {f"length_{n}": length[at] for n, at in parts.items()}
+    np.savez(folder / "sequences.npz", **arrays)
+    return folder
 
 
 class Case:
-    """One objective and network at width Z, and alone at width K."""
+    """One objective and network at width Z, and alone at width K, compiled."""
 
-    def __init__(self, dataset, objective, network):
+    def __init__(self, folder, objective, network):
+        file = "sequences.npz" if network in SEQUENCES else "images.npz"
         config = aejax.Config(
-            dataset=dataset,
+            dataset=str(folder / file),
             objective=objective,
             network=network,
-            hidden=NETWORKS[network],
+            hidden=HIDDEN.get(network, (16,)),
             batch_size=16,
             epochs=STEPS,
             optimizer="adamw",
@@ -51,37 +80,55 @@ class Case:
             jax.tree.map(jnp.asarray, source.block(0)),
             jax.tree.map(jnp.asarray, source.held),
         )
-        self.key = jax.random.key(7)
+        self.programs = {w: self.compile(w) for w in ("wide", "alone")}
 
-    @functools.cache  # noqa: B019 - cases live as long as the module
-    def functions(self, which):
+    def compile(self, which):
+        """(values, poison, steps) -> loss, metrics, gradients, parameters, curve."""
         recipe = getattr(self, which).recipe
 
-        def gradient(values, params, key):
-            batch = train.fetch(recipe, self.data.train, jnp.arange(16), None)
+        def program(values, poison, steps, data):
+            state = train.init_state(recipe, values, data)
+            k = values["latent_dim"]
+
+            def poisoned(path, a):
+                if not model.is_latent(path):
+                    return a
+                padded = jnp.arange(len(a)).reshape(-1, *(1,) * (a.ndim - 1)) >= k
+                return jnp.where(padded & poison, 1e3, a)
+
+            params = jax.tree_util.tree_map_with_path(poisoned, state.params)
+            batch = train.fetch(recipe, data.train, jnp.arange(16), None)
 
             def scalar(trainable):
                 both = trainable | {"state": params["state"]}
+                key = jax.random.key(7)
                 out = train.objective_loss(recipe, values, both, batch, key, 0)
                 return out[0], out[1]
 
             trainable = {n: params[n] for n in ("net", "extra")}
-            return jax.value_and_grad(scalar, has_aux=True)(trainable)
+            first = jax.value_and_grad(scalar, has_aux=True)(trainable)
 
-        def curve(values, state):
             def step(i, carry):
                 state, losses = carry
                 rows = (jnp.arange(16) + 16 * i) % 64
-                batch = train.fetch(recipe, self.data.train, rows, None)
+                batch = train.fetch(recipe, data.train, rows, None)
                 state, loss = train.train_step(recipe, values, state, batch, i)
                 return state, losses.at[i].set(loss)
 
-            return jax.lax.fori_loop(0, STEPS, step, (state, jnp.zeros(STEPS)))
+            carry = (state, jnp.zeros(STEPS))
+            return *first, params, jax.lax.fori_loop(0, steps, step, carry)[1]
 
-        def start(values):
-            return train.init_state(recipe, values, self.data)
+        arguments = (self.values(which), False, 0, self.data)
+        # Three times as fast to compile; these tests are of the mathematics.
+        options = {"xla_backend_optimization_level": 0}
+        return jax.jit(program).lower(*arguments).compile(compiler_options=options)
 
-        return jax.jit(start), jax.jit(gradient), jax.jit(curve)
+    @functools.cache  # noqa: B019 - cases live as long as the module
+    def run(self, which, poison=False, steps=0):
+        values = self.values(which)
+        arguments = (np.asarray(poison), np.asarray(steps, np.int32))
+        out = self.programs[which](values, *arguments, self.data)
+        return jax.tree.map(np.asarray, out)
 
     def values(self, which, k=K):
         group = getattr(self, which)
@@ -90,64 +137,52 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def case(digits):
-    return functools.cache(lambda o, n: Case(digits, o, n))
+def case(digits, request):
+    """Cases by pair; all that will be asked for compile ahead, on two threads."""
+    pool = concurrent.futures.ThreadPoolExecutor(2)
+    calls = (getattr(item, "callspec", None) for item in request.session.items)
+    wanted = {c.params["pair"]: None for c in calls if c and "pair" in c.params}
+    wanted[("ae", "mlp")] = None
+    futures = {pair: pool.submit(Case, digits, *pair) for pair in wanted}
+    yield lambda pair: futures[pair].result()
+    pool.shutdown(cancel_futures=True)
 
 
-def poisoned(tree, k):
-    """``tree`` with 1e3 in every padded slice."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, a: a.at[k:].set(1e3) if model.is_latent(path) else a, tree
-    )
-
-
-@pytest.mark.parametrize(("objective", "network"), PAIRS)
-def test_loss_is_a_finite_scalar_and_its_key_decides_it(case, objective, network):
-    c = case(objective, network)
-    start, gradient, _ = c.functions("wide")
-    values = c.values("wide")
-    params = start(values).params
-    (loss, metrics), grads = gradient(values, params, c.key)
+@each_pair
+def test_loss_is_a_finite_scalar_and_its_key_decides_it(case, pair):
+    (loss, metrics), grads, *_ = case(pair).run("wide")
     assert loss.shape == () and np.isfinite(loss)
     assert all(m.shape == () and np.isfinite(m) for m in metrics.values())
-    (again, _), _ = gradient(values, params, c.key)
+    (again, _), *_ = case(pair).run.__wrapped__(case(pair), "wide")
     assert loss == again
     for path, g in jax.tree_util.tree_leaves_with_path(grads):
         assert np.isfinite(g).all(), path
-        assert np.abs(g).max() > 0, f"{path} receives no gradient"
+        if pair[0] not in SOME_WITHOUT_GRADIENT:
+            assert np.abs(g).max() > 0, f"{path} receives no gradient"
 
 
-@pytest.mark.parametrize(("objective", "network"), PAIRS)
-def test_padding_changes_neither_loss_nor_gradients(case, objective, network):
+@each_pair
+def test_padding_changes_neither_loss_nor_gradients(case, pair):
     """P1: every padded slice filled with 1e3."""
-    c = case(objective, network)
-    start, gradient, _ = c.functions("wide")
-    values = c.values("wide")
-    params = start(values).params
-    (loss, metrics), grads = gradient(values, params, c.key)
-    (loss_p, metrics_p), grads_p = gradient(values, poisoned(params, K), c.key)
+    (loss, metrics), grads, params, _ = case(pair).run("wide")
+    (loss_p, metrics_p), grads_p, poisoned, _ = case(pair).run("wide", poison=True)
     assert loss == loss_p
     jax.tree.map(np.testing.assert_array_equal, metrics, metrics_p)
     jax.tree.map(np.testing.assert_array_equal, grads, grads_p)
-    padded = 0
     for path, leaf in jax.tree_util.tree_leaves_with_path((params, grads)):
         if model.is_latent(path):
-            padded += 1
             np.testing.assert_array_equal(leaf[K:], 0)
-    assert padded >= 4  # the encoder's and the decoder's kernels at the least
+    latent = jax.tree_util.tree_leaves_with_path(poisoned)
+    filled = [(leaf[K:] == 1e3).all() for path, leaf in latent if model.is_latent(path)]
+    assert len(filled) >= 2 and all(filled)  # a tied network has one kernel
 
 
-@pytest.mark.parametrize(("objective", "network"), PAIRS)
-def test_a_lane_equals_its_standalone_run(case, objective, network):
+@each_pair
+def test_a_lane_equals_its_standalone_run(case, pair):
     """P2: step 0 to 1e-5, 50 steps of AdamW with clipping to 1e-4; and it learns."""
-    c = case(objective, network)
     found = {}
     for which in ("wide", "alone"):
-        start, gradient, curve = c.functions(which)
-        values = c.values(which)
-        state = start(values)
-        (loss, _), grads = gradient(values, state.params, c.key)
-        _, losses = curve(values, state)
+        (loss, _), grads, _, losses = case(pair).run(which, steps=STEPS)
         found[which] = (loss, model.trim(grads, K), losses)
     loss, grads, losses = found["wide"]
     loss_1, grads_1, losses_1 = found["alone"]
@@ -155,32 +190,30 @@ def test_a_lane_equals_its_standalone_run(case, objective, network):
     for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(grads_1), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
     np.testing.assert_allclose(losses, losses_1, rtol=1e-4)
-    assert losses[-4:].mean() < 0.9 * losses[:4].mean()
+    assert losses[-4:].mean() < 0.95 * losses[:4].mean()
 
 
 @pytest.mark.parametrize("objective", sorted(objectives.OBJECTIVES))
-def test_ranges_and_needs_name_what_exists(objective):
+def test_an_objective_says_its_paper_and_what_to_expect(objective):
     found = objectives.OBJECTIVES[objective]
-    assert set(found.ranges) <= set(found.defaults)
-    assert set(found.static) <= set(found.defaults)
-    assert found.needs <= {"labels", "stages", "images", "sequence"}
     title = objectives.OBJECTIVES.title(objective)
     assert any(ch.isdigit() for ch in title), "the docstring names paper and year"
+    assert set(found.digits) == {"settings", "metric", "expected", "tolerance"}
+    assert found.check(found.defaults, 64) == found.defaults
 
 
 def test_an_unseen_example_is_not_shown_to_the_decoder(case):
     """mse decodes without x, which a teacher-forced decoder would copy."""
-    c = case("ae", "mlp")
-    values = c.values("wide")
-    recipe = c.wide.recipe
+    c = case(("ae", "mlp"))
+    values, recipe = c.values("wide"), c.wide.recipe
     bound, hparams = train.bind(recipe, values, 0)
     seen = []
-    spy = bound._replace(
-        decode=lambda p, z, batch=None: (seen.append(batch), bound.decode(p, z, batch))[
-            1
-        ]
-    )
+
+    def spy(params, z, batch=None):
+        seen.append(batch)
+        return bound.decode(params, z, batch)
+
     batch = train.fetch(recipe, c.data.train, jnp.arange(16), None)
-    params = c.functions("wide")[0](values).params
-    lane.mse(recipe.objective, spy, hparams, params, batch)
+    spied = bound._replace(decode=spy)
+    lane.mse(recipe.objective, spied, hparams, c.run("wide")[2], batch)
     assert seen[0].x is None

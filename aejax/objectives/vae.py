@@ -1,7 +1,4 @@
-"""VAE. Kingma & Welling, ICLR 2014, eq. 10.   loss = E_q[-log p(x|z)] + KL(q || p)
-
-``log_weight`` is log p(x, z) - log q(z|x) of one draw: Burda et al., ICLR 2016, eq. 8.
-"""
+"""VAE. Kingma & Welling, ICLR 2014, eq. 10.   loss = E_q[-log p(x|z)] + KL(q || p)"""
 
 from aejax import losses
 
@@ -18,10 +15,7 @@ def log_weight(model, params, batch, key):
     mu, logvar = model.encode(params, batch)
     z = model.sample(key, mu, logvar)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-    # A padded dimension has z = mu = logvar = 0: the same in p and q, so it cancels.
-    log_p = -losses.gaussian_nll(z, 0.0 * z)
-    log_q = -losses.gaussian_nll(z, mu, logvar)
-    return log_p - log_q - nll  # (B,)
+    return losses.log_weight(nll, z, mu, logvar)  # (B,)
 
 
 digits = {

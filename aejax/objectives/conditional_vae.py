@@ -1,0 +1,44 @@
+"""Conditional VAE. Sohn et al., NeurIPS 2015, eq. 4.   the VAE given a label y
+
+loss = E_q(z|x,y)[-log p(x|z,y)] + KL(q(z|x,y) || p(z|y)), p(z|y) a Gaussian per class.
+"""
+
+import jax.numpy as jnp
+
+from aejax import losses
+
+needs = {"labels"}
+
+
+def init(model, net, batch, key, **hp):
+    zeros = jnp.zeros((model.latent_mask.shape[1], model.num_classes))
+    return {"extra": {"latent_mu": zeros, "latent_logvar": zeros}}
+
+
+def _prior(model, params, y):
+    """Mean and log variance of p(z|y), (B, Z) each."""
+    table = params["extra"]
+    return tuple(
+        table[name][:, y].T * model.latent_mask
+        for name in ("latent_mu", "latent_logvar")
+    )
+
+
+def loss(model, params, batch, key):
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
+    kl = losses.gaussian_kl_between(mu, logvar, *_prior(model, params, batch.y))
+    return (nll + kl).mean(), {"nll": nll.mean(), "kl": kl.mean()}
+
+
+def prior(model, params, key, n, y, **hp):
+    return model.sample(key, *_prior(model, params, y))
+
+
+def log_weight(model, params, batch, key, **hp):
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
+    log_p = -losses.gaussian_nll(z, *_prior(model, params, batch.y))
+    return log_p + losses.gaussian_nll(z, mu, logvar) - nll  # (B,)

@@ -1,0 +1,29 @@
+"""Denoising autoencoder. Vincent et al., JMLR 2010, eq. 3.   -log p(x | f(x_tilde))
+
+The clean input is reconstructed from a corrupted one. ``level`` is σ for gaussian, a
+share for masking, salt_and_pepper and occlusion, and the factor for downsample, which
+makes it super-resolution; ``rescale`` divides what masking keeps by 1 - level.
+"""
+
+from aejax import corruptions
+
+heads = 1
+prior = None
+choices = {"corruption": tuple(corruptions.CORRUPTIONS)}
+
+
+def ranges(corruption, **hp):
+    low, high = {
+        "gaussian": (0.0, float("inf")),
+        "downsample": (1.0, float("inf")),
+    }.get(corruption, (0.0, 1.0))
+    return {"level": (low, high)}
+
+
+def loss(model, params, batch, key, *, corruption="masking", level=0.3, rescale=False):
+    corrupt = corruptions.CORRUPTIONS[corruption]
+    extra = {"rescale": True} if rescale and corruption == "masking" else {}
+    x_tilde = corrupt(key, batch.x, level, **extra)
+    z = model.encode(params, batch._replace(x=x_tilde))  # (B, Z)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
+    return nll, {"nll": nll}

@@ -1,0 +1,31 @@
+"""InfoVAE (MMD-VAE). Zhao et al., AAAI 2019, eq. 6.
+
+loss = E_q[-log p(x|z)] + (1 - alpha) · KL(q(z|x) || p) + (alpha + weight - 1) ·
+MMD²(q(z), p(z)); their lambda is called weight here. alpha = 0, weight = 1 is the VAE.
+"""
+
+import jax
+
+from aejax import losses
+
+ranges = {"alpha": (float("-inf"), 1.0), "weight": (0.0, float("inf"))}
+choices = {"kernel": ("rbf", "imq")}
+
+
+def loss(model, params, batch, key, *, alpha=0.5, weight=100.0, kernel="rbf"):
+    key_z, key_prior = jax.random.split(key)
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key_z, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
+    kl = losses.gaussian_kl(mu, logvar).mean()
+    prior = model.noise(key_prior, len(z))
+    mmd = losses.mmd(z, prior, 2.0 * model.latent_mask.sum(), kernel)
+    total = nll + (1.0 - alpha) * kl + (alpha + weight - 1.0) * mmd
+    return total, {"nll": nll, "kl": kl, "mmd": mmd}
+
+
+def log_weight(model, params, batch, key, **hp):
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
+    return losses.log_weight(nll, z, mu, logvar)  # (B,)

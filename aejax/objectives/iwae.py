@@ -1,0 +1,33 @@
+"""IWAE. Burda et al., ICLR 2016, eq. 8.   loss = -E log 1/K Σ_k p(x, z_k) / q(z_k|x)
+
+The value is the bound itself, at every K; ``num_samples`` is K.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from aejax import losses
+
+static = ("num_samples",)
+ranges = {"num_samples": (1, float("inf"))}
+
+
+def loss(model, params, batch, key, *, num_samples=5):
+    mu, logvar = model.encode(params, batch)
+
+    def draw(key):
+        z = model.sample(key, mu, logvar)
+        nll = model.likelihood.nll(batch, model.decode(params, z, batch))
+        return losses.log_weight(nll, z, mu, logvar), nll
+
+    log_w, nll = jax.vmap(draw)(jax.random.split(key, num_samples))  # (K, B)
+    bound = jax.nn.logsumexp(log_w, axis=0) - jnp.log(num_samples)  # (B,)
+    kl = losses.gaussian_kl(mu, logvar).mean()
+    return -bound.mean(), {"nll": nll.mean(), "kl": kl}
+
+
+def log_weight(model, params, batch, key, **hp):
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
+    return losses.log_weight(nll, z, mu, logvar)  # (B,)

@@ -1,0 +1,58 @@
+"""VampPrior VAE. Tomczak & Welling, AISTATS 2018, eq. 9.   p(z) = 1/C Σ_c q(z | u_c)
+
+The prior is the aggregate posterior of learned pseudo-inputs u_c, which start as
+training examples with a little noise. ``components`` is C.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from aejax import losses
+
+static = ("components",)
+ranges = {"components": (1, float("inf"))}
+
+
+def init(model, net, batch, key, *, components, **hp):
+    rows = jnp.arange(components) % len(batch.x)
+    x = batch.x[rows]
+    return {"extra": {"pseudo": x + 0.01 * jax.random.normal(key, x.shape)}}
+
+
+def _components(model, params):
+    """Mean and log variance of q(z | u_c), (C, Z) each."""
+    return model.encode(params, model.batch(params["extra"]["pseudo"]))
+
+
+def _log_prior(model, params, z):
+    """(B,) log p(z), up to the constant of padded dimensions that log q has too."""
+    mu, logvar = _components(model, params)
+    each = losses.gaussian_nll(
+        *jnp.broadcast_arrays(z[:, None], mu[None], logvar[None])
+    )
+    return jax.nn.logsumexp(-each, axis=1) - jnp.log(len(mu))
+
+
+def loss(model, params, batch, key, *, components=50):
+    del components
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
+    log_q = -losses.gaussian_nll(z, mu, logvar)
+    kl = (log_q - _log_prior(model, params, z)).mean()  # of one draw
+    return nll + kl, {"nll": nll, "kl": kl}
+
+
+def prior(model, params, key, n, y, **hp):
+    key_c, key_z = jax.random.split(key)
+    mu, logvar = _components(model, params)
+    which = jax.random.randint(key_c, (n,), 0, len(mu))
+    return model.sample(key_z, mu[which], logvar[which])
+
+
+def log_weight(model, params, batch, key, **hp):
+    mu, logvar = model.encode(params, batch)
+    z = model.sample(key, mu, logvar)
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
+    log_q = -losses.gaussian_nll(z, mu, logvar)
+    return _log_prior(model, params, z) - log_q - nll  # (B,)
