@@ -3,44 +3,37 @@
 from collections.abc import Sequence
 from typing import Any
 
-import rich.console
-
 from aejax import data, networks, objectives
 from experiments import presets, progress, tables
 
 
-def show_all(console: rich.console.Console, markdown: bool) -> None:
+def show_all(markdown: bool) -> None:
     """Data sets, objectives, networks and presets."""
-    parts = (
-        ("Data sets", ("name", "shape", "likelihood", "train / valid / test", "note")),
-        ("Objectives", ("name", "hyperparameter = default, range, kind", "paper")),
-        ("Networks", ("name", "what")),
-        ("Presets", ("name", "what")),
-    )
     nets, papers = networks.NETWORKS, objectives.OBJECTIVES
-    rows = (
-        [(n, "×".join(map(str, s)), *rest) for n, s, *rest in data.describe()],
-        [(n, _hyperparameters(papers[n]), papers.title(n)) for n in papers],
-        [(n, nets.title(n)) for n in nets],
-        [(n, p.about) for n, p in presets.PRESETS.items()],
-    )
-    for (title, headers), lines in zip(parts, rows, strict=True):
+    parts = {
+        "Data sets": [("name", "shape", "likelihood", "train / valid / test", "note")]
+        + [(n, "×".join(map(str, s)), *rest) for n, s, *rest in data.describe()],
+        "Objectives": [("name", "hyperparameter = default, range, kind", "paper")]
+        + [(n, _hyperparameters(papers[n]), papers.title(n)) for n in papers],
+        "Networks": [("name", "what")] + [(n, nets.title(n)) for n in nets],
+        "Presets": [("name", "what")]
+        + [(n, p.about) for n, p in presets.PRESETS.items()],
+    }
+    for title, (headers, *rows) in parts.items():
         if markdown:
-            print(f"## {title}\n\n{tables.markdown(headers, lines)}\n")
+            print(f"## {title}\n\n{tables.markdown(headers, rows)}\n")
         else:
-            tables.show(console, headers, lines, title)
+            tables.show(tables.console(), headers, rows, title)
 
 
 def _hyperparameters(objective: Any) -> str:
     """``beta=4.0 in [0, inf] (lane)``; a lane is traced, a program compiles anew."""
     texts = []
     for name, default in objective.defaults.items():
-        text = f"{name}={default}"
-        if name in objective.ranges:
-            low, high = objective.ranges[name]
-            text += f" in [{low}, {high}]"
+        ends = objective.ranges.get(name)
+        within = f" in [{ends[0]}, {ends[1]}]" if ends else ""
         kind = "lane" if objective.is_traced(name) else "program"
-        texts.append(f"{text} ({kind})")
+        texts.append(f"{name}={default}{within} ({kind})")
     return "; ".join(texts) or "–"
 
 
@@ -50,8 +43,7 @@ def show_plan(
     """Each group's lanes, parameters, steps and memory, and the totals."""
     names, peak, steps = progress.labels(planned), 0, 0
     for name, group in zip(names, planned, strict=True):
-        configs = [lane.config for lane in group.lanes]
-        count = len(configs)
+        count = len(group.lanes)
         used = min(len(devices), count)
         local = -(-count // used)
         # Without the flag a CPU takes one lane at a time, others all that fit.
@@ -59,9 +51,9 @@ def show_plan(
         state, held, step = group.state_bytes(), group.data_bytes(), group.step_bytes()
         total = count * state + used * (held + batch * step)
         peak, steps = max(peak, total), steps + count * group.recipe.steps
-        sizes = " ".join(map(str, sorted({c.latent_dim for c in configs})))
-        parameters = [lane.parameters for lane in group.lanes]
-        ends = sorted({min(parameters), max(parameters)})
+        sizes = " ".join(map(str, sorted({m.config.latent_dim for m in group.lanes})))
+        parameters = sorted({lane.parameters for lane in group.lanes})
+        ends = dict.fromkeys((parameters[0], parameters[-1]))
         print(
             f"{name} on {group.dataset.name}: {progress.count(count, 'lane')}, latent "
             f"{sizes}\n"
