@@ -103,7 +103,7 @@ def test_summary_averages_over_seeds_and_counts_the_diverged():
     assert (eight["n_seeds"], eight["diverged"], eight["mse_mean"]) == (0, 1, None)
 
 
-def make_source(train, test, *, scale=1.0, held_scale=None, blocks=1):
+def make_source(train, test, *, scale=1.0, held_scale=None):
     """A Source of (N, *S) arrays whose train and valid slices are no test data."""
     return sources.Source(
         train=model.Batch(train),
@@ -112,7 +112,7 @@ def make_source(train, test, *, scale=1.0, held_scale=None, blocks=1):
         scale=scale,
         held_scale=held_scale or scale,
         threshold=None,
-        blocks=blocks,
+        blocks=1,
         output_bias=None,
     )
 
@@ -136,12 +136,11 @@ def test_pca_equals_sklearn_on_digits():
     assert 0 <= found[64] < 1e-9 and found[100] == found[64]
 
 
-def test_pca_of_blocks_equals_pca_of_the_whole():
-    whole = evaluate.pca_mse(make_source(TRAIN, TEST, scale=16.0), [1, 5, 20])
-    parts = make_source(TRAIN, TEST, scale=16.0, blocks=4)
-    assert parts.pass_size == 300
-    streamed = evaluate.pca_mse(parts, [1, 5, 20])
-    np.testing.assert_allclose(list(streamed.values()), list(whole.values()), rtol=1e-5)
+def test_pca_of_a_large_split_is_fitted_on_examples_all_over_it(monkeypatch):
+    source = make_source(TRAIN, TEST, scale=16.0)
+    monkeypatch.setattr(evaluate, "_MOST", TRAIN.size // 3)
+    (found,) = evaluate.pca_mse(source, [5]).values()
+    np.testing.assert_allclose(found, by_sklearn(TRAIN[::3] / 16, TEST / 16, 5), 1e-4)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
