@@ -1,7 +1,9 @@
 """A run's directory: its files, and the lock of the process that writes it."""
 
+import contextlib
 import csv
 import fcntl
+import io
 import json
 import os
 import pathlib
@@ -62,15 +64,10 @@ def _cell(name: str, text: str) -> Any:
 
 def read_rows(dir: pathlib.Path) -> list[dict[str, Any]]:
     """Complete lines of results.jsonl; a line cut off by a kill is left out."""
-    path = dir / "results.jsonl"
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text().split("\n"):
-        try:
+    path, rows = dir / "results.jsonl", []
+    for line in path.read_text().split("\n") if path.is_file() else ():
+        with contextlib.suppress(ValueError):
             rows.append(json.loads(line))
-        except ValueError:
-            continue
     return rows
 
 
@@ -171,9 +168,8 @@ class Directory:
 
     def write_summary(self, lines: Sequence[Mapping[str, Any]]) -> None:
         names = list(dict.fromkeys(n for line in lines for n in line))
-        path = self.dir / "summary.csv"
-        with open(path.with_suffix(".tmp"), "w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(lines)
-        os.replace(path.with_suffix(".tmp"), path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names)
+        writer.writeheader()
+        writer.writerows(lines)
+        write_atomically(self.dir / "summary.csv", text.getvalue())

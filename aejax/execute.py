@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from aejax import checkpoint, evaluate, pace, plan, population, provenance
+from aejax import checkpoint, evaluate, pace, plan, population, provenance, results
 from aejax import config as configs
 from aejax import directory as directories
 from aejax import feed as feeds
@@ -96,7 +96,7 @@ class _Job:
         self.on_rows, self.on_event, self.should_stop = on_rows, on_event, should_stop
         self.stopped = False
         self.spent = provenance.Spent()
-        self.metrics = evaluate.metric_columns(run.planned)
+        self.metrics = results.metric_columns(run.planned)
 
     def run_all(self, devices: list[jax.Device], lane_batch: int | None) -> None:
         run = self.run
@@ -249,7 +249,7 @@ class _Job:
 
     def add_rows(self, group, lanes_on, out, step: int, splits) -> float | None:
         """Rows of one evaluation; returns the best validation loss among the lanes."""
-        rows = evaluate.rows(
+        rows = results.rows(
             group, lanes_on.metrics, *out, step=step, splits=splits, every=self.metrics
         )
         self.run.rows += rows
@@ -283,7 +283,7 @@ class _Job:
         run = self.run
         columns = list(run.planned[0].lanes[0].columns)
         parameters = {m.index: m.parameters for g in run.planned for m in g.lanes}
-        run.summary = evaluate.summary(run.rows, columns, self.metrics, parameters)
+        run.summary = results.summary(run.rows, columns, self.metrics, parameters)
         run.summary += evaluate.baseline(run.planned, list(run.summary[0]))
         if self.directory:
             self.directory.write_summary(run.summary)

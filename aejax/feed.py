@@ -1,14 +1,12 @@
-"""Training data on the devices: whole, once; or block by block, read ahead."""
+"""Training data on the devices: whole, once; or block by block, one read ahead."""
 
-from collections.abc import Iterator
+from concurrent import futures
 
-from aejax import data as datasets
-from aejax import model as model_lib
 from aejax import population, train
 
 
 class Feed:
-    """Gives a population the data of each visit.
+    """Gives a population the data of each visit, one visit after the other.
 
     Attributes:
       last: what was given last; its held splits are the same for all visits.
@@ -16,33 +14,23 @@ class Feed:
 
     def __init__(self, lanes_on: population.Population):
         self._lanes, self._source = lanes_on, lanes_on.group.source
-        held = (self._source.held, self._source.output_bias)
-        self._held = lanes_on.put(held)
-        self._visit, self.last, self._ahead = None, None, None
+        self._held = lanes_on.put((self._source.held, self._source.output_bias))
+        self._pool = futures.ThreadPoolExecutor(1)
+        self._visit, self._ahead, self.last = None, None, None
 
     def __call__(self, visit: int) -> train.Data:
         """The data of a visit; the same object for all visits if it is whole."""
         whole = self._source.blocks == 1
         if self.last is None or (not whole and visit != self._visit):
-            if whole:
-                block = self._source.block(0)
-            else:
-                if self._ahead is None or visit != self._visit + 1:
-                    self.close()
-                    self._ahead = datasets.Prefetch(self._blocks(visit))
-                block = next(self._ahead)
-            held, bias = self._held
+            ahead = self._ahead or self._pool.submit(self._source.block, visit)
+            block = ahead.result()
             self.last = None  # lets go of the block before
-            self.last = train.Data(self._lanes.put(block), held, bias)
+            self.last = train.Data(self._lanes.put(block), *self._held)
             self._visit = visit
+            if not whole:
+                self._ahead = self._pool.submit(self._source.block, visit + 1)
         return self.last
-
-    def _blocks(self, visit: int) -> Iterator[model_lib.Batch]:
-        while True:
-            yield self._source.block(visit)
-            visit += 1
 
     def close(self) -> None:
         """Stops reading ahead."""
-        if self._ahead is not None:
-            self._ahead.close()
+        self._pool.shutdown(cancel_futures=True)

@@ -28,12 +28,9 @@ class Pace:
             want = int(SECONDS / max(self._rate * self._rounds, 1e-9))
         if step + want >= bound:
             return bound
-        first = step - step % self._pass
-        nearest = first + (step - first) // self._unit * self._unit + self._unit
-        nearest = min(nearest, first + self._pass)
-        target = step + want
-        last = target - target % self._pass
-        last += (target - last) // self._unit * self._unit
+        nearest = step - step % self._pass % self._unit + self._unit
+        nearest = min(nearest, step - step % self._pass + self._pass)
+        last = step + want - (step + want) % self._pass % self._unit
         return min(max(nearest, last), bound)
 
     def next_rounds(self, low: int, steps: float) -> range:

@@ -92,45 +92,34 @@ class Run:
         ]
         if len(found) == 1:
             return found[0]
-        values: dict[str, list] = {}
-        for g, i in found or every:
-            for n, v in g.lanes[i].columns.items():
-                if v not in values.setdefault(n, []):
-                    values[n].append(v)
-        free = {n: v for n, v in values.items() if len(v) > 1}
-        listed = "; ".join(
-            f"{n}: {', '.join(map(str, v))}" for n, v in (free or values).items()
-        )
+        lanes = [g.lanes[i].columns for g, i in found or every]
+        values = {n: list(dict.fromkeys(c[n] for c in lanes)) for n in columns}
+        free = {n: v for n, v in values.items() if len(v) > 1} or values
+        listed = "; ".join(f"{n}: {', '.join(map(str, v))}" for n, v in free.items())
         given = ", ".join(f"{n}={v}" for n, v in choice.items()) or "nothing"
-        problem = (
+        raise configs.InputError(
             f"{len(found)} models have {given}; say also which of {listed}"
             if found
             else f"no model has {given}; this run has {listed}"
         )
-        raise configs.InputError(problem)
 
     def _final(self, group: groups.Group) -> Any:
-        if group.index not in self._finals:
-            self._finals[group.index] = self._restore(group)
-        return self._finals[group.index]
-
-    def _restore(self, group: groups.Group) -> Any:
-        if self.dir is not None:
-            store = checkpoint.Store(
-                directory.checkpoints(self.dir, group.index), read_only=True
-            )
-            found = store.restore(lambda meta: saved_shapes(group, meta))
+        if group.index not in self._finals and self.dir is not None:
+            folder = directory.checkpoints(self.dir, group.index)
+            store = checkpoint.Store(folder, read_only=True)
+            state, meta = store.restore(lambda m: saved_shapes(group, m)) or (None, {})
             store.close()
-            if found and found[1]["final"]:
-                return found[0]
-            if found:
-                state = found[0]
+            if state and not meta["final"]:
                 best = group.recipe.select == "best"
-                return {"params": state.best if best else state.params}
-        raise configs.InputError(
-            f"group {group.index} of this run has no checkpoint yet; finish it with "
-            "--resume"
-        )
+                state = {"params": state.best if best else state.params}
+            if state:
+                self._finals[group.index] = state
+        if group.index not in self._finals:
+            raise configs.InputError(
+                f"group {group.index} of this run has no checkpoint yet; finish it "
+                "with --resume"
+            )
+        return self._finals[group.index]
 
 
 def _column(name: str, value: Any) -> Any:

@@ -90,7 +90,7 @@ def source(dataset: datasets.Dataset, binarize: str, resident: int) -> Source:
         rng, held_scale = np.random.default_rng(0), 1.0
         x = rng.random(held.x.shape, np.float32) < held.x / dataset.scale
         held = held._replace(x=x.astype(np.uint8))
-    # Blocks of an eighth: three are in memory at once, on the host and the device.
+    # Blocks of an eighth: one trains, one is copied and one read ahead at a time.
     size = dataset.train.x.nbytes
     blocks = -(-size // max(resident // 8, 1)) if size > resident else 1
     lengths = tuple(len(p.x) for p in parts)

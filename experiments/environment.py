@@ -1,4 +1,7 @@
-"""What an entry point settles before jax starts; ``import aejax`` does none of it."""
+"""What entry points share: how jax starts, and how a command ends.
+
+``import aejax`` does none of it.
+"""
 
 import contextlib
 import importlib.metadata
@@ -9,11 +12,31 @@ import re
 import sys
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from aejax import config
 
 _FUSION = "--xla_cpu_experimental_ynn_fusion_type"
 _WRONG_ROWS = ("0.10.2",)
+
+
+def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
+    """Runs a command on its words, those of the shell if None; its exit code.
+
+    Bad input gives 2 and one paragraph on stderr, Ctrl-C 130.
+    """
+    try:
+        with warnings_as_lines():
+            return command(list(sys.argv[1:] if argv is None else argv))
+    except SystemExit as end:  # tyro: 0 after --help, 2 after a message of its own
+        return end.code
+    except config.InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def prepare_xla_flags() -> None:
@@ -44,13 +67,20 @@ def start(lanes: int, devices: int | None) -> list[Any]:
     Raises:
       InputError: fewer accelerators than the user asked for.
     """
+    prepare_xla_flags()
     import jax
 
-    from aejax import config
+    from aejax.data import cache
 
-    cache = jax.config.jax_compilation_cache_dir or _cache_folder()
-    if cache:
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+    folder = jax.config.jax_compilation_cache_dir
+    if not folder:
+        version = importlib.metadata.version("jaxlib")
+        own = cache.root() / f"xla-{_cpu()}-jaxlib{version}"
+        with contextlib.suppress(OSError):  # without a cache it is only slower
+            own.mkdir(parents=True, exist_ok=True)
+            folder = str(own)
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     elsewhere = "JAX_NUM_CPU_DEVICES" in os.environ
@@ -81,7 +111,10 @@ def warnings_as_lines() -> Iterator[None]:
         if "persistent compilation cache entry" not in text:
             print(f"warning: {text}", file=sys.stderr)
         elif "Error reading" in text:
-            _clear_cache()
+            folder = sys.modules["jax"].config.jax_compilation_cache_dir
+            with contextlib.suppress(OSError):
+                for entry in pathlib.Path(folder).glob("*-cache"):
+                    entry.unlink()
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", "Error (reading|writing) persistent comp")
@@ -89,39 +122,14 @@ def warnings_as_lines() -> Iterator[None]:
         yield
 
 
-def _clear_cache() -> None:
-    folder = sys.modules["jax"].config.jax_compilation_cache_dir
-    for entry in pathlib.Path(folder).glob("*-cache"):
-        with contextlib.suppress(OSError):
-            entry.unlink()
-
-
-def _cache_folder() -> pathlib.Path | None:
-    """A folder of this kind of CPU and jaxlib; None where it cannot be made.
-
-    An entry is machine code: one from a CPU with other instructions may crash.
-    """
-    from aejax.data import cache
-
-    version = importlib.metadata.version("jaxlib")
-    folder = cache.root() / f"xla-{_cpu()}-jaxlib{version}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder
-
-
 def _cpu() -> str:
-    """Model and instruction sets of the CPU as part of a file name."""
-    model, flags = platform.machine() or "cpu", ""
+    """Of the CPU's model and instructions: compiled code is for one kind of CPU."""
+    facts = platform.machine()
     with contextlib.suppress(OSError):
         text = pathlib.Path("/proc/cpuinfo").read_text()
-        lines = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", text, re.MULTILINE))
-        model = lines.get("model name", model)
-        flags = lines.get("flags", lines.get("Features", ""))
-    slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
-    return f"{slug}-{zlib.crc32(flags.encode()):08x}"
+        found = re.findall(r"^(?:model name|flags|Features)\s*: .*", text, re.M)
+        facts += str(sorted(set(found)))
+    return f"{zlib.crc32(facts.encode()):08x}"
 
 
 def _cores() -> int:

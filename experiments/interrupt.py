@@ -3,60 +3,48 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
-class Interrupts:
-    """A context in which SIGINT and SIGTERM only make ``requested()`` true.
+@contextlib.contextmanager
+def caught(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """Here SIGINT and SIGTERM only make the function that is given true.
 
     Python runs a signal's handler when the main thread is back from the device, which
     may take seconds. The wake-up descriptor is written at once; the thread that reads
-    it answers the first Ctrl-C and ends the process at the second. That is safe: a run
-    directory survives a kill at any moment.
-
-    Args:
-      say: shows a line, from another thread.
-      leave: restores the terminal before the process ends.
+    it answers the first Ctrl-C with ``say`` and ends the process at the second. That is
+    safe: a run directory survives a kill at any moment.
     """
+    requested = threading.Event()
+    read, write = os.pipe()
+    os.set_blocking(write, False)
 
-    def __init__(self, say: Callable[[str], None], leave: Callable[[], None]):
-        self._say, self._leave = say, leave
-        self._requested = threading.Event()
-
-    def requested(self) -> bool:
-        """Whether the sweep should stop after its current dispatch."""
-        return self._requested.is_set()
-
-    def __enter__(self) -> "Interrupts":
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
-        self._before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        self._handlers = {
-            number: signal.signal(number, lambda *_: None)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._before)
-        os.write(self._write, b"\0")
-        self._thread.join()
-        os.close(self._read)
-        os.close(self._write)
-
-    def _listen(self) -> None:
-        while number := os.read(self._read, 1)[0]:
-            if number == signal.SIGINT and self.requested():
-                with contextlib.suppress(Exception):
-                    self._leave()
+    def listen() -> None:
+        while number := os.read(read, 1)[0]:
+            if number == signal.SIGINT and requested.is_set():
+                if sys.stdout.isatty():  # the bars have hidden its cursor
+                    os.write(sys.stdout.fileno(), b"\x1b[?25h\n")
                 os._exit(130)
-            if number in self._handlers and not self.requested():
-                self._requested.set()
-                self._say(
-                    "finishing the current dispatch… (Ctrl-C again: stop at once)"
-                )
+            if number in handlers and not requested.is_set():
+                requested.set()
+                say("finishing the current dispatch… (Ctrl-C again: stop at once)")
+
+    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    handlers = {
+        number: signal.signal(number, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield requested.is_set
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(before)
+        os.write(write, b"\0")
+        thread.join()
+        os.close(read)
+        os.close(write)

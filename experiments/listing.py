@@ -3,50 +3,44 @@
 from collections.abc import Sequence
 from typing import Any
 
-import rich.console
-
 from aejax import data, networks, objectives
 from experiments import presets, progress, tables
 
 
-def show_all(console: rich.console.Console, markdown: bool) -> None:
+def show_all(markdown: bool) -> None:
     """Data sets, objectives, networks and presets."""
-    parts = (
-        ("Data sets", ("name", "shape", "likelihood", "train / valid / test", "note")),
-        ("Objectives", ("name", "hyperparameter = default, range, kind", "paper")),
-        ("Networks", ("name", "option = default (program)", "what")),
-        ("Presets", ("name", "what")),
-    )
     nets, papers = networks.NETWORKS, objectives.OBJECTIVES
-    rows = (
-        [(n, "×".join(map(str, s)), *rest) for n, s, *rest in data.describe()],
-        [(n, _hyperparameters(papers[n]), papers.title(n)) for n in papers],
-        [(n, _options(nets[n]), nets.title(n)) for n in nets],
-        [(n, p.about) for n, p in presets.PRESETS.items()],
-    )
-    for (title, headers), lines in zip(parts, rows, strict=True):
+    parts = {
+        "Data sets": [("name", "shape", "likelihood", "train / valid / test", "note")]
+        + [(n, "×".join(map(str, s)), *rest) for n, s, *rest in data.describe()],
+        "Objectives": [("name", "hyperparameter = default, range, kind", "paper")]
+        + [(n, _hyperparameters(papers[n]), papers.title(n)) for n in papers],
+        "Networks": [("name", "option = default (program)", "what")]
+        + [(n, _options(nets[n]), nets.title(n)) for n in nets],
+        "Presets": [("name", "what")]
+        + [(n, p.about) for n, p in presets.PRESETS.items()],
+    }
+    for title, (headers, *rows) in parts.items():
         if markdown:
-            print(f"## {title}\n\n{tables.markdown(headers, lines)}\n")
+            print(f"## {title}\n\n{tables.markdown(headers, rows)}\n")
         else:
-            tables.show(console, headers, lines, title)
+            tables.show(tables.console(), headers, rows, title)
 
 
 def _options(network: Any) -> str:
     return "; ".join(f"{n}={v}" for n, v in network.options.items()) or "–"
 
 
-def _hyperparameters(entry: Any) -> str:
+def _hyperparameters(objective: Any) -> str:
     """``beta=4.0 in [0, inf] (lane)``; a lane is traced, a program compiles anew."""
     texts = []
-    ranges = entry.bounds(entry.defaults)
-    for name, default in entry.defaults.items():
-        text = f"{name}={default}"
-        if name in ranges:
-            text += f" in [{ranges[name][0]}, {ranges[name][1]}]"
-        if name in entry.choices:
-            text += f" of {', '.join(entry.choices[name])}"
-        kind = "lane" if entry.is_traced(name) else "program"
-        texts.append(f"{text} ({kind})")
+    ranges = objective.bounds(objective.defaults)
+    for name, default in objective.defaults.items():
+        ends, choices = ranges.get(name), objective.choices.get(name)
+        within = f" in [{ends[0]}, {ends[1]}]" if ends else ""
+        within += f" of {', '.join(choices)}" if choices else ""
+        kind = "lane" if objective.is_traced(name) else "program"
+        texts.append(f"{name}={default}{within} ({kind})")
     return "; ".join(texts) or "–"
 
 
@@ -56,8 +50,7 @@ def show_plan(
     """Each group's lanes, parameters, steps and memory, and the totals."""
     names, peak, steps = progress.labels(planned), 0, 0
     for name, group in zip(names, planned, strict=True):
-        configs = [lane.config for lane in group.lanes]
-        count = len(configs)
+        count = len(group.lanes)
         used = min(len(devices), count)
         local = -(-count // used)
         # Without the flag a CPU takes one lane at a time, others all that fit.
@@ -65,9 +58,9 @@ def show_plan(
         state, held, step = group.state_bytes(), group.data_bytes(), group.step_bytes()
         total = count * state + used * (held + batch * step)
         peak, steps = max(peak, total), steps + count * group.recipe.steps
-        sizes = " ".join(map(str, sorted({c.latent_dim for c in configs})))
-        parameters = [lane.parameters for lane in group.lanes]
-        ends = sorted({min(parameters), max(parameters)})
+        sizes = " ".join(map(str, sorted({m.config.latent_dim for m in group.lanes})))
+        parameters = sorted({lane.parameters for lane in group.lanes})
+        ends = dict.fromkeys((parameters[0], parameters[-1]))
         print(
             f"{name} on {group.dataset.name}: {progress.count(count, 'lane')}, latent "
             f"{sizes}\n"

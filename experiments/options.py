@@ -3,6 +3,7 @@
 Imports no jax: ``--help`` and most mistakes are answered before it is loaded.
 """
 
+import argparse
 import dataclasses
 import math
 import pathlib
@@ -50,27 +51,17 @@ _COMMAND = {
     "resume": (bool, False, None, "", "go on with the run in --out"),
     "lane_batch": (int | None, None, "N", "what fits", "lanes vmapped together"),
     "devices": (int | None, None, "N", "all", "number of devices to lay lanes over"),
-    "dry_run": (
-        _Switch,
-        False,
-        None,
-        "",
-        "show the plan and its memory; train nothing",
-    ),
+    "dry_run": (_Switch, False, None, "", "show plan and memory; train nothing"),
     "list": (_Switch, False, None, "", "show what there is to choose from"),
     "markdown": (_Switch, False, None, "", "--list as Markdown"),
 }
-
-
-def _widths(words: list[str]) -> tuple[int, ...]:
-    return tuple(int(w) for w in words[0].split(","))
 
 
 # A comma joins the widths of one network, a space parts two networks.
 _LAYERS = constructors.PrimitiveConstructorSpec(
     nargs=1,
     metavar="N,N",
-    instance_from_str=_widths,
+    instance_from_str=lambda words: tuple(map(int, words[0].split(","))),
     is_instance=lambda value: isinstance(value, tuple),
     str_from_instance=lambda value: [",".join(map(str, value))],
 )
@@ -83,31 +74,19 @@ def parse(argv: Sequence[str]) -> Any:
       InputError: an unknown preset.
       SystemExit: 0 after --help; 2 after tyro's message about a wrong flag.
     """
-    name = _preset_name(argv)
+    # The preset first: it gives the defaults of all other flags.
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", nargs="?", default="default", const="default")
+    name = first.parse_known_args(argv)[0].preset
     if name not in presets.PRESETS:
         raise config.unknown("preset", name, presets.PRESETS)
+    flags = _flags(presets.PRESETS[name])
     try:
-        return tyro.cli(
-            _flags(presets.PRESETS[name]),
-            prog=PROGRAM,
-            description=_ABOUT,
-            args=list(argv),
-        )
+        return tyro.cli(flags, prog=PROGRAM, description=_ABOUT, args=argv)
     except SystemExit as end:
         if not end.code:
             print(_EXAMPLES)
         raise
-
-
-def _preset_name(argv: Sequence[str]) -> str:
-    """Looked for first, because the preset gives the defaults of all other flags."""
-    name = "default"
-    for word, following in zip(argv, [*argv, name][1:], strict=True):
-        if word == "--preset":
-            name = following
-        elif word.startswith("--preset="):
-            name = word.removeprefix("--preset=")
-    return name
 
 
 def _flags(preset: presets.Preset) -> type:
@@ -115,7 +94,7 @@ def _flags(preset: presets.Preset) -> type:
     flags = []
 
     def add(name, kind, default, metavar, shown, text):
-        hint = f"(default: {shown})" if shown else shown
+        hint = shown and f"(default: {shown})"
         about = tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint=hint)
         field = dataclasses.field(default=default)
         flags.append((name, Annotated[kind, about], field))
@@ -149,55 +128,37 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
       InputError: a flag without a value, a value out of range, an unknown name.
     """
     preset = presets.PRESETS[flags.preset]
-    axes, values = {}, {}
-    for name in config.FIELDS:
-        if name in config.AXES:
-            axes[name] = list(getattr(flags, name))
-        elif name != "hparams":
-            values[name] = getattr(flags, name)
+    values = {n: getattr(flags, n) for n in config.FIELDS if n != "hparams"}
+    axes = {n: list(values.pop(n)) for n in config.AXES}
     axes |= {n: list(v) for n, v in preset.axes.items() if n not in config.FIELDS}
-    for text in flags.axis:
-        name, given = config.parse_axis(text)
-        axes[name] = given
+    axes |= map(config.parse_axis, flags.axis)
     for name in config.AXES:
         if not axes[name]:
             raise config.InputError(
                 f"--{name.replace('_', '-')} has no value; give one or more, separated "
                 "by spaces"
             )
-        axes[name] = list(dict.fromkeys(_checked(name, v) for v in axes[name]))
+        # As Config takes them; with sgd, because adam refuses a weight decay.
+        sgd = [config.Config(**{"optimizer": "sgd", name: v}) for v in axes[name]]
+        axes[name] = list(dict.fromkeys(getattr(one, name) for one in sgd))
         if len(axes[name]) == 1:
             values[name] = axes.pop(name)[0]
     # The one rule between two fields must hold for the configuration itself, too.
     first = {n: axes[n][0] for n in ("optimizer", "weight_decay") if n in axes}
     base = config.Config(**values | first)
-    _check_names(base, axes)
-    for name in ("lane_batch", "devices"):
-        given = getattr(flags, name)
+    for name in axes.get("objective", [base.objective]):
+        objectives.OBJECTIVES.check(name)
+    for name in axes.get("network", [base.network]):
+        networks.NETWORKS.check(name)
+    for name in axes.get("dataset", [base.dataset]):
+        if name not in data.names():  # a file is read twice: its faults are told early
+            data.load(name)
+    for flag, given in ("lane-batch", flags.lane_batch), ("devices", flags.devices):
         if given is not None and given < 1:
-            shown = name.replace("_", "-")
-            raise config.InputError(f"--{shown} is {given}; it must be at least 1")
+            raise config.InputError(f"--{flag} is {given}; it must be at least 1")
     if flags.resume and not flags.out:
         raise config.InputError("--resume needs --out DIR, the directory of the run")
     return base, axes
-
-
-def _checked(name: str, value: Any) -> Any:
-    """The value as Config takes it; sgd, because adam refuses a weight decay."""
-    return getattr(config.Config(**{"optimizer": "sgd"} | {name: value}), name)
-
-
-def _check_names(base: config.Config, axes: Mapping[str, list[Any]]) -> None:
-    def given(name):
-        return axes.get(name, [getattr(base, name)])
-
-    for name in given("objective"):
-        objectives.OBJECTIVES.check(name)
-    for name in given("network"):
-        networks.NETWORKS.check(name)
-    for name in given("dataset"):
-        if name not in data.names():  # a file is read twice: its faults are told early
-            data.load(name)
 
 
 def lanes(axes: Mapping[str, list[Any]]) -> int:

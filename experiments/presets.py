@@ -1,20 +1,18 @@
 """Settings to start from. A preset is a value; flags given beside it win."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
-class Preset:
+class Preset(NamedTuple):
     """``values`` of Config's fields, and ``axes``: {field or hyperparameter: values}.
 
     ``about`` is the line that ``--list`` shows.
     """
 
     about: str
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    axes: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    values: Mapping[str, Any] = {}
+    axes: Mapping[str, Sequence[Any]] = {}
 
 
 _BOTTLENECKS = {

@@ -1,6 +1,6 @@
 """What a sweep shows while it trains: bars on a terminal, else plain lines."""
 
-import os
+import datetime
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import rich.console
 import rich.progress
+import rich.table
 
 from aejax import config
 
@@ -34,135 +35,71 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def display(
-    console: rich.console.Console, planned: Sequence[Any], title: str
-) -> "Lines | Bars":
-    """A context manager whose ``on_event`` shows the events of ``aejax.sweep``."""
-    names = [
-        f"{label}, {count(len(group.lanes), 'lane')}"
-        for label, group in zip(labels(planned), planned, strict=True)
-    ]
-    return Bars(names, title, console) if console.is_terminal else Lines(names, title)
+class Progress:
+    """A context in which ``on_event`` shows the events of ``aejax.sweep``."""
 
-
-class Lines:
-    """One line per group every other second, and one at its end."""
-
-    def __init__(self, names: list[str], title: str):
-        self._names, self._title = names, title
+    def __init__(
+        self, console: rich.console.Console, planned: Sequence[Any], title: str
+    ):
+        self._console, self._title = console, title
+        self._names = [
+            f"{label}, {count(len(group.lanes), 'lane')}"
+            for label, group in zip(labels(planned), planned, strict=True)
+        ]
+        unbroken = rich.table.Column(no_wrap=True)
+        self._bars = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}", table_column=unbroken),
+            rich.progress.BarColumn(None),
+            rich.progress.TextColumn("{task.fields[facts]}", table_column=unbroken),
+            console=console,
+            expand=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[int, Any] = {}
         self._last: dict[int, float] = {}
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "Progress":
+        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is left to do."""
-
-    def leave(self) -> None:
-        """Called before the process ends at once."""
+        self._bars.stop()
 
     def say(self, text: str) -> None:
-        """Shows one line."""
-        print(text, flush=True)
+        """Shows one line, above the bars if there are any."""
+        self._console.print(text)
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """Shows one event of ``aejax.sweep``."""
+        """Shows one event."""
         if event["kind"] == "warn":
             print(f"warning: {event['text']}", file=sys.stderr)
         elif event["kind"] == "compile":
             self.say(self._title)
             if event["programs"]:
-                self._compile(f"compiling {count(event['programs'], 'program')}")
+                self.say(f"compiling {count(event['programs'], 'program')}")
         elif event["kind"] == "train":
-            self._train(event, event["step"] >= event["steps"])
+            best = event["best_valid"]
+            left = datetime.timedelta(seconds=round(event["seconds_left"]))
+            facts = f"{short(event['steps_per_s'])} steps/s, {left} left"
+            facts += "" if best is None else f", best valid loss {best:.4g}"
+            bars = self._console.is_terminal  # with 80 columns, and a bar to see
+            facts += "" if bars else f", {short(event['images_per_s'])} images/s"
+            show = self._bar if bars else self._line
+            show(event["group"], event["step"], event["steps"], facts)
 
-    def _compile(self, text: str) -> None:
-        self.say(text)
-
-    def _train(self, event: Mapping[str, Any], done: bool) -> None:
-        group, now, best = event["group"], time.monotonic(), event["best_valid"]
-        if done or now - self._last.get(group, -_EVERY) >= _EVERY:
+    def _line(self, group: int, step: int, steps: int, facts: str) -> None:
+        now = time.monotonic()
+        if step >= steps or now - self._last.get(group, -_EVERY) >= _EVERY:
             self._last[group] = now
-            self.say(
-                f"{self._names[group]}: step {event['step']:,} of {event['steps']:,}, "
-                f"{event['steps_per_s']:,.0f} lane-steps/s, "
-                f"{event['images_per_s']:,.0f} images/s, "
-                f"{_clock(event['seconds_left'])} left"
-                + ("" if best is None else f", best valid loss {best:.4g}")
-            )
+            self.say(f"{self._names[group]}: step {step:,} of {steps:,}, {facts}")
 
-
-class Bars(Lines):
-    """One bar per group; those of the last few groups."""
-
-    def __init__(self, names: list[str], title: str, console: rich.console.Console):
-        super().__init__(names, title)
-        self._console, self._roomy = console, console.width >= 100
-        columns = [
-            rich.progress.TextColumn(
-                f"{{task.{name}}}", table_column=rich.table.Column(no_wrap=True)
-            )
-            for name in ("description", *(f"fields[{n}]" for n in _BLANK))
-        ]
-        bar = rich.progress.BarColumn(None if self._roomy else 10)
-        self._progress = rich.progress.Progress(
-            columns[0], bar, *columns[1:], console=console, expand=self._roomy
-        )
-        self._tasks: dict[int | None, Any] = {}
-
-    def __enter__(self) -> "Bars":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._compiled()
-        self._progress.stop()
-
-    def leave(self) -> None:
-        """Gives the terminal its cursor back, without waiting for any lock."""
-        os.write(sys.stdout.fileno(), b"\x1b[?25h\n")
-
-    def say(self, text: str) -> None:
-        """Shows one line above the bars."""
-        self._console.print(text, highlight=False, markup=False)
-
-    def _compile(self, text: str) -> None:
-        self._tasks[None] = self._progress.add_task(text, total=None, **_BLANK)
-
-    def _compiled(self) -> None:
-        if None in self._tasks:
-            self._progress.remove_task(self._tasks.pop(None))
-
-    def _train(self, event: Mapping[str, Any], done: bool) -> None:
-        self._compiled()
-        group, best = event["group"], event["best_valid"]
+    def _bar(self, group: int, step: int, steps: int, facts: str) -> None:
         if group not in self._tasks:
-            name, steps = self._names[group], event["steps"]
-            self._last[group] = time.monotonic()
-            self._tasks[group] = self._progress.add_task(name, total=steps, **_BLANK)
-            for old in list(self._tasks)[:-_KEPT]:
-                self._progress.update(self._tasks[old], visible=False)
-        roomy = self._roomy
-        spent = _clock(time.monotonic() - self._last[group])
-        self._progress.update(
-            self._tasks[group],
-            completed=event["step"],
-            rate=f"{short(event['steps_per_s'])}{' lane-' if roomy else ' '}steps/s",
-            images=f"{short(event['images_per_s'])}{' images' if roomy else ' img'}/s",
-            left=f"in {spent}" if done else f"{_clock(event['seconds_left'])} left",
-            best="" if best is None else f"best {'valid ' * roomy}{best:.4g}",
-        )
-
-
-_BLANK = {"rate": "", "images": "", "left": "", "best": ""}
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-    )
+            task = self._bars.add_task(self._names[group], total=steps, facts="")
+            self._tasks[group] = task
+            for old in list(self._tasks.values())[:-_KEPT]:
+                self._bars.update(old, visible=False)
+        self._bars.update(self._tasks[group], completed=step, facts=facts)
 
 
 def short(number: float) -> str:

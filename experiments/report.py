@@ -36,36 +36,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       0 when the page is written; 2 after bad input, described on stderr.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    return environment.run(_report, argv)
+
+
+def _report(argv: list[str]) -> int:
+    flags = tyro.cli(Flags, args=argv, prog=PROGRAM)
+    if not flags.dirs:
+        raise config.InputError(f"no directory was given; type {PROGRAM} runs/NAME")
+    environment.start(1, None)
+
+    # Only now: these import jax, which has to start as the line above says.
+    from aejax import report, run
+
+    runs = [run.open_run(d) for d in flags.dirs]
     try:
-        flags = tyro.cli(Flags, args=argv, prog=PROGRAM)
-        if not flags.dirs:
-            raise config.InputError(f"no directory was given; type {PROGRAM} runs/NAME")
-        with environment.warnings_as_lines():
-            environment.prepare_xla_flags()
-            environment.start(1, None)
-
-            # Only now: these import jax, which reads the flags above when it starts.
-            from aejax import report, run
-
-            runs = [run.open_run(d) for d in flags.dirs]
-            print(f"report:  {report.write(runs, flags.out or None)}")
-    except SystemExit as end:  # tyro: 0 after --help, 2 after a message of its own
-        return end.code
-    except config.InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        print(f"report:  {report.write(runs, flags.out or None)}")
     except OSError as error:
-        problem = f"{error.strerror or error} ({error.filename})"
-        print(
-            f"error: the report cannot be written: {problem}; give another place "
-            "with --out",
-            file=sys.stderr,
-        )
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        raise config.InputError(
+            f"the report cannot be written: {error}; give another place with --out"
+        ) from error
     return 0
 
 

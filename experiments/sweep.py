@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from aejax import config
 from experiments import environment, options
 
 
@@ -17,41 +16,23 @@ def main(argv: Sequence[str] | None = None) -> int:
       0 when all is done; 1 if only the report failed; 2 after bad input, described in
       one paragraph on stderr; 130 when interrupted.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    try:
-        flags = options.parse(argv)
-        with environment.warnings_as_lines():
-            return _list(flags) if flags.list else _sweep(flags, argv)
-    except SystemExit as end:  # tyro: 0 after --help, 2 after a message of its own
-        return end.code
-    except config.InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return environment.run(_sweep, argv)
 
 
-def _list(flags: Any) -> int:
-    import rich.console
-
-    from experiments import listing
-
-    listing.show_all(rich.console.Console(), flags.markdown)
-    return 0
-
-
-def _sweep(flags: Any, argv: Sequence[str]) -> int:
+def _sweep(argv: list[str]) -> int:
     began = time.monotonic()
+    flags = options.parse(argv)
+    if flags.list:
+        from experiments import listing
+
+        listing.show_all(flags.markdown)
+        return 0
     base, axes = options.settings(flags)
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
-    environment.prepare_xla_flags()
     devices = environment.start(options.lanes(axes), flags.devices)
 
-    # Only now: these import jax, which reads the flags above when it starts.
-    import rich.console
-
+    # Only now: these import jax, which has to start as the line above says.
     from aejax import execute, plan
     from experiments import interrupt, listing, progress, tables
 
@@ -59,14 +40,14 @@ def _sweep(flags: Any, argv: Sequence[str]) -> int:
     if flags.dry_run:
         listing.show_plan(planned, devices, flags.lane_batch)
         return 0
-    console = rich.console.Console()
+    console = tables.console()
     lanes = progress.count(sum(len(g.lanes) for g in planned), "autoencoder")
     programs = progress.count(len(planned), "program")
     where = f"{len(devices)} × {devices[0].device_kind}"
     title = f"{lanes} in {programs} on {where}, to {out}"
     with (
-        progress.display(console, planned, title) as shown,
-        interrupt.Interrupts(shown.say, shown.leave) as interrupts,
+        progress.Progress(console, planned, title) as shown,
+        interrupt.caught(shown.say) as should_stop,
     ):
         run = execute.sweep(
             base,
@@ -76,7 +57,7 @@ def _sweep(flags: Any, argv: Sequence[str]) -> int:
             devices=devices,
             lane_batch=flags.lane_batch,
             on_event=shown.on_event,
-            should_stop=interrupts.requested,
+            should_stop=should_stop,
             planned=planned,
             command=options.command(argv),
         )
@@ -86,14 +67,12 @@ def _sweep(flags: Any, argv: Sequence[str]) -> int:
             f"{options.resume_command(argv, out)}"
         )
         return 130
-    headers, rows = tables.results(run)
-    tables.show(console, headers, rows, "test metrics, mean over n seeds")
+    tables.show(console, *tables.results(run), "test metrics, mean over n seeds")
     return _report(run, console, began)
 
 
 def _report(run: Any, console: Any, began: float) -> int:
     """Writes the report; whatever is wrong with it, the run itself is safe."""
-    again = f"python -m experiments.report {run.dir}"
     try:
         from aejax import report
 
@@ -102,14 +81,13 @@ def _report(run: Any, console: Any, began: float) -> int:
         print(f"results: {run.dir}", flush=True)
         print(
             f"error: the report was not made ({type(error).__name__}: {error}); the "
-            f"results are complete, and this repeats it: {again}",
+            "results are complete, and this repeats it: python -m experiments.report "
+            f"{run.dir}",
             file=sys.stderr,
         )
         return 1
     spent = time.monotonic() - began
-    for text in findings:
-        wide = not console.is_terminal  # no line breaks where a program reads
-        console.print(text, highlight=False, markup=False, soft_wrap=wide)
+    console.print("", *findings, sep="\n")
     print(
         f"\nresults: {run.dir}\nreport:  {page}\n"
         f"{spent:.0f} s in all, {run.info['train_s']:.0f} s of them training"

@@ -1,12 +1,10 @@
 """aejax.data: prepared sets, own files, the cache, preparing, prefetching."""
 
-import gc
 import io
 import os
 import resource
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -250,7 +248,7 @@ def fetch(places, value=1.0, calls=None):
         if calls is not None:
             calls.append(1)
         counts = ("train", 3), ("valid", 2), ("test", 2)
-        streams = {s: cache.Stream(range(n), decode) for s, n in counts}
+        streams = {s: (range(n), decode) for s, n in counts}
         return {"likelihood": "gaussian", "scale": 2.0}, streams
 
     return cache.fetch("own", places / "k", [], build)
@@ -531,48 +529,3 @@ def test_command_line(places, capfd):
     assert "no such directory" in capfd.readouterr().err
     assert command.main(["prepare", "digits"]) == 0
     assert str(places / "tfds/digits/1.0.0") in capfd.readouterr().out
-
-
-# Prefetching -------------------------------------------------------------------------
-
-
-def test_prefetch_keeps_order_and_bound():
-    made = []
-    ahead = data.Prefetch((made.append(i) or i for i in range(20)), depth=2)
-    time.sleep(0.2)
-    assert len(made) == 2
-    assert list(ahead) == list(range(20)) and list(ahead) == []
-
-
-def test_prefetch_raises_after_the_items_before():
-    def items():
-        yield 1
-        raise KeyError("here")
-
-    ahead = data.Prefetch(items())
-    assert next(ahead) == 1
-    with pytest.raises(KeyError, match="here"):
-        next(ahead)
-    assert next(ahead, None) is None
-
-
-@pytest.mark.parametrize("how", ["close", "drop"])
-def test_prefetch_stops(how):
-    closed, before = threading.Event(), threading.active_count()
-
-    def items():
-        try:
-            while True:
-                yield 0
-        finally:
-            closed.set()
-
-    source = items()
-    ahead = data.Prefetch(source)
-    assert next(ahead) == 0
-    if how == "close":
-        ahead.close()
-        assert threading.active_count() == before and next(ahead, None) is None
-    del ahead
-    gc.collect()
-    assert closed.wait(2)

@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 from sklearn import datasets, decomposition
 
-from aejax import evaluate, lane, model, pace
+from aejax import evaluate, lane, model, pace, results
 from aejax import source as sources
 
 RNG = np.random.default_rng(0)
@@ -64,14 +64,14 @@ def test_three_splits_of_any_lengths_make_at_most_two_sizes_each():
 def test_interval_is_student_t_at_95_percent():
     for n in (2, 3, 10):
         values = RNG.normal(2.0, 3.0, n)
-        mean, low, high = evaluate.interval(list(values))
+        mean, low, high = results.interval(list(values))
         want = scipy.stats.t.interval(
             0.95, n - 1, values.mean(), scipy.stats.sem(values)
         )
         np.testing.assert_allclose((low, high), want, rtol=1e-9)
         np.testing.assert_allclose(mean, values.mean(), rtol=1e-12)
-    assert evaluate.interval([4.0]) == (4.0, None, None)
-    assert evaluate.interval([4.0, 4.0]) == (4.0, 4.0, 4.0)
+    assert results.interval([4.0]) == (4.0, None, None)
+    assert results.interval([4.0, 4.0]) == (4.0, 4.0, 4.0)
 
 
 def row(k, seed, mse, *, lost=False, split="test", **more):
@@ -90,7 +90,7 @@ def test_summary_averages_over_seeds_and_counts_the_diverged():
     ]
     axes = ("objective", "latent_dim", "seed")
     parameters = {20: 100, 21: 100, 22: 100, 40: 200, 80: 400}
-    two, four, eight = evaluate.summary(rows, axes, ("mse", "kl"), parameters)
+    two, four, eight = results.summary(rows, axes, ("mse", "kl"), parameters)
     assert "seed" not in two
     assert list(two)[:2] == ["objective", "latent_dim"]
     assert (two["n_seeds"], two["diverged"], two["parameters"]) == (2, 1, 100)
@@ -103,7 +103,7 @@ def test_summary_averages_over_seeds_and_counts_the_diverged():
     assert (eight["n_seeds"], eight["diverged"], eight["mse_mean"]) == (0, 1, None)
 
 
-def make_source(train, test, *, scale=1.0, held_scale=None, blocks=1):
+def make_source(train, test, *, scale=1.0, held_scale=None):
     """A Source of (N, *S) arrays whose train and valid slices are no test data."""
     return sources.Source(
         train=model.Batch(train),
@@ -112,7 +112,7 @@ def make_source(train, test, *, scale=1.0, held_scale=None, blocks=1):
         scale=scale,
         held_scale=held_scale or scale,
         threshold=None,
-        blocks=blocks,
+        blocks=1,
         output_bias=None,
     )
 
@@ -136,12 +136,11 @@ def test_pca_equals_sklearn_on_digits():
     assert 0 <= found[64] < 1e-9 and found[100] == found[64]
 
 
-def test_pca_of_blocks_equals_pca_of_the_whole():
-    whole = evaluate.pca_mse(make_source(TRAIN, TEST, scale=16.0), [1, 5, 20])
-    parts = make_source(TRAIN, TEST, scale=16.0, blocks=4)
-    assert parts.pass_size == 300
-    streamed = evaluate.pca_mse(parts, [1, 5, 20])
-    np.testing.assert_allclose(list(streamed.values()), list(whole.values()), rtol=1e-5)
+def test_pca_of_a_large_split_is_fitted_on_examples_all_over_it(monkeypatch):
+    source = make_source(TRAIN, TEST, scale=16.0)
+    monkeypatch.setattr(evaluate, "_MOST", TRAIN.size // 3)
+    (found,) = evaluate.pca_mse(source, [5]).values()
+    np.testing.assert_allclose(found, by_sklearn(TRAIN[::3] / 16, TEST / 16, 5), 1e-4)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
@@ -204,7 +203,7 @@ def test_rows_of_an_evaluation_have_every_column_and_no_infinity():
     metrics = np.array(
         [[[0.1, 0.01]] * 3, [[np.nan, np.nan]] * 3], np.float32
     )  # loss, mse
-    out = evaluate.rows(
+    out = results.rows(
         group,
         ("loss", "mse"),
         metrics,

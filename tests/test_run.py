@@ -110,8 +110,23 @@ def test_samples_come_from_the_prior_with_the_key_given(run):
     assert ((one > 0) & (one < 1)).all()
     np.testing.assert_array_equal(one, vae.sample(jax.random.key(0), 9))
     assert np.abs(one - vae.sample(jax.random.key(1), 9)).max() > 1e-4
-    with pytest.raises(aejax.InputError, match="prior"):
-        run.model(objective="ae", latent_dim=5, seed=0).sample(jax.random.key(0), 1)
+
+
+def test_a_deterministic_model_samples_from_a_density_of_its_codes(run):
+    ae = run.model(objective="ae", latent_dim=5, seed=0)
+    key = jax.random.key(0)
+    one = ae.sample(key, 9)
+    np.testing.assert_array_equal(one, ae.sample(key, 9, density="gaussian"))
+    assert (
+        one.shape == (9, 8, 8, 1)
+        and np.abs(one - ae.sample(key, 9, density="gmm")).max() > 0
+    )
+    codes, y = ae.training_codes()
+    drawn = ae.encode(ae.sample(key, 4000))
+    assert len(codes) == len(y) == len(run.dataset().train.x)
+    np.testing.assert_allclose(drawn.mean(0), codes.mean(0), atol=0.3 * codes.std())
+    with pytest.raises(aejax.InputError, match="density 'kde' is unknown"):
+        ae.sample(key, 1, density="kde")
 
 
 def test_the_pure_functions_take_ones_own_gradient(run, x):

@@ -30,6 +30,7 @@ ROOMS = (
     "checkpoint",
     "population",
     "evaluate",
+    "results",
     "directory",
     "density",
     "trained",

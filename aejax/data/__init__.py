@@ -6,12 +6,11 @@ an .npz or .npy file or a folder of images. Nothing here imports jax or TensorFl
 """
 
 from aejax import config
-from aejax.data import catalogue, dataset, files, prefetch, prepared
+from aejax.data import catalogue, dataset, files, prepared
 
 Split = dataset.Split
 Dataset = dataset.Dataset
 check_likelihood = dataset.check_likelihood
-Prefetch = prefetch.Prefetch
 
 
 def load(name: str = "digits") -> Dataset:

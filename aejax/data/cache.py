@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,16 +24,10 @@ IN_MEMORY = 1 << 30  # bytes of one data set; a larger one stays on disk, memory
 _BLOCK = 256  # rows decoded at a time: three times faster than one by one
 
 
-class Stream(NamedTuple):
-    """A split still to be decoded: ``decode(some rows)`` gives {"x": …, "y": …}."""
-
-    rows: Sequence[Any]
-    decode: Callable[[Sequence[Any]], Mapping[str, np.ndarray]]
-
-
 About = dict[str, Any]  # likelihood, scale and num_classes of a Dataset
-Arrays = dict[str, dict[str, np.ndarray]]  # split -> field -> array
-Build = Callable[[], tuple[About, dict[str, Stream]]]
+# A split still to be decoded: rows, and decode(some rows) -> {"x": …, "y": …}.
+Stream = tuple[Sequence[Any], Callable[[Sequence[Any]], Mapping[str, np.ndarray]]]
+Build = Callable[[], tuple[About, Mapping[str, Stream]]]
 
 
 def root() -> Path:
@@ -59,36 +53,36 @@ def fetch(
     label = "-".join([*source.parts[-2:], hashlib.sha256(facts).hexdigest()[:16]])
     directory = root() / "data" / label
     try:
-        about, arrays = _open(directory) or _make(directory, build)
+        found = _open(directory) or _make(directory, build)
     except OSError as error:  # of writing: those of the source are InputErrors
         raise config.InputError(
             f"data set '{name}' cannot be decoded into the cache ({error}); set "
             "AEJAX_CACHE_DIR to a directory with room for it"
         ) from error
-    splits = {split: dataset.Split(**fields) for split, fields in arrays.items()}
-    return dataset.Dataset(name, **splits, **about)
+    return found._replace(name=name)
 
 
-def _open(directory: Path) -> tuple[About, Arrays] | None:
+def _open(directory: Path) -> dataset.Dataset | None:
     """The entry, or None if any part of it is missing or not as it was written."""
     try:
         info = json.loads((directory / "info.json").read_text())
         paths = {name: directory / f"{name}.npy" for name in info["crc32"]}
         mapped = sum(path.stat().st_size for path in paths.values()) >= IN_MEMORY
-        arrays: Arrays = {}
+        splits: dict[str, dict[str, np.ndarray]] = {s: {} for s in dataset.SPLITS}
         for name, path in paths.items():
             array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
             # Reading a memory map through would cost what it saves.
             if not mapped and zlib.crc32(array) != info["crc32"][name]:
                 return None
-            split, _, field = name.partition("-")
-            arrays.setdefault(split, {})[field] = array
-        return info["about"], arrays
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            split, field = name.split("-")
+            splits[split][field] = array
+        parts = {split: dataset.Split(**fields) for split, fields in splits.items()}
+        return dataset.Dataset("", **parts, **info["about"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _make(directory: Path, build: Build) -> tuple[About, Arrays] | None:
+def _make(directory: Path, build: Build) -> dataset.Dataset | None:
     parent = directory.parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix="unfinished-") as temporary:
@@ -104,18 +98,15 @@ def _write(entry: Path, about: About, streams: Mapping[str, Stream]) -> None:
     """Appends block after block; ordinary writes, because a memory map that meets a
     full disk kills the process (SIGBUS) instead of raising OSError."""
     crc32: dict[str, int] = {}
-    for split, stream in streams.items():
-        for start in range(0, len(stream.rows), _BLOCK):
-            block = stream.decode(stream.rows[start : start + _BLOCK])
-            for field, array in block.items():
+    for split, (rows, decode) in streams.items():
+        for start in range(0, len(rows), _BLOCK):
+            for field, array in decode(rows[start : start + _BLOCK]).items():
                 name, array = f"{split}-{field}", np.ascontiguousarray(array)
                 with (entry / f"{name}.npy").open("ab") as file:
                     if name not in crc32:
-                        shape = (len(stream.rows), *array.shape[1:])
-                        header = {"descr": array.dtype.str, "fortran_order": False}
-                        np.lib.format.write_array_header_1_0(
-                            file, header | {"shape": shape}
-                        )
+                        header = np.lib.format.header_data_from_array_1_0(array)
+                        header["shape"] = (len(rows), *array.shape[1:])
+                        np.lib.format.write_array_header_1_0(file, header)
                     file.write(array)
                 crc32[name] = zlib.crc32(array, crc32.get(name, 0))
     info = json.dumps({"about": about, "crc32": crc32}, indent=1)

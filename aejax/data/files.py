@@ -190,7 +190,7 @@ def _build(name: str, images: Sequence[Path], labels: Sequence[str]):
     mode = "L" if modes <= {"1", "L", "LA"} else "RGB"
     decode = functools.partial(_decode, mode, labels)
     streams = {
-        split: cache.Stream([images[i] for i in rows], decode)
+        split: ([images[i] for i in rows], decode)
         for split, (_, rows) in dataset.carve({"train": len(images)}).items()
     }
     about = {"likelihood": "bernoulli", "scale": 255.0, "num_classes": len(labels)}

@@ -103,7 +103,7 @@ def _build(directory: Path, entry: catalogue.Entry | None):
     streams = {}
     for split, (given, rows) in parts.items():
         decode = functools.partial(_decode, directory, entry, sources[given])
-        streams[split] = cache.Stream(rows.tolist(), decode)
+        streams[split] = rows.tolist(), decode
     about = {"likelihood": entry.likelihood, "scale": entry.scale}
     return about | {"num_classes": getattr(label, "num_classes", None) or 0}, streams
 

@@ -1,0 +1,129 @@
+"""Rows of one evaluation, and the summary over seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aejax import config as configs
+from aejax import evaluate
+from aejax import group as groups
+from aejax import lane as lanes
+
+_FIXED = ("lane", "epoch", "step", "split", "diverged")
+_FIRST = ("loss", "nll", "mse", "psnr", "kl")
+
+
+def interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Mean and its 95 % Student-t interval over seeds; no interval for one value."""
+    from scipy import special
+
+    values = np.asarray(values, np.float64)
+    mean, n = float(values.mean()), len(values)
+    if n < 2:
+        return mean, None, None
+    half = special.stdtrit(n - 1, 0.975) * values.std(ddof=1) / math.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def metric_columns(planned: Sequence[groups.Group]) -> list[str]:
+    """Names of all metrics of a run, the common ones first.
+
+    Raises:
+      InputError: an objective gives a metric the name of another column.
+    """
+    names = {n for g in planned for n in g.metric_names()} | {"psnr"}
+    if taken := {*planned[0].lanes[0].columns, *_FIXED} & names:
+        raise configs.InputError(
+            f"an objective reports a metric named {', '.join(sorted(taken))}, which is "
+            "a column of the rows already; give the metric another name"
+        )
+    first = [n for n in _FIRST if n in names]
+    return first + sorted(names - set(first))
+
+
+def rows(
+    group: groups.Group,
+    names: Sequence[str],
+    metrics: np.ndarray,
+    diverged: np.ndarray,
+    *,
+    step: int,
+    splits: Sequence[str],
+    every: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Rows of results.jsonl for one evaluation of a group.
+
+    Args:
+      group: whose lanes.
+      names: of the metrics in ``metrics``.
+      metrics: (lanes, 3, M).
+      diverged: (lanes,) bool; metrics of such a lane are None.
+      step: of the evaluation.
+      splits: those evaluated; one without examples gives no row.
+      every: metric columns of the whole run, None where the group has none.
+    """
+    top, out = evaluate.peak(group.source), []
+    for position, lane in enumerate(group.lanes):
+        for split in splits:
+            at = lanes.SPLITS.index(split)
+            if not group.source.lengths[at]:
+                continue
+            found = dict(zip(names, metrics[position, at].tolist(), strict=True))
+            # The step before may have been the first that was too large.
+            good = math.isfinite(found["loss"]) and math.isfinite(found["mse"])
+            lost = bool(diverged[position]) or not good
+            found["psnr"] = evaluate.psnr(found["mse"], top)
+            where = {"lane": lane.index, "epoch": step // group.epoch_steps}
+            values = {n: None if lost else _json_number(found.get(n)) for n in every}
+            where |= {"step": step, "split": split} | values | {"diverged": lost}
+            out.append(lane.columns | where)
+    return out
+
+
+def _json_number(value: float | None) -> float | None:
+    """9 significant digits name a float32; what is not finite is None."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.9g}")
+
+
+def summary(
+    rows: Sequence[Mapping[str, Any]],
+    axes: Sequence[str],
+    metrics: Sequence[str],
+    parameters: Mapping[int, int],
+) -> list[dict[str, Any]]:
+    """Final test metrics per setting, over seeds.
+
+    Args:
+      rows: as in results.jsonl; those of split "test" count.
+      axes: names of the axis columns; "seed" is what is averaged over.
+      metrics: names of the metric columns.
+      parameters: effective parameters by lane.
+
+    Returns:
+      One dict per setting: axis columns without seed, ``n_seeds`` that did not
+      diverge, ``diverged``, ``parameters``, and ``<metric>_mean, _low, _high``.
+    """
+    keys = [a for a in axes if a != "seed"]
+    settings: dict[tuple, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["split"] == "test":
+            settings.setdefault(tuple(row[k] for k in keys), []).append(row)
+    out = []
+    for values, members in settings.items():
+        good = [r for r in members if not r["diverged"]]
+        line = dict(zip(keys, values, strict=True)) | {
+            "n_seeds": len(good),
+            "diverged": len(members) - len(good),
+            "parameters": parameters[members[0]["lane"]],
+        }
+        for metric in metrics:
+            found = [r[metric] for r in good if r.get(metric) is not None]
+            stats = interval(found) if found else (None, None, None)
+            ends = zip(("mean", "low", "high"), stats, strict=True)
+            line |= {f"{metric}_{end}": value for end, value in ends}
+        out.append(line)
+    return out
