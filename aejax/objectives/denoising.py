@@ -27,3 +27,11 @@ def loss(model, params, batch, key, *, corruption="masking", level=0.3, rescale=
     z = model.encode(params, batch._replace(x=x_tilde))  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
     return nll, {"nll": nll}
+
+
+digits = {
+    "settings": {"latent_dim": 8},
+    "metric": "mse",
+    "expected": 0.0,
+    "tolerance": 0.0,
+}

@@ -39,3 +39,11 @@ def prior(model, params, key, n, y, *, levels, **hp):
     u = jax.random.uniform(key, (model.latent_mask.shape[1], n)).T
     steps = jnp.floor(u * levels) - _unit(levels)
     return steps / _unit(levels) * model.latent_mask
+
+
+digits = {
+    "settings": {"latent_dim": 8},
+    "metric": "mse",
+    "expected": 0.0,
+    "tolerance": 0.0,
+}

@@ -22,3 +22,11 @@ def loss(model, params, batch, key, *, weight=0.1):
     l1 = z.sum(-1).mean()
     active = ((z > 0).sum(-1) / model.latent_mask.sum()).mean()
     return nll + weight * l1, {"nll": nll, "l1": l1, "active": active}
+
+
+digits = {
+    "settings": {"latent_dim": 8},
+    "metric": "mse",
+    "expected": 0.0,
+    "tolerance": 0.0,
+}

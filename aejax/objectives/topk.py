@@ -21,3 +21,11 @@ def loss(model, params, batch, key, *, k=4):
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
     used = (z != 0).any(0).sum() / model.latent_mask.sum()
     return nll, {"nll": nll, "used": used}
+
+
+digits = {
+    "settings": {"latent_dim": 8},
+    "metric": "mse",
+    "expected": 0.0,
+    "tolerance": 0.0,
+}

@@ -56,3 +56,11 @@ def log_weight(model, params, batch, key, **hp):
     nll = model.likelihood.nll(batch, model.decode(params, z, batch))
     log_q = -losses.gaussian_nll(z, mu, logvar)
     return _log_prior(model, params, z) - log_q - nll  # (B,)
+
+
+digits = {
+    "settings": {"latent_dim": 8},
+    "metric": "loss",
+    "expected": 0.0,
+    "tolerance": 0.0,
+}

@@ -98,3 +98,11 @@ def prior(model, params, key, n, y, **hp):
     shape = (model.latent_mask.shape[1], n)
     ids = jax.random.categorical(key, jnp.log(state["counts"]), shape=shape).T
     return _tuple(state["codebook"][ids] * model.latent_mask[..., None])
+
+
+digits = {
+    "settings": {"latent_dim": 8},
+    "metric": "mse",
+    "expected": 0.0,
+    "tolerance": 0.0,
+}
