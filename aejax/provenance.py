@@ -97,28 +97,17 @@ def describe(run: run.Run, devices: Sequence[jax.Device]) -> dict[str, Any]:
     }
 
 
-def cache_entries() -> dict[str, int] | None:
-    """Entries of the persistent compilation cache and when each was written.
-
-    None if there is no cache.
-    """
+def cache_entries() -> set[str] | None:
+    """Entries of the persistent compilation cache; None if there is no cache."""
     folder = jax.config.jax_compilation_cache_dir
-    if not folder:
-        return None
-    try:
-        entries = [e for e in os.scandir(folder) if e.name.endswith("-cache")]
-        return {e.name: e.stat().st_mtime_ns for e in entries}
-    except OSError:
-        return {}
+    return {e.name for e in pathlib.Path(folder).glob("*-cache")} if folder else None
 
 
-def cache_state(before: dict[str, int] | None, compiled: bool) -> str:
+def cache_state(before: set[str] | None, compiled: bool) -> str:
     """off, unused, hit (nothing was added), miss (something was), or refused."""
     after = cache_entries()
     if after is None or before is None:
         return "off"
     if not compiled:
         return "unused"
-    if any(before.get(name) != time for name, time in after.items()):
-        return "miss"
-    return "hit" if after else "refused"
+    return "miss" if after - before else "hit" if after else "refused"
