@@ -54,14 +54,11 @@ def spent_before(dir: pathlib.Path) -> Spent:
 
 def speeds(spent: Spent) -> dict[str, float]:
     """The counters as run.json has them."""
+    times = {n: getattr(spent, n) for n in ("compile_s", "trace_s", "train_s")}
+    counts = {"steps_per_s": spent.lane_steps, "images_per_s": spent.images}
     seconds = max(spent.train_s, 1e-9)
-    return {
-        "compile_s": round(spent.compile_s, 3),
-        "trace_s": round(spent.trace_s, 3),
-        "train_s": round(spent.train_s, 3),
-        "steps_per_s": round(spent.lane_steps / seconds, 1),
-        "images_per_s": round(spent.images / seconds, 1),
-    }
+    rates = {n: round(count / seconds, 1) for n, count in counts.items()}
+    return {n: round(v, 3) for n, v in times.items()} | rates
 
 
 def inputs(run: run.Run) -> dict[str, Any]:

@@ -10,9 +10,8 @@ def _resize(image: np.ndarray, side: int, mode: str) -> np.ndarray:
     """PIL's bilinear filter, which widens with the reduction: no aliasing."""
     from PIL import Image
 
-    picture = Image.fromarray(image).convert(mode)
-    picture = picture.resize((side, side), Image.Resampling.BILINEAR)
-    return np.atleast_3d(np.asarray(picture))
+    size, how = (side, side), Image.Resampling.BILINEAR
+    return np.atleast_3d(Image.fromarray(image).convert(mode).resize(size, how))
 
 
 def _binary(image: np.ndarray) -> np.ndarray:
