@@ -46,11 +46,8 @@ def read_configuration(info: Mapping[str, Any]) -> tuple[configs.Config, dict]:
 def read_summary(dir: pathlib.Path) -> list[dict[str, Any]]:
     """Lines of summary.csv, or none."""
     path = dir / "summary.csv"
-    if not path.is_file():
-        return []
-    with open(path, newline="") as file:
-        lines = csv.DictReader(file)
-        return [{n: _cell(n, v) for n, v in line.items()} for line in lines]
+    lines = csv.DictReader(path.read_text().splitlines() if path.is_file() else ())
+    return [{n: _cell(n, v) for n, v in line.items()} for line in lines]
 
 
 def _cell(name: str, text: str) -> Any:
@@ -103,27 +100,20 @@ def check(
     inside = [p for p in dir.iterdir() if p.name not in _TRACES] if dir.is_dir() else []
     if not inside:
         return
+    what = ""
     if not (dir / "run.json").is_file():
-        raise configs.InputError(
-            f"--out '{dir}' is not empty and holds no run; give an empty directory or "
-            "a new one"
-        )
-    if not resume:
-        raise configs.InputError(
-            f"--out '{dir}' holds a run already; add --resume to go on with it, or "
-            "give another directory"
-        )
+        what = "is not empty and holds no run"
+    elif not resume:
+        what = "holds a run already; add --resume to go on with it"
+    if what:
+        raise configs.InputError(f"--out '{dir}' {what}; give another directory")
     info = read_info(dir)
     old_config, old_axes = read_configuration(info)
     old = old_config.to_json() | {f"axis {n}": v for n, v in old_axes.items()}
     new = config.to_json() | {f"axis {n}": list(v) for n, v in axes.items()}
-    old |= info["inputs"]
-    new |= inputs
-    changed = [
-        f"{n}: {old.get(n)} there, {new.get(n)} here"
-        for n in sorted(old.keys() | new.keys())
-        if old.get(n) != new.get(n)
-    ]
+    old, new = old | info["inputs"], new | inputs
+    pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}
+    changed = [f"{n}: {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
     if changed:
         raise configs.InputError(
             f"--resume: the run in '{dir}' has another configuration: "
@@ -157,14 +147,13 @@ class Directory:
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds rows and waits until they are on the disk."""
         with open(self.dir / "results.jsonl", "a") as file:
-            file.write("".join(json.dumps(r, allow_nan=False) + "\n" for r in rows))
+            file.write(_json_lines(rows))
             file.flush()
             os.fsync(file.fileno())
 
     def rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replaces all rows by these."""
-        text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in rows)
-        write_atomically(self.dir / "results.jsonl", text)
+        write_atomically(self.dir / "results.jsonl", _json_lines(rows))
 
     def write_summary(self, lines: Sequence[Mapping[str, Any]]) -> None:
         names = list(dict.fromkeys(n for line in lines for n in line))
@@ -173,3 +162,7 @@ class Directory:
         writer.writeheader()
         writer.writerows(lines)
         write_atomically(self.dir / "summary.csv", text.getvalue())
+
+
+def _json_lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(r, allow_nan=False) + "\n" for r in rows)

@@ -93,9 +93,8 @@ def baseline(
     wanted: dict[tuple, list[groups.Group]] = {}
     for group in planned:
         first = group.lanes[0].config
-        if group.source.held.length is not None:
-            continue
-        wanted.setdefault((first.dataset, first.binarize), []).append(group)
+        if group.source.held.length is None:
+            wanted.setdefault((first.dataset, first.binarize), []).append(group)
     lines = []
     for same in wanted.values():
         group = same[0]

@@ -54,14 +54,11 @@ def spent_before(dir: pathlib.Path) -> Spent:
 
 def speeds(spent: Spent) -> dict[str, float]:
     """The counters as run.json has them."""
+    times = {n: getattr(spent, n) for n in ("compile_s", "trace_s", "train_s")}
+    counts = {"steps_per_s": spent.lane_steps, "images_per_s": spent.images}
     seconds = max(spent.train_s, 1e-9)
-    return {
-        "compile_s": round(spent.compile_s, 3),
-        "trace_s": round(spent.trace_s, 3),
-        "train_s": round(spent.train_s, 3),
-        "steps_per_s": round(spent.lane_steps / seconds, 1),
-        "images_per_s": round(spent.images / seconds, 1),
-    }
+    rates = {n: round(count / seconds, 1) for n, count in counts.items()}
+    return {n: round(v, 3) for n, v in times.items()} | rates
 
 
 def inputs(run: run.Run) -> dict[str, Any]:
@@ -97,28 +94,17 @@ def describe(run: run.Run, devices: Sequence[jax.Device]) -> dict[str, Any]:
     }
 
 
-def cache_entries() -> dict[str, int] | None:
-    """Entries of the persistent compilation cache and when each was written.
-
-    None if there is no cache.
-    """
+def cache_entries() -> set[str] | None:
+    """Entries of the persistent compilation cache; None if there is no cache."""
     folder = jax.config.jax_compilation_cache_dir
-    if not folder:
-        return None
-    try:
-        entries = [e for e in os.scandir(folder) if e.name.endswith("-cache")]
-        return {e.name: e.stat().st_mtime_ns for e in entries}
-    except OSError:
-        return {}
+    return {e.name for e in pathlib.Path(folder).glob("*-cache")} if folder else None
 
 
-def cache_state(before: dict[str, int] | None, compiled: bool) -> str:
+def cache_state(before: set[str] | None, compiled: bool) -> str:
     """off, unused, hit (nothing was added), miss (something was), or refused."""
     after = cache_entries()
     if after is None or before is None:
         return "off"
     if not compiled:
         return "unused"
-    if any(before.get(name) != time for name, time in after.items()):
-        return "miss"
-    return "hit" if after else "refused"
+    return "miss" if after - before else "hit" if after else "refused"

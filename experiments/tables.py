@@ -57,8 +57,8 @@ def results(run: Any) -> tuple[list[str], Rows]:
     for name in dict.fromkeys(["objective", "latent_dim", *settings[0].axes]):
         values = [s.axes[name] for s in settings]
         if name in ("objective", "latent_dim") or len(set(values)) > 1:
-            short = {"latent_dim": "latent", "learning_rate": "lr"}.get(name, name)
-            table[short] = [report_table.text(v) for v in values]
+            short = {"latent_dim": "latent"} | report_table.SHORT
+            table[short.get(name, name)] = [report_table.text(v) for v in values]
     table["n"] = [
         str(f["n_seeds"]) + f" of {f['n_seeds'] + f['diverged']}" * bool(f["diverged"])
         for f in finals

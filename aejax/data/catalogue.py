@@ -10,9 +10,8 @@ def _resize(image: np.ndarray, side: int, mode: str) -> np.ndarray:
     """PIL's bilinear filter, which widens with the reduction: no aliasing."""
     from PIL import Image
 
-    picture = Image.fromarray(image).convert(mode)
-    picture = picture.resize((side, side), Image.Resampling.BILINEAR)
-    return np.atleast_3d(np.asarray(picture))
+    size, how = (side, side), Image.Resampling.BILINEAR
+    return np.atleast_3d(Image.fromarray(image).convert(mode).resize(size, how))
 
 
 def _binary(image: np.ndarray) -> np.ndarray:
@@ -32,8 +31,7 @@ class Entry(NamedTuple):
     """One TFDS data set, and the way from its records to x and y.
 
     ``transform`` makes x (h, w, c) uint8, of ``shape``, from the feature ``image``
-    (H, W, C) uint8; y is the feature ``label``. ``needs`` is what preparing it takes
-    beside its files: "nothing" (not even files), "numpy" or "tensorflow".
+    (H, W, C) uint8; y is the feature ``label``. ``tensorflow``: preparing it needs it.
     """
 
     shape: tuple[int, ...]
@@ -42,7 +40,7 @@ class Entry(NamedTuple):
     scale: float = 255.0
     label: str | None = "label"
     transform: Callable[[np.ndarray], np.ndarray] = np.asarray
-    needs: str = "tensorflow"
+    tensorflow: bool = True
 
     @property
     def likelihood(self) -> str:
@@ -53,7 +51,7 @@ _MNIST = Entry(
     (28, 28, 1),
     "54,000 / last 6,000 of train / 10,000",
     "handwritten digits",
-    needs="numpy",
+    tensorflow=False,
 )
 
 ENTRIES = {
@@ -62,7 +60,7 @@ ENTRIES = {
         "1,297 / 250 / 250",
         "handwritten digits of scikit-learn, 17 grey levels; needs no download",
         scale=16.0,
-        needs="nothing",
+        tensorflow=False,
     ),
     "mnist": _MNIST,
     "fashion_mnist": _MNIST._replace(note="clothes from Zalando"),

@@ -12,8 +12,6 @@ from aejax import config
 from aejax.data import cache, dataset
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-_ENDS = ("", "_train", "_valid", "_test")
-_KNOWN = [field + end for field in ("x", "y", "length") for end in _ENDS]
 
 
 def is_path(name: str) -> bool:
@@ -64,14 +62,12 @@ def load(name: str) -> dataset.Dataset:
     xs = [fields["x"] for fields in given.values()]
     unit = all(x.min() >= 0 and x.max() <= scale for x in xs)
     parts = dataset.carve({s: len(fields["x"]) for s, fields in given.items()})
-    splits = {
-        s: dataset.Split(**{f: a[rows] for f, a in given[origin].items()})
-        for s, (origin, rows) in parts.items()
-    }
+    splits = [
+        dataset.Split(**{f: a[rows] for f, a in given[origin].items()})
+        for origin, rows in parts.values()
+    ]
     likelihood = "bernoulli" if unit else "gaussian"
-    return dataset.Dataset(
-        name, **splits, likelihood=likelihood, scale=scale, num_classes=classes
-    )
+    return dataset.Dataset(name, *splits, likelihood, scale, classes)
 
 
 def _read(path: Path) -> dict[str, np.ndarray | None]:
@@ -83,7 +79,8 @@ def _read(path: Path) -> dict[str, np.ndarray | None]:
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         # Others are not opened: they may well be object arrays.
-        return {n: loaded[n] if n in _KNOWN else None for n in loaded.files}
+        known = [n for n in loaded if n.partition("_")[0] in dataset.Split._fields]
+        return dict.fromkeys(loaded) | {n: loaded[n] for n in known}
 
 
 def _fields(name: str, arrays: Mapping[str, np.ndarray], end: str):
@@ -198,12 +195,9 @@ def _build(name: str, images: Sequence[Path], labels: Sequence[str]):
 
 
 def _decode(mode: str, labels: Sequence[str], images: Sequence[Path]):
-    x = []
+    x, y = [], []
     for file in images:
         with _opened(file) as image:
             x.append(np.atleast_3d(np.asarray(image.convert(mode))))
-    block = {"x": np.stack(x)}
-    if labels:
-        y = [labels.index(file.parent.name) for file in images]
-        block["y"] = np.asarray(y, np.int32)
-    return block
+        y += [labels.index(file.parent.name)] if labels else []
+    return {"x": np.stack(x)} | ({"y": np.asarray(y, np.int32)} if y else {})

@@ -130,9 +130,8 @@ def short(name: str, most: int = 36) -> str:
     return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
 
 
-def shades(color: str, count: int) -> list[tuple[float, ...]]:
+def shades(color: str, count: int) -> list[np.ndarray]:
     """From a light to a dark tone of one hue."""
-    hue, out = np.array(colors.to_rgb(color)), []
-    for t in np.linspace(-0.5, 0.5, count) if count > 1 else [0.0]:
-        out.append(tuple(hue + 1.1 * t * (hue - 1) if t < 0 else hue * (1 - 0.9 * t)))
-    return out
+    hue = np.array(colors.to_rgb(color))
+    tones = np.linspace(-0.5, 0.5, count) if count > 1 else [0.0]
+    return [hue + 1.1 * t * (hue - 1) if t < 0 else hue * (1 - 0.9 * t) for t in tones]

@@ -107,8 +107,8 @@ def training(table: tables.Table) -> page.Section | None:
     drawn = {}
     for line in table.drawn:
         curves = [(s, _by_epoch(s, "valid", "loss")) for s in line.settings]
-        drawn[line] = [(s, curve) for s, curve in curves if curve]
-    drawn = {line: curves for line, curves in drawn.items() if curves}
+        if some := [(s, curve) for s, curve in curves if curve]:
+            drawn[line] = some
     if not drawn:
         return None
     fig, axes = _abreast(2.5, list(drawn))
@@ -131,9 +131,8 @@ def training(table: tables.Table) -> page.Section | None:
     caption = "Mean over seeds; the band is from the lowest to the highest seed."
     caption += f" Tone and number: {tables.title(table.x)}." if table.x else ""
     caption += " Losses of different objectives are different quantities."
-    return page.picture(
-        "training", "Training: validation loss", canvas.svg(fig), caption
-    )
+    heading = "Training: validation loss"
+    return page.picture("training", heading, canvas.svg(fig), caption)
 
 
 def _by_epoch(setting, split, metric):
@@ -147,8 +146,7 @@ def _by_epoch(setting, split, metric):
 
 def gap(table: tables.Table) -> page.Section | None:
     """Final error on training and on test data, joined per setting."""
-    drawn = {line: _ends(table, line) for line in table.drawn}
-    drawn = {line: ends for line, ends in drawn.items() if ends}
+    drawn = {line: e for line in table.drawn if (e := _ends(table, line))}
     if not drawn:
         return None
     every = [mse for ends in drawn.values() for end in ends for mse in end[1:]]

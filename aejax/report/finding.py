@@ -10,9 +10,7 @@ def sentences(table: tables.Table) -> list[str]:
     lines = [line for line in table.leaders if line.score < float("inf")]
     if not lines:
         last = max((r["epoch"] for s in table.settings for r in s.rows), default=0)
-        return [
-            f"No setting has a final test metric yet; the rows end at epoch {last}."
-        ]
+        return [f"There is no final test metric yet; the rows end at epoch {last}."]
     out = [_sentence(table.x, line) for line in lines[:MOST]]
     if len(lines) > MOST:
         out.append(f"{len(lines) - MOST} more lines are in the summary table.")
@@ -49,9 +47,8 @@ def _sizes(line: tables.Line) -> str:
     losses = [s for s in settings if s.mse[1] > s.pca]
     ties = [s for s in settings if s.mse[1] <= s.pca <= s.mse[2]]
     for what, some in (("PCA wins at", losses), ("the interval includes PCA at", ties)):
-        *sizes, last = [str(s.axes["latent_dim"]) for s in some] or [""]
-        where = " and ".join(filter(None, [", ".join(sizes), last]))
-        out += f"; {what} {where}" if some else ""
+        sizes = ", ".join(str(s.axes["latent_dim"]) for s in some)
+        out += f"; {what} {' and '.join(sizes.rsplit(', ', 1))}" if some else ""
     if len(losses) + len(ties) == len(settings):
         return f"{out}; it beats PCA nowhere."
     return f"{out}." if losses or ties else f"{out}; it beats PCA at every size."

@@ -25,10 +25,7 @@ class Shown(NamedTuple):
     models: list[tuple[str, tables.Setting, Any]]  # name on the x axis, setting, model
     x: np.ndarray
     y: np.ndarray | None
-
-    @property
-    def images(self) -> bool:
-        return self.x.ndim == 4
+    images: bool
 
 
 def load(table: tables.Table) -> list[Shown]:
@@ -44,7 +41,8 @@ def load(table: tables.Table) -> list[Shown]:
         if models:
             run, name = line.settings[0].run, line.settings[0].axes["dataset"]
             data = run.dataset(name if len(run.axes.get("dataset", ())) > 1 else None)
-            shown.append(Shown(line, data, models, *_some(data, _examples(data))))
+            x, y = _some(data, _examples(data))
+            shown.append(Shown(line, data, models, x, y, images=x.ndim == 4))
     return shown
 
 
@@ -78,12 +76,10 @@ def reconstructions(table: tables.Table, shown: list[Shown]) -> page.Section | N
     """Test examples above what each bottleneck size makes of them."""
     figures = []
     for i, one in enumerate(shown):
-        rows = [("original", "", one.x)]
+        rows = [("original", "test\nmse" if one.models[0][1].mse else "", one.x)]
         for name, setting, model in one.models:
             note = tables.measured(setting.mse[0]) if setting.mse else ""
             rows.append((name, note, model.reconstruct(one.x, one.y)))
-        if rows[1][1]:
-            rows[0] = ("original", "test\nmse", one.x)
         figures.append(page.Figure(f"reconstructions-{i}", _matrix(one, rows)))
     caption = f"Test examples, the same for all. Rows: {tables.title(table.x)}, the "
     caption += "smallest seed of each; the number is the mean over all seeds."
@@ -102,8 +98,7 @@ def samples(shown: list[Shown]) -> page.Section | None:
             drawn = [m.sample(random.key(0), count, y) for *_, m in one.models]
         except config.InputError:  # deterministic: there is no prior
             continue
-        named = zip(one.models, drawn, strict=True)
-        rows = [(name, "", images) for (name, *_), images in named]
+        rows = [(m[0], "", x) for m, x in zip(one.models, drawn, strict=True)]
         figures.append(page.Figure(f"samples-{i}", _matrix(one, rows)))
     caption = "Codes drawn from the prior and decoded to their mean; nothing is chosen."
     return _section("samples", "Samples", caption, figures)
@@ -115,8 +110,8 @@ def plane(shown: list[Shown]) -> page.Section | None:
     for i, one in enumerate(shown):
         flat = [(s, m) for _, s, m in one.models if s.axes["latent_dim"] == 2]
         for setting, model in flat[:1]:
-            count = len(one.data.test.x)
-            x, y = _some(one.data, np.arange(0, count, -(-count // POINTS)))
+            every = -(-len(one.data.test.x) // POINTS)
+            x, y = _some(one.data, slice(None, None, every))
             z = model.encode(x, y)
             if isinstance(z, tuple):  # a hierarchy of codes has no plane
                 continue

@@ -140,29 +140,26 @@ def appended(folder: pathlib.Path | None) -> list[page.Section]:
     The file holds, all optional, ``title``, ``text`` and ``metrics``, which is
     {name: value} or a list of such rows; its picture is ``task-NAME.png``.
     """
-    return (
-        [_task(path) for path in sorted(folder.glob("task-*.json"))] if folder else []
-    )
+    return [_task(p) for p in sorted(folder.glob("task-*.json"))] if folder else []
 
 
 def _task(path: pathlib.Path) -> page.Section:
     try:
         task = json.loads(path.read_text())
-        metrics = task.get("metrics") or []
-        rows = [metrics] if isinstance(metrics, dict) else metrics
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        cells = [[_cell(row.get(n)) for n in columns] for row in rows]
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        text = f"{path.name} is damaged: {error}"
-        return page.Section(path.stem, path.stem, [text])
+    except ValueError as error:
+        return page.Section(path.stem, path.stem, [f"{path.name} is damaged: {error}"])
+    metrics = task.get("metrics", [])
+    rows = [metrics] if isinstance(metrics, dict) else metrics
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     words = [n for n in columns if any(isinstance(r.get(n), str) for r in rows)]
+    cells = [[_cell(row.get(n)) for n in columns] for row in rows]
+    grids = [page.Cells(columns, cells, text=words)] if cells else []
     figures, picture = [], path.with_suffix(".png")
     if picture.is_file():
         png = base64.b64encode(picture.read_bytes()).decode()
         figures.append(page.Figure(path.stem, png=png, wide=True))
-    grids = [page.Cells(columns, cells, text=words)] if cells else []
-    title, text = str(task.get("title", path.stem)), task.get("text")
-    return page.Section(path.stem, title, [str(text)] if text else [], figures, grids)
+    text = [task["text"]] if "text" in task else []
+    return page.Section(path.stem, task.get("title", path.stem), text, figures, grids)
 
 
 def _cell(v: Any) -> str:

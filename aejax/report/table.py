@@ -11,7 +11,7 @@ from aejax import config
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#B8528F", "#3A9BD9", "#B87A00", "#882255")
 PALETTE += ("#332288",)
 PCA_AXES = ("dataset", "binarize", "latent_dim")
-_SHORT = {"learning_rate": "lr", "batch_size": "batch"}
+SHORT = {"learning_rate": "lr", "batch_size": "batch"}
 
 
 @dataclasses.dataclass(eq=False)
@@ -99,9 +99,8 @@ def _settings(run: Any, name: str) -> list[Setting]:
 
     for row in sorted(run.rows, key=lambda row: row["lane"]):
         at(row).rows.append(row)
-    for row in run.summary:
-        if row["objective"] != "pca":
-            at(row).final = row
+    for row in (s for s in run.summary if s["objective"] != "pca"):
+        at(row).final = row
     return list(found.values())
 
 
@@ -139,7 +138,7 @@ def describe(name: str | None, axes: Mapping[str, Any]) -> str:
         return value or ""
     if name == "latent_dim":
         return f"{value} latent dimension{'s' * (value != 1)}"
-    return f"{_SHORT.get(name, title(name))} {text(value)}"
+    return f"{SHORT.get(name, title(name))} {text(value)}"
 
 
 def title(name: str | None) -> str:
