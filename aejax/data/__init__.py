@@ -6,7 +6,7 @@ an .npz or .npy file or a folder of images. Nothing here imports jax or TensorFl
 """
 
 from aejax import config
-from aejax.data import catalogue, dataset, digits, files, prepared
+from aejax.data import catalogue, dataset, files, prepared
 
 Split = dataset.Split
 Dataset = dataset.Dataset
@@ -19,14 +19,16 @@ def load(name: str = "digits") -> Dataset:
     x is stored as uint8 or float32 (see ``Split``), from 1 GB on as a read-only memory
     map. Where a set has no validation split it is the last tenth of train; where it has
     no test split that is the tenth before. Known names win over folders: ``./mnist``
-    is a folder.
+    is a folder. ``digits`` prepares itself.
 
     Raises:
       InputError: unknown or not prepared, with the command that prepares it; a file
         that cannot be used, with the reason.
     """
-    if name == "digits":
-        return digits.load()
+    if name == "digits" and prepared.find(name) is None:
+        from aejax.data import prepare
+
+        prepare.prepare(name)
     if name not in catalogue.ENTRIES and files.is_path(name):
         return files.load(name)
     if found := prepared.find(name):
@@ -43,7 +45,7 @@ def load(name: str = "digits") -> Dataset:
     raise config.InputError(
         f"data set '{name}' is not prepared on this machine; looked in "
         f"{prepared.root()}; set TFDS_DATA_DIR to look elsewhere.\n"
-        f"with a network: {install if entry.tensorflow else ''}{command}\n"
+        f"with a network: {install if entry.needs == 'tensorflow' else ''}{command}\n"
         f"without one:    {command} --from DIR  (of the original files)\n"
         "or use --dataset digits, which needs neither."
     )

@@ -31,7 +31,8 @@ class Entry(NamedTuple):
     """One TFDS data set, and the way from its records to x and y.
 
     ``transform`` makes x (h, w, c) uint8, of ``shape``, from the feature ``image``
-    (H, W, C) uint8; y is the feature ``label``. ``tensorflow``: preparing it needs it.
+    (H, W, C) uint8; y is the feature ``label``. ``needs`` is what preparing it takes
+    beside its files: "nothing" (not even files), "numpy" or "tensorflow".
     """
 
     shape: tuple[int, ...]
@@ -40,7 +41,7 @@ class Entry(NamedTuple):
     scale: float = 255.0
     label: str | None = "label"
     transform: Callable[[np.ndarray], np.ndarray] = np.asarray
-    tensorflow: bool = True
+    needs: str = "tensorflow"
 
     @property
     def likelihood(self) -> str:
@@ -51,7 +52,7 @@ _MNIST = Entry(
     (28, 28, 1),
     "54,000 / last 6,000 of train / 10,000",
     "handwritten digits",
-    tensorflow=False,
+    needs="numpy",
 )
 
 ENTRIES = {
@@ -60,7 +61,7 @@ ENTRIES = {
         "1,297 / 250 / 250",
         "handwritten digits of scikit-learn, 17 grey levels; needs no download",
         scale=16.0,
-        tensorflow=False,
+        needs="nothing",
     ),
     "mnist": _MNIST,
     "fashion_mnist": _MNIST._replace(note="clothes from Zalando"),

@@ -15,12 +15,17 @@ import numpy as np
 from aejax import config
 from aejax.data import cache, catalogue, dataset
 
-_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
+_SPLITS = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 
 
 def root() -> Path:
     """TFDS's directory, where data sets are prepared and looked for."""
     return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def own_root() -> Path:
+    """Where ``digits`` goes if TFDS's directory is read-only, a shared one, say."""
+    return cache.root() / "tfds"
 
 
 def base(name: str) -> str:
@@ -39,7 +44,10 @@ def find(name: str) -> Path | None:
     """
     if not re.fullmatch(r"\w+(/[\w-][\w.-]*)?(:[\d.]+)?", name):
         return None
-    within = root()
+    return _find(name, root()) or _find(name, own_root())
+
+
+def _find(name: str, within: Path) -> Path | None:
     infos = (within / name.replace(":", "/")).glob("**/dataset_info.json")
     found = [i.parent for i in infos if re.fullmatch(r"\d+\.\d+\.\d+", i.parent.name)]
     choices = sorted({str(at.parent.relative_to(within)) for at in found})
