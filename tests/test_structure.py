@@ -30,6 +30,7 @@ ROOMS = (
     "checkpoint",
     "population",
     "evaluate",
+    "representation",
     "directory",
     "trained",
     "run",
