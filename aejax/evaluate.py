@@ -109,6 +109,35 @@ def baseline(
     return lines
 
 
+def truncate(
+    model: Any, x: Any, y: Any = None, length: Any = None, sizes: Any = None
+) -> dict[int, float]:
+    """{j: mse} of reconstructions from the first j code dimensions, the others 0.
+
+    One model's whole bottleneck curve; meant for ordered codes (nested_dropout, PCA),
+    and a measure of how unordered others are.
+
+    Args:
+      model: a Trained.
+      x, y, length: as ``Trained.encode`` takes them.
+      sizes: numbers of dimensions; 1, 2, 3, 4, 6, 8, 12, 16, … k if not given.
+    """
+    k = model.latent_dim
+    steps = [2**i * f // 2 for i in range(k.bit_length()) for f in (2, 3)]
+    sizes = sizes or sorted({min(j, k) for j in (*steps, k)})
+    batch, z = model.batch(x, y, length), model.encode(x, y, length)
+    weights = np.ones_like(batch.x)
+    if batch.length is not None:
+        weights[np.arange(weights.shape[1])[None] >= batch.length[:, None]] = 0.0
+    out = {}
+    for j in sizes:
+        cut = jax.tree.map(lambda a, j=j: a * (np.arange(k) < j)[None], z)
+        error = np.square(batch.x - model.decode(cut, y)) * weights
+        flat = error.reshape(len(error), -1).sum(1)
+        out[j] = float((flat / weights.reshape(len(error), -1).sum(1)).mean())
+    return out
+
+
 class Likelihood(NamedTuple):
     """Importance-sampled estimate of log p(x), each field (N,).
 

@@ -31,6 +31,7 @@ ROOMS = (
     "population",
     "evaluate",
     "results",
+    "representation",
     "directory",
     "density",
     "trained",

@@ -28,7 +28,7 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
       InputError: there is no run, or no directory to write to.
     """
     # Matplotlib takes a second to import, which a command that fails should not.
-    from aejax.report import canvas, curves, page, pictures, provenance
+    from aejax.report import canvas, compare, curves, page, pictures, provenance
 
     if not runs or (out is None and runs[0].dir is None):
         raise config.InputError("a report needs at least one run, and a directory: out")
@@ -41,6 +41,8 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
         sections = [
             provenance.differences(facts),
             curves.bottleneck(facts),
+            compare.objectives(facts),
+            compare.truncated(facts),
             pictures.reconstructions(facts, shown),
             pictures.samples(shown),
             pictures.plane(shown),

@@ -25,6 +25,7 @@ class Shown(NamedTuple):
     models: list[tuple[str, tables.Setting, Any]]  # name on the x axis, setting, model
     x: np.ndarray
     y: np.ndarray | None
+    length: np.ndarray | None
     images: bool
 
 
@@ -37,23 +38,29 @@ def load(table: tables.Table) -> list[Shown]:
             if i % step == 0 or setting.axes["latent_dim"] == 2:
                 x = setting.axes.get(table.x)
                 name = "model" if x is None else tables.text(x)
-                models += [(name, setting, m) for m in _restored(setting)]
+                models += [(name, setting, m) for m in restored(setting)]
         if models:
-            run, name = line.settings[0].run, line.settings[0].axes["dataset"]
-            data = run.dataset(name if len(run.axes.get("dataset", ())) > 1 else None)
-            x, y = _some(data, _examples(data))
-            shown.append(Shown(line, data, models, x, y, images=x.ndim == 4))
+            data = data_of(line.settings[0])
+            x, y, length = some(data.test, data, _examples(data))
+            images = x.ndim == 4
+            shown.append(Shown(line, data, models, x, y, length, images))
     return shown
 
 
-def _restored(setting) -> list[Any]:
-    """The model of the smallest seed that did not diverge, if there is one."""
+def data_of(setting) -> Any:
+    """The Dataset of a setting."""
+    run, name = setting.run, setting.axes["dataset"]
+    return run.dataset(name if len(run.axes.get("dataset", ())) > 1 else None)
+
+
+def restored(setting, most: int = 1) -> list[Any]:
+    """Models of the smallest seeds that did not diverge, as far as there are any."""
     bad = {r["seed"] for r in setting.rows if r["diverged"]}
     good = {r["seed"] for r in setting.rows} - bad
     names = ("objective", "latent_dim", *setting.run.axes)
     choice = {n: setting.axes[n] for n in names if setting.axes.get(n) is not None}
     try:
-        return [setting.run.model(**choice, seed=seed) for seed in sorted(good)[:1]]
+        return [setting.run.model(**choice, seed=seed) for seed in sorted(good)[:most]]
     except config.InputError:  # an unfinished run has no parameters here yet
         return []
 
@@ -67,9 +74,10 @@ def _examples(data) -> np.ndarray:
     return order[((np.arange(count) + 0.5) / count * len(order)).astype(int)]
 
 
-def _some(data, at) -> tuple[np.ndarray, np.ndarray | None]:
-    x = np.asarray(data.test.x[at], np.float32) / np.float32(data.scale)
-    return x, None if data.test.y is None else data.test.y[at]
+def some(part, data, at=slice(None)) -> tuple[np.ndarray | None, ...]:
+    """x in data units, y and length of these rows of a split."""
+    x = np.asarray(part.x[at], np.float32) / np.float32(data.scale)
+    return x, *(None if a is None else a[at] for a in (part.y, part.length))
 
 
 def reconstructions(table: tables.Table, shown: list[Shown]) -> page.Section | None:
@@ -79,7 +87,7 @@ def reconstructions(table: tables.Table, shown: list[Shown]) -> page.Section | N
         rows = [("original", "test\nmse" if one.models[0][1].mse else "", one.x)]
         for name, setting, model in one.models:
             note = tables.measured(setting.mse[0]) if setting.mse else ""
-            rows.append((name, note, model.reconstruct(one.x, one.y)))
+            rows.append((name, note, model.reconstruct(one.x, one.y, one.length)))
         figures.append(page.Figure(f"reconstructions-{i}", _matrix(one, rows)))
     caption = f"Test examples, the same for all. Rows: {tables.title(table.x)}, the "
     caption += "smallest seed of each; the number is the mean over all seeds."
@@ -87,20 +95,19 @@ def reconstructions(table: tables.Table, shown: list[Shown]) -> page.Section | N
 
 
 def samples(shown: list[Shown]) -> page.Section | None:
-    """Draws from the prior of the objectives that have one."""
+    """Draws from the prior, or from a density of the codes where there is none."""
     from jax import random  # only who draws samples needs jax
 
     figures = []
     for i, one in enumerate(shown):
         count, kinds = len(one.x), one.data.num_classes
         y = np.arange(count, dtype=np.int32) % kinds if kinds else None
-        try:
-            drawn = [m.sample(random.key(0), count, y) for *_, m in one.models]
-        except config.InputError:  # deterministic: there is no prior
-            continue
-        rows = [(m[0], "", x) for m, x in zip(one.models, drawn, strict=True)]
+        rows = [(n, "", m.sample(random.key(0), count, y)) for n, _, m in one.models]
         figures.append(page.Figure(f"samples-{i}", _matrix(one, rows)))
-    caption = "Codes drawn from the prior and decoded to their mean; nothing is chosen."
+    caption = (
+        "Codes drawn from the prior and decoded to their mean; nothing is chosen. "
+    )
+    caption += "Objectives without a prior: from a Gaussian fitted to training codes."
     return _section("samples", "Samples", caption, figures)
 
 
@@ -111,8 +118,8 @@ def plane(shown: list[Shown]) -> page.Section | None:
         flat = [(s, m) for _, s, m in one.models if s.axes["latent_dim"] == 2]
         for setting, model in flat[:1]:
             every = -(-len(one.data.test.x) // POINTS)
-            x, y = _some(one.data, slice(None, None, every))
-            z = model.encode(x, y)
+            x, y, length = some(one.data.test, one.data, slice(None, None, every))
+            z = model.encode(x, y, length)
             if isinstance(z, tuple):  # a hierarchy of codes has no plane
                 continue
             columns, width = (2, canvas.WIDTH) if one.images else (1, canvas.HALF)
