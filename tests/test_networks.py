@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 import types
 
 import flax.linen as nn
@@ -16,8 +17,9 @@ from aejax.networks import conv, dense, latent
 RNG = np.random.default_rng(0)
 K, Z, B = 5, 16, 3
 SHAPE = (8, 4, 2)
-HIDDEN = {"mlp": (12, 7), "conv": (4, 9)}
+HIDDEN = {"mlp": (12, 7), "conv": (4, 9), "linear": (), "linear_tied": ()}
 KEY = jax.random.key(0)
+ONES = np.ones((B, Z), np.float32)
 BATCH = model.Batch(RNG.random((B, *SHAPE), np.float32), np.array([0, 2, 1], np.int32))
 
 
@@ -154,8 +156,11 @@ def test_conv_refuses_sides_and_widths_it_cannot_have(shape, hidden, reason):
 def test_shapes_for_any_heads_inputs_and_outputs(name, classes):
     for heads, inputs, outputs in itertools.product((1, 2, 3), (1, 3), (1, 2)):
         changes = dict(heads=heads, inputs=inputs, outputs=outputs)
-        hidden = (4, 6, 9) if name == "conv" else (12, 7)
+        hidden = (4, 6, 9) if name == "conv" else HIDDEN[name]
         spec = make_spec(name, hidden=hidden, num_classes=classes, **changes)
+        if networks.NETWORKS[name].check(spec):
+            assert name == "linear_tied"
+            continue
         net = networks.NETWORKS[name].build(spec)
         mask = np.ones((1, Z), np.float32)
 
@@ -204,6 +209,27 @@ def test_every_input_of_a_decoder_counts_and_no_hidden_layer_is_a_linear_map():
 
 
 @pytest.mark.parametrize("name", HIDDEN)
+def test_the_decoder_owns_the_parameters_that_are_called_decode(name):
+    """decode depends on exactly these and the output bias, encode on all others."""
+    one = make_model(name, k=Z)
+    params = drawn(one)["net"]
+
+    @jax.jit
+    def run(params):
+        codes = one.encode({"net": params}, BATCH)
+        return sum(c.sum() for c in codes), one.decode({"net": params}, ONES, BATCH)
+
+    flat, tree = jax.tree_util.tree_flatten_with_path(params)
+    for i, (path, leaf) in enumerate(flat):
+        poisoned = [np.nan * leaf if i == j else a for j, (_, a) in enumerate(flat)]
+        code, decoded = run(jax.tree.unflatten(tree, poisoned))
+        owned = path[0].key.startswith("decode") or path[0].key == "output_bias"
+        tied = name == "linear_tied" and path[-1].key == "latent_kernel"
+        assert np.isnan(decoded).any() == (owned or tied), path
+        assert np.isnan(code) == (not owned), path
+
+
+@pytest.mark.parametrize("name", [n for n in HIDDEN if n != "linear_tied"])
 def test_a_conditional_network_reads_the_label_on_both_sides(name):
     one = make_model(name, k=Z, num_classes=3)
 
@@ -248,6 +274,45 @@ def test_stages_compose_to_the_whole_network():
 
     jax.tree.map(np.testing.assert_array_equal, by_stages(params), whole(params))
     assert make_model("conv").stages == ()
+
+
+def test_linear_networks_are_affine_maps_and_one_stage():
+    linear, tied = make_model("linear"), make_model("linear_tied")
+    assert len(linear.stages) == len(tied.stages) == 1
+
+    @jax.jit
+    def run(params, tied_params):
+        mu, _ = tied.encode(tied_params, BATCH)
+        by_stage = tied.stages[0][1](tied_params, mu)
+        return linear.encode(params, BATCH), mu, tied.decode(tied_params, mu), by_stage
+
+    params, tied_params = drawn(linear), drawn(tied)
+    codes, mu, decoded, by_stage = run(params, tied_params)
+    x, mask = BATCH.x.reshape(B, -1), linear.latent_mask
+    net = params["net"]["code"]
+    for i, code in enumerate(codes):
+        want = (
+            x @ net["latent_kernel"][:, i].T + net["latent_bias"][None, :, i]
+        ) * mask
+        np.testing.assert_allclose(code, want, atol=1e-5)
+    kernel = tied_params["net"]["code"]["latent_kernel"][:, 0]
+    want = mu @ kernel + tied_params["net"]["output_bias"].reshape(1, -1)
+    np.testing.assert_allclose(decoded.reshape(B, -1), want, atol=1e-5)
+    np.testing.assert_array_equal(by_stage, decoded)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"inputs": 2}, "one code .* not 2 and 1; use --network linear"),
+        ({"outputs": 4}, "one number .* not 1 and 4; use --network linear"),
+        ({"num_classes": 3}, "no place for labels; use --network linear"),
+    ],
+)
+def test_tied_weights_refuse_what_a_transpose_cannot_be(changes, reason):
+    said = networks.NETWORKS["linear_tied"].check(make_spec("linear_tied", **changes))
+    assert said is None if reason is None else re.search(reason, said)
 
 
 # ---- the mask (P1, P2)
@@ -301,7 +366,8 @@ def compiled(name, init, allocated):
     return started(name, init)[allocated], step
 
 
-CASES = [("mlp", "lecun"), ("conv", "glorot")]
+CASES = [("mlp", "lecun"), ("conv", "glorot"), ("linear_tied", "glorot")]
+LATENTS = {"mlp": 6, "linear_tied": 2}  # two kernels and a bias, and more or fewer
 
 
 @pytest.mark.parametrize(("name", "init"), CASES)
@@ -318,7 +384,7 @@ def test_initial_parameters_are_those_of_the_narrow_network(name, init):
         if is_latent:
             latents += 1
             assert len(a) == Z and (a[K:] == 0).all(), path
-    assert latents == (6 if name == "mlp" else 3), "two kernels and a bias, and more"
+    assert latents == LATENTS.get(name, 3)
     trimmed = model.trim(wide, K)
     assert jax.tree.map(jnp.shape, trimmed) == jax.tree.map(jnp.shape, narrow)
     size = sum(a.size for _, _, a in leaves(narrow))
