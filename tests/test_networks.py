@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 import types
 
 import flax.linen as nn
@@ -16,14 +17,32 @@ from aejax.networks import conv, dense, latent
 RNG = np.random.default_rng(0)
 K, Z, B = 5, 16, 3
 SHAPE = (8, 4, 2)
-HIDDEN = {"mlp": (12, 7), "conv": (4, 9)}
+HIDDEN = {
+    "mlp": (12, 7),
+    "conv": (4, 9),
+    "linear": (),
+    "linear_tied": (),
+    "recurrent": (6, 5),
+}
+SEQUENTIAL = {"recurrent"}
 KEY = jax.random.key(0)
+ONES = np.ones((B, Z), np.float32)
 BATCH = model.Batch(RNG.random((B, *SHAPE), np.float32), np.array([0, 2, 1], np.int32))
+
+
+SERIES = BATCH._replace(
+    x=RNG.random((B, 4, 2), np.float32), length=np.array([4, 1, 2], np.int32)
+)
+
+
+def batch_for(name):
+    """BATCH, or sequences of unequal length."""
+    return SERIES if name in SEQUENTIAL else BATCH
 
 
 def make_spec(name="mlp", **changes):
     values = dict(
-        shape=SHAPE,
+        shape=batch_for(name).x.shape[1:],
         outputs=1,
         latent_dim=Z,
         heads=2,
@@ -49,10 +68,10 @@ def leaves(tree):
     return [(p, model.is_latent(p), a) for p, a in found]
 
 
-def drawn(one):
+def drawn(one, batch=BATCH):
     """Parameters of the right shapes without compiling their initialisers."""
     rng = np.random.default_rng(1)
-    shapes = jax.eval_shape(one.init, KEY, BATCH)
+    shapes = jax.eval_shape(one.init, KEY, batch)
     return {
         "net": jax.tree.map(
             lambda a: (rng.normal(size=a.shape) / a.shape[0] ** 0.5).astype(a.dtype),
@@ -152,25 +171,29 @@ def test_conv_refuses_sides_and_widths_it_cannot_have(shape, hidden, reason):
 @pytest.mark.parametrize("name", HIDDEN)
 @pytest.mark.parametrize("classes", [0, 3])
 def test_shapes_for_any_heads_inputs_and_outputs(name, classes):
+    batch = batch_for(name)
     for heads, inputs, outputs in itertools.product((1, 2, 3), (1, 3), (1, 2)):
         changes = dict(heads=heads, inputs=inputs, outputs=outputs)
-        hidden = (4, 6, 9) if name == "conv" else (12, 7)
+        hidden = (4, 6, 9) if name == "conv" else HIDDEN[name]
         spec = make_spec(name, hidden=hidden, num_classes=classes, **changes)
+        if networks.NETWORKS[name].check(spec):
+            assert name == "linear_tied"
+            continue
         net = networks.NETWORKS[name].build(spec)
         mask = np.ones((1, Z), np.float32)
 
         def shapes(net=net, mask=mask, inputs=inputs):
-            params = net.init(KEY, BATCH, mask)
-            codes = net.encode(params, BATCH, mask)
+            params = net.init(KEY, batch, mask)
+            codes = net.encode(params, batch, mask)
             first = codes[0] if isinstance(codes, tuple) else codes
             z = (first,) * inputs if inputs > 1 else first
-            return params, codes, net.decode(params, z, BATCH, mask)
+            return params, codes, net.decode(params, z, batch, mask)
 
         params, codes, decoded = jax.eval_shape(shapes)
         codes = codes if heads > 1 else (codes,)
         assert [c.shape for c in codes] == [(B, Z)] * heads
-        assert decoded.shape == (B, *SHAPE, outputs)
-        np.broadcast_shapes(net.bias_shape, (*SHAPE, outputs))
+        assert decoded.shape == (*batch.x.shape, outputs)
+        np.broadcast_shapes(net.bias_shape, decoded.shape[1:])
         for path, leaf in jax.tree_util.tree_leaves_with_path(params):
             assert leaf.dtype == jnp.float32
             assert model.is_latent(path) == (leaf.shape[0] == Z), path
@@ -204,24 +227,44 @@ def test_every_input_of_a_decoder_counts_and_no_hidden_layer_is_a_linear_map():
 
 
 @pytest.mark.parametrize("name", HIDDEN)
-def test_a_conditional_network_reads_the_label_on_both_sides(name):
-    one = make_model(name, k=Z, num_classes=3)
+def test_the_decoder_owns_the_parameters_that_are_called_decode(name):
+    """decode depends on exactly these and the output bias, encode on all others."""
+    one, batch = make_model(name, k=Z), batch_for(name)
+    params = drawn(one, batch)["net"]
 
-    params = drawn(one)
+    @jax.jit
+    def run(params):
+        codes = one.encode({"net": params}, batch)
+        return sum(c.sum() for c in codes), one.decode({"net": params}, ONES, batch)
+
+    flat, tree = jax.tree_util.tree_flatten_with_path(params)
+    for i, (path, leaf) in enumerate(flat):
+        poisoned = [np.nan * leaf if i == j else a for j, (_, a) in enumerate(flat)]
+        code, decoded = run(jax.tree.unflatten(tree, poisoned))
+        owned = path[0].key.startswith("decode") or path[0].key == "output_bias"
+        tied = name == "linear_tied" and path[-1].key == "latent_kernel"
+        assert np.isnan(decoded).any() == (owned or tied), path
+        assert np.isnan(code) == (not owned), path
+
+
+@pytest.mark.parametrize("name", [n for n in HIDDEN if n != "linear_tied"])
+def test_a_conditional_network_reads_the_label_on_both_sides(name):
+    one, given = make_model(name, k=Z, num_classes=3), batch_for(name)
+    params = drawn(one, given)
 
     @jax.jit
     def run(y):
-        batch = BATCH._replace(y=y)
+        batch = given._replace(y=y)
         mu, _ = one.encode(params, batch)
         return mu, one.decode(params, 0 * mu, batch)
 
-    first, second = run(BATCH.y), run(np.array([0, 1, 1], np.int32))
+    first, second = run(given.y), run(np.array([0, 1, 1], np.int32))
     for a, b in zip(first, second, strict=True):
         changed = np.abs(a - b).reshape(B, -1).max(1)
         assert changed[1] > 1e-3, "another label"
         np.testing.assert_array_equal(changed[[0, 2]], 0)
     with pytest.raises(ValueError, match="needs batch.y"):
-        jax.eval_shape(one.encode, params, BATCH._replace(y=None))
+        jax.eval_shape(one.encode, params, given._replace(y=None))
     with pytest.raises(ValueError, match="needs batch.y"):
         jax.eval_shape(one.decode, params, jnp.zeros((B, Z)))
 
@@ -250,19 +293,58 @@ def test_stages_compose_to_the_whole_network():
     assert make_model("conv").stages == ()
 
 
+def test_linear_networks_are_affine_maps_and_one_stage():
+    linear, tied = make_model("linear"), make_model("linear_tied")
+    assert len(linear.stages) == len(tied.stages) == 1
+
+    @jax.jit
+    def run(params, tied_params):
+        mu, _ = tied.encode(tied_params, BATCH)
+        by_stage = tied.stages[0][1](tied_params, mu)
+        return linear.encode(params, BATCH), mu, tied.decode(tied_params, mu), by_stage
+
+    params, tied_params = drawn(linear), drawn(tied)
+    codes, mu, decoded, by_stage = run(params, tied_params)
+    x, mask = BATCH.x.reshape(B, -1), linear.latent_mask
+    net = params["net"]["code"]
+    for i, code in enumerate(codes):
+        want = (
+            x @ net["latent_kernel"][:, i].T + net["latent_bias"][None, :, i]
+        ) * mask
+        np.testing.assert_allclose(code, want, atol=1e-5)
+    kernel = tied_params["net"]["code"]["latent_kernel"][:, 0]
+    want = mu @ kernel + tied_params["net"]["output_bias"].reshape(1, -1)
+    np.testing.assert_allclose(decoded.reshape(B, -1), want, atol=1e-5)
+    np.testing.assert_array_equal(by_stage, decoded)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"inputs": 2}, "one code .* not 2 and 1; use --network linear"),
+        ({"outputs": 4}, "one number .* not 1 and 4; use --network linear"),
+        ({"num_classes": 3}, "no place for labels; use --network linear"),
+    ],
+)
+def test_tied_weights_refuse_what_a_transpose_cannot_be(changes, reason):
+    said = networks.NETWORKS["linear_tied"].check(make_spec("linear_tied", **changes))
+    assert said is None if reason is None else re.search(reason, said)
+
+
 # ---- the mask (P1, P2)
 
 
-def use(one, params, critic_params):
+def use(one, batch, params, critic_params):
     """Everything that a code passes through, and a loss of it all."""
-    mu, logvar = one.encode(params, BATCH)
+    mu, logvar = one.encode(params, batch)
     z = one.sample(jax.random.key(1), mu, logvar) + one.noise(jax.random.key(2), B)
     whole = z + 0.1  # a code whose padded dimensions are not 0
-    decoded = one.decode(params, whole, BATCH)
+    decoded = one.decode(params, whole, batch)
     codes = (mu, logvar, z)
     if critic_params:
         codes += critic(one)[1](critic_params, whole, jnp.ones((B, 2)))
-    loss = one.likelihood.nll(BATCH, decoded).sum()
+    loss = one.likelihood.nll(batch, decoded).sum()
     loss = loss + sum(jnp.sin(a).sum() for a in codes)
     return loss, (loss, codes, decoded)
 
@@ -275,7 +357,7 @@ def critic(one):
 def make_pair(name, init):
     """The models of width Z and K, with likelihood parameters of their own."""
     changes = dict(init=init, likelihood="gaussian_learned")
-    changes |= dict(hidden=(6,)) if name == "mlp" else {}
+    changes |= dict(hidden=(6,)) if name in ("mlp", "recurrent") else {}
     return {z: make_model(name, latent_dim=z, **changes) for z in (Z, K)}
 
 
@@ -287,7 +369,7 @@ def started(name, init):
         out = {}
         for z, one in make_pair(name, init).items():
             more = critic(one)[0](key) if name == "mlp" else {}
-            out[z] = {"net": one.init(key, BATCH)}, more
+            out[z] = {"net": one.init(key, batch_for(name))}, more
         return out
 
     return jax.jit(start)(KEY)
@@ -296,12 +378,19 @@ def started(name, init):
 @functools.cache
 def compiled(name, init, allocated):
     """Initial parameters, and gradients and outputs of ``use``."""
-    loss = functools.partial(use, make_pair(name, init)[allocated])
+    loss = functools.partial(use, make_pair(name, init)[allocated], batch_for(name))
     step = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
     return started(name, init)[allocated], step
 
 
-CASES = [("mlp", "lecun"), ("conv", "glorot")]
+CASES = [
+    ("mlp", "lecun"),
+    ("conv", "glorot"),
+    ("linear_tied", "glorot"),
+    ("recurrent", "lecun"),
+]
+# Two kernels and a bias, and more or fewer.
+LATENTS = {"mlp": 6, "linear_tied": 2, "recurrent": 4}
 
 
 @pytest.mark.parametrize(("name", "init"), CASES)
@@ -318,7 +407,7 @@ def test_initial_parameters_are_those_of_the_narrow_network(name, init):
         if is_latent:
             latents += 1
             assert len(a) == Z and (a[K:] == 0).all(), path
-    assert latents == (6 if name == "mlp" else 3), "two kernels and a bias, and more"
+    assert latents == LATENTS.get(name, 3)
     trimmed = model.trim(wide, K)
     assert jax.tree.map(jnp.shape, trimmed) == jax.tree.map(jnp.shape, narrow)
     size = sum(a.size for _, _, a in leaves(narrow))
@@ -403,11 +492,12 @@ def test_latent_layers_use_the_fans_of_the_used_width(init):
 @pytest.mark.parametrize("name", HIDDEN)
 def test_bfloat16_multiplies_in_it_and_gives_float32(name):
     whole, half = (make_model(name, dtype=d) for d in (jnp.float32, jnp.bfloat16))
-    params = drawn(half)
+    batch = batch_for(name)
+    params = drawn(half, batch)
 
     def run(one, params):
-        mu, _ = one.encode(params, BATCH)
-        return mu, one.decode(params, mu, BATCH)
+        mu, _ = one.encode(params, batch)
+        return mu, one.decode(params, mu, batch)
 
     got = jax.jit(functools.partial(run, half))(params)
     want = jax.jit(functools.partial(run, whole))(params)

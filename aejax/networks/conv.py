@@ -138,12 +138,6 @@ class ConvNet(nn.Module):
             h = act(h) if i else h
         return h.astype(jnp.float32).reshape(-1, *self.spec.shape, self.spec.outputs)
 
-    def __call__(self, batch, mask: Array):
-        code = self.encode(batch, mask)
-        first = code[0] if isinstance(code, tuple) else code
-        inputs = self.spec.inputs
-        return self.decode((first,) * inputs if inputs > 1 else first, batch, mask)
-
 
 needs = frozenset({"images"})
 
@@ -168,16 +162,4 @@ def check(spec: networks.Spec) -> str | None:
 
 def build(spec: networks.Spec) -> networks.Network:
     """The pure functions of a ConvNet of this spec."""
-    module = ConvNet(spec)
-
-    def apply(params, *args, method):
-        return module.apply({"params": params}, *args, method=method)
-
-    return networks.Network(
-        init=lambda key, batch, mask: module.init(key, batch, mask)["params"],
-        encode=lambda p, batch, mask: apply(p, batch, mask, method=ConvNet.encode),
-        decode=lambda p, z, batch, mask: apply(
-            p, z, batch, mask, method=ConvNet.decode
-        ),
-        bias_shape=(1, 1, spec.shape[2], spec.outputs),
-    )
+    return dense.functions(ConvNet(spec), (1, 1, spec.shape[2], spec.outputs))

@@ -34,6 +34,29 @@ def one_hot(spec: networks.Spec, batch, size: int) -> Array | None:
     return jax.nn.one_hot(y, spec.num_classes, dtype=spec.dtype)
 
 
+def functions(
+    module: nn.Module, bias_shape: tuple[int, ...], stages: tuple = ()
+) -> networks.Network:
+    """The Network of a module that has ``spec``, ``encode`` and ``decode``."""
+
+    def both(module: nn.Module, batch, mask: Array):
+        code = module.encode(batch, mask)
+        first = code[0] if isinstance(code, tuple) else code
+        inputs = module.spec.inputs
+        return module.decode((first,) * inputs if inputs > 1 else first, batch, mask)
+
+    def apply(method: str) -> Callable:
+        return lambda p, *args: module.apply({"params": p}, *args, method=method)
+
+    return networks.Network(
+        init=lambda *args: module.init(*args, method=both)["params"],
+        encode=apply("encode"),
+        decode=apply("decode"),
+        bias_shape=bias_shape,
+        stages=stages,
+    )
+
+
 class _Small(nn.Module):
     spec: networks.Spec
     d_out: int

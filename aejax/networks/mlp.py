@@ -66,12 +66,6 @@ class MLP(nn.Module):
             z = self.decode_stage(i, z, mask, y)
         return z
 
-    def __call__(self, batch, mask: Array):
-        code = self.encode(batch, mask)
-        first = code[0] if isinstance(code, tuple) else code
-        inputs = self.spec.inputs
-        return self.decode((first,) * inputs if inputs > 1 else first, batch, mask)
-
 
 def build(spec: networks.Spec) -> networks.Network:
     """The pure functions of an MLP of this spec, with its stages."""
@@ -90,10 +84,5 @@ def build(spec: networks.Spec) -> networks.Network:
 
         return encode_i, decode_i
 
-    return networks.Network(
-        init=lambda key, batch, mask: module.init(key, batch, mask)["params"],
-        encode=lambda p, batch, mask: apply(p, batch, mask, method=MLP.encode),
-        decode=lambda p, z, batch, mask: apply(p, z, batch, mask, method=MLP.decode),
-        bias_shape=(*spec.shape, spec.outputs),
-        stages=tuple(stage(i) for i in range(len(spec.hidden) + 1)),
-    )
+    stages = tuple(stage(i) for i in range(len(spec.hidden) + 1))
+    return dense.functions(module, (*spec.shape, spec.outputs), stages)

@@ -1,0 +1,266 @@
+"""Recurrent networks: flax's cells as oracles, lengths, teacher forcing."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax import likelihoods, model, networks
+from aejax.networks import recurrent
+
+RNG = np.random.default_rng(0)
+B, T, F, K, Z = 4, 6, 2, 3, 4
+KEY = jax.random.key(0)
+LENGTH = np.array([T, 1, 3, 5], np.int32)
+X = RNG.random((B, T, F), np.float32)
+VALID = np.arange(T)[None] < LENGTH[:, None]
+
+
+def make_model(likelihood="bernoulli", scale=1.0, steps=T, hidden=(7, 5), **options):
+    observed = likelihoods.LIKELIHOODS[likelihood](scale)
+    spec = networks.Spec(
+        shape=(steps, F),
+        outputs=observed.outputs,
+        latent_dim=Z,
+        heads=1,
+        inputs=1,
+        hidden=hidden,
+        activation="tanh",
+        init="lecun",
+        dtype=jnp.float32,
+        mean=observed.mean,
+    )
+    entry = networks.NETWORKS["recurrent"]
+    blueprint = model.Blueprint(entry, spec, likelihood, scale, options=options)
+    return model.build(blueprint, model.latent_mask(K, Z), model.Clock(0, 1, 1))
+
+
+def drawn(one):
+    """Parameters of the right shapes without compiling their initialisers."""
+    rng = np.random.default_rng(1)
+    steps = jax.ShapeDtypeStruct((B, T, F), jnp.float32)
+    shapes = jax.eval_shape(one.init, KEY, model.Batch(steps))
+    return {"net": jax.tree.map(lambda a: rng.normal(size=a.shape) * 0.7, shapes)}
+
+
+# ---- the cells
+
+
+def from_flax(cell, params):
+    """Ours from the parameters of flax's cell; gradients convert likewise."""
+    names, p = ("rzn", "ifgo")[cell == "lstm"], params
+    side = {s: [p[s + n]["kernel"] for n in names] for s in "ih"}
+    bias = [p[("i", "h")[cell == "lstm"] + n]["bias"] for n in names]
+    bias += [] if cell == "lstm" else [p["hn"]["bias"]]
+    return {
+        "kernel": jnp.concatenate(side["i"], -1),
+        "recurrent": jnp.concatenate(side["h"], -1),
+        "bias": jnp.concatenate(bias),
+    }
+
+
+@pytest.mark.parametrize(("cell", "back"), [("gru", True), ("lstm", False)])
+def test_a_layer_equals_flax_s_in_values_and_gradients(cell, back):
+    width, inputs = 5, 3
+    theirs = {"gru": nn.GRUCell, "lstm": nn.OptimizedLSTMCell}[cell](width)
+    x = RNG.normal(size=(T, B, inputs)).astype(np.float32)
+    weights = RNG.normal(size=(T, B, width)).astype(np.float32)
+    start = tuple(RNG.normal(size=(2, B, width)).astype(np.float32))  # h, c
+    shapes = jax.eval_shape(
+        theirs.init, KEY, start if cell == "lstm" else start[0], x[0]
+    )["params"]
+    params = jax.tree.map(lambda a: RNG.normal(size=a.shape).astype("f"), shapes)
+
+    def run_theirs(params, x, start):
+        def step(carry, x):
+            return theirs.apply({"params": params}, carry, x)
+
+        carry = start[::-1] if cell == "lstm" else start[0]  # (c, h), or h
+        return jax.lax.scan(step, carry, x, reverse=back)[1]
+
+    def run_ours(weights, x, start):
+        kind = recurrent.CELLS[cell]
+        gates = recurrent.project(weights, x)
+        return recurrent.scan(kind, weights, gates, start[: kind.states], back=back)[1]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def values(run, *args):
+        out, pull = jax.vjp(run, *args)
+        return out, pull(weights)
+
+    want, (grads, *rest) = values(run_theirs, params, x, start)
+    got, (own, *own_rest) = values(run_ours, from_flax(cell, params), x, start)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    close = functools.partial(np.testing.assert_allclose, atol=2e-4, rtol=1e-4)
+    jax.tree.map(close, (own, own_rest), (from_flax(cell, grads), rest))
+
+
+def test_weights_start_orthogonal_and_an_lstm_remembers():
+    spec = networks.Spec((T, F), 1, Z, 1, 1, (5,), "tanh", "glorot", jnp.float32)
+    drawing = jax.jit(
+        lambda key: [recurrent.draw(key, spec, c, 30, 5) for c in cells.values()]
+    )
+    cells = recurrent.CELLS
+    for cell, weights in zip(cells.values(), drawing(KEY), strict=True):
+        assert weights["kernel"].shape == (30, 5 * cell.gates)
+        # Glorot's bound is that of one gate, 30 in and 5 out.
+        np.testing.assert_allclose(np.abs(weights["kernel"]).max(), 0.414, rtol=0.03)
+        for square in np.split(weights["recurrent"], cell.gates, -1):
+            np.testing.assert_allclose(square.T @ square, np.eye(5), atol=1e-5)
+        want = np.repeat([0, cell.states == 2, 0, 0], 5)
+        np.testing.assert_array_equal(weights["bias"], want)
+
+
+# ---- lengths
+
+KINDS = [
+    dict(cell="gru", bidirectional=True),
+    dict(cell="lstm", bidirectional=True, teacher_forcing=True),
+]
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_steps_beyond_the_length_change_nothing(options):
+    one = make_model(**options)
+
+    @jax.jit
+    def run(params, x):
+        batch = model.Batch(x, length=LENGTH)
+
+        def loss(params):
+            z = one.encode(params, batch)
+            decoded = one.decode(params, z, batch)
+            return one.likelihood.nll(batch, decoded).sum(), (z, decoded)
+
+        (value, (z, decoded)), grads = jax.value_and_grad(loss, has_aux=True)(params)
+        return z, jnp.where(VALID[..., None, None], decoded, 0), value, grads
+
+    params = drawn(one)
+    plain = run(params, X)
+    poisoned = run(params, np.where(VALID[..., None], X, np.float32(1e3)))
+    jax.tree.map(np.testing.assert_array_equal, poisoned, plain)
+    assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(plain[3]))
+    # Every valid step does count: the last one and the first of each.
+    for at in (LENGTH - 1, 0 * LENGTH):
+        changed = X.copy()
+        changed[np.arange(B), at] += 0.5
+        assert np.abs(run(params, changed)[0] - plain[0])[:, :K].max(1).min() > 1e-3
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_a_short_sequence_is_coded_like_one_that_ends_there(options):
+    short = 3
+    whole, cut = make_model(**options), make_model(steps=short, **options)
+    params = drawn(whole)
+
+    @jax.jit
+    def run(params):
+        batch = model.Batch(X, length=np.full((B,), short, np.int32))
+        ended = model.Batch(X[:, :short])
+        out = []
+        for one, each in ((whole, batch), (cut, ended)):
+            z = one.encode(params, each)
+            out.append((z, one.decode(params, z, each)[:, :short]))
+        return out
+
+    for a, b in zip(*run(params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_the_second_encoder_reads_from_the_last_valid_step_to_the_first():
+    """Each direction, on its sequence the other way round, is the other direction."""
+    one = make_model(bidirectional=True, hidden=(5,))
+    params = drawn(one)
+    net, mirrored = params["net"], X.copy()
+    for x, length in zip(mirrored, LENGTH, strict=True):
+        x[:length] = x[:length][::-1]
+    kernel = np.roll(net["code"]["latent_kernel"], 5, -1)
+    swapped = net | {
+        "encoder_0": net["encoder_back_0"],
+        "encoder_back_0": net["encoder_0"],
+        "code": net["code"] | {"latent_kernel": kernel},
+    }
+    encode = jax.jit(lambda p, x: one.encode(p, model.Batch(x, length=LENGTH)))
+    code = encode(params, X)
+    np.testing.assert_allclose(encode({"net": swapped}, mirrored), code, atol=1e-6)
+    assert np.abs(encode(params, mirrored) - code).max() > 1e-3
+
+
+# ---- teacher forcing
+
+
+@pytest.mark.parametrize(
+    ("cell", "likelihood", "scale"),
+    [("gru", "bernoulli", 1.0), ("lstm", "categorical", 4.0)],
+)
+def test_free_running_is_teacher_forcing_on_its_own_output(cell, likelihood, scale):
+    one = make_model(likelihood, scale, cell=cell, teacher_forcing=True)
+    params = drawn(one)
+    params["net"]["decode_output"] *= 4  # what is fed back is not always the same
+    z = RNG.normal(size=(B, Z)).astype(np.float32)
+
+    @jax.jit
+    def run(params, x):
+        free = one.decode(params, z)
+        if likelihood == "categorical":
+            own = free.argmax(-1) / scale
+        else:
+            own = one.likelihood.mean(free)
+        forced = [one.decode(params, z, model.Batch(a)) for a in (own, x)]
+        return free, *forced, own
+
+    free, forced, other, own = run(params, X)
+    assert free.shape == (B, T, F, one.likelihood.outputs)
+    np.testing.assert_allclose(forced, free, atol=1e-5)
+    assert np.ptp(np.asarray(own), axis=1).max() > 0.1
+    np.testing.assert_array_equal(other[:, 0], forced[:, 0])  # there is no x before
+    assert np.abs(other - forced)[:, 1:].min(0).max() > 1e-3
+
+
+def test_a_forced_step_reads_the_step_before_and_only_earlier_ones():
+    one, free = (make_model(teacher_forcing=t) for t in (True, False))
+    params, plain = drawn(one), drawn(free)
+    z = RNG.normal(size=(B, Z)).astype(np.float32)
+
+    @jax.jit
+    def run(x):
+        batch = model.Batch(x)
+        return one.decode(params, z, batch), free.decode(plain, z, batch)
+
+    changed = X.copy()
+    changed[:, 2] += 0.5
+    (a, a_free), (b, b_free) = run(X), run(changed)
+    moved = np.abs(a - b).reshape(B, T, -1).max(-1)
+    assert (moved[:, :3] == 0).all() and (moved[:, 3:] > 0).all()
+    np.testing.assert_array_equal(a_free, b_free)
+
+
+def test_levels_are_read_one_hot():
+    one = make_model("categorical", 4.0)
+    params = drawn(one)
+    levels = RNG.integers(0, 5, (B, T, F))
+    order = RNG.permutation(5)
+    new = np.argsort(order)[levels]  # level order[i] is called i
+    kernel = params["net"]["encoder_0"]["kernel"].reshape(F, 5, -1)
+    renamed = kernel[:, order].reshape(F * 5, -1)
+    net = params["net"]
+    other = {"net": net | {"encoder_0": net["encoder_0"] | {"kernel": renamed}}}
+    encode = jax.jit(lambda p, x: one.encode(p, model.Batch(x)))
+    code = encode(params, (levels / 4).astype(np.float32))
+    np.testing.assert_allclose(
+        encode(other, (new / 4).astype(np.float32)), code, atol=1e-6
+    )
+    assert np.abs(encode(params, (new / 4).astype(np.float32)) - code).max() > 1e-3
+
+
+def test_unknown_cells_and_missing_widths_are_refused():
+    entry = networks.NETWORKS["recurrent"]
+    spec = networks.Spec((T, F), 1, Z, 1, 1, (5,), "tanh", "lecun", jnp.float32)
+    assert entry.needs == {"sequence"}
+    assert entry.check(spec, **entry.options) is None
+    said = entry.check(spec, **entry.options | {"cell": "elman"})
+    assert said == "cell 'elman' is unknown; known: gru, lstm"
+    assert "--hidden 64" in entry.check(spec._replace(hidden=()), **entry.options)
