@@ -29,6 +29,7 @@ CHOICES = {
         "gaussian",
         "gaussian_learned",
         "categorical",
+        "symbols",
     ),
     "activation": ("relu", "tanh", "sigmoid", "gelu", "elu", "silu", "softplus"),
     "binarize": ("none", "threshold", "dynamic"),
@@ -74,7 +75,7 @@ class Config:
     """
 
     dataset: str = _field(
-        "digits", "static", "name, .npz or .npy file, or a folder of images"
+        "digits", "static", "name, .npz, .npy or .txt file, or a folder of images"
     )
     objective: str = _field("ae", "static", "name (see --list) or path to a file")
     network: str = _field("mlp", "static", "name (see --list) or path to a file")

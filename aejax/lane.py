@@ -75,12 +75,16 @@ def _held_metrics(recipe, lane, params, data: train.Data, start, size: int, step
 def mse(objective, model, hparams, params, batch: model_lib.Batch) -> Array:
     """(B,) mean over data elements of (x - mean)², in squared data units.
 
-    From the deterministic code; steps beyond ``batch.length`` do not count. The
-    decoder is not shown x, which teacher forcing would copy.
+    For symbols the share of wrong ones. From the deterministic code; steps beyond
+    ``batch.length`` do not count. The decoder is not shown x, which teacher forcing
+    would copy.
     """
     z = objective.code(model, params, batch, **hparams)
     decoded = model.decode(params, z, batch._replace(x=None))
-    error = jnp.square(batch.x - model.likelihood.mean(decoded))
+    if model.likelihood.wrong is None:
+        error = jnp.square(batch.x - model.likelihood.mean(decoded))
+    else:
+        error = 1.0 * model.likelihood.wrong(batch.x, decoded)
     error = error.reshape(*error.shape[:2], -1).mean(-1)  # (B, first axis of S)
     if batch.length is None:
         return error.mean(-1)

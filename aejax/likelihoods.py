@@ -21,15 +21,18 @@ class Likelihood(NamedTuple):
       mean: decoded -> (B, *S), E[x], in data units.
       sample: (key, decoded) -> (B, *S), in data units.
       from_mean: NumPy (..., ) training mean -> (..., outputs) output bias, whose
-        ``mean`` is that training mean.
+        ``mean`` is that training mean; None where values have no mean.
+      wrong: (x, decoded) -> (B, *S) elementwise, for values without a mean, whose
+        squared error is not one; the mode is wrong or not.
     """
 
     outputs: int
     nll: Callable
     mean: Callable
     sample: Callable
-    from_mean: Callable
+    from_mean: Callable | None
     shared: int = 0
+    wrong: Callable | None = None
 
 
 def _per_example(element_nll: Callable) -> Callable:
@@ -193,7 +196,23 @@ def categorical(scale: float = 255.0) -> Likelihood:
     )
 
 
+def symbols(scale: float) -> Likelihood:
+    """Categorical over symbols without an order, which have a mode and no mean."""
+    return categorical(scale)._replace(
+        mean=lambda d: jnp.argmax(d, axis=-1) / scale,
+        from_mean=None,
+        wrong=lambda x, d: jnp.round(x * scale) != jnp.argmax(d, axis=-1),
+    )
+
+
 LIKELIHOODS: dict[str, Callable[[float], Likelihood]] = {
     f.__name__: f
-    for f in (bernoulli, continuous_bernoulli, gaussian, gaussian_learned, categorical)
+    for f in (
+        bernoulli,
+        continuous_bernoulli,
+        gaussian,
+        gaussian_learned,
+        categorical,
+        symbols,
+    )
 }

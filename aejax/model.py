@@ -43,6 +43,8 @@ class Model(NamedTuple):
         y to a conditional network and x to a teacher-forced one.
       sample: (key, mu, logvar) -> (B, Z), reparametrised, masked, drawn Z-leading.
       noise: (key, B) -> (B, Z) standard normal, likewise.
+      log_weight: (params, batch, key) -> (B,) log p(x, z) - log q(z|x) of one draw, for
+        q = N(mu, σ²) of the two heads and p(z) = N(0, 1).
       stages: ((encode_i, decode_i), …) of (params, h); () if the network has none.
       decoder_l2: (params) -> Σ w² over the decoder's parameters in use.
       batch: (x, y=None, length=None) -> Batch, for data of the objective's own.
@@ -59,6 +61,7 @@ class Model(NamedTuple):
     decode: Callable
     sample: Callable
     noise: Callable
+    log_weight: Callable
     stages: tuple
     decoder_l2: Callable
     batch: Callable
@@ -154,6 +157,12 @@ def build(
     def noise(key: Array, size: int) -> Array:
         return jax.random.normal(key, (mask.shape[1], size)).T * mask
 
+    def log_weight(params: Mapping[str, Any], batch: Batch, key: Array) -> Array:
+        mu, logvar = encode(params, batch)
+        z = sample(key, mu, logvar)
+        nll = likelihood.nll(batch, decode(params, z, batch))
+        return losses.log_weight(nll, z, mu, logvar)
+
     def decoder_l2(params: Mapping[str, Any]) -> Array:
         decoder = {n: w for n, w in params["net"].items() if n.startswith("decode")}
         leaves = jax.tree_util.tree_leaves_with_path(decoder)
@@ -176,6 +185,7 @@ def build(
         decode,
         sample,
         noise,
+        log_weight,
         stages,
         decoder_l2,
         Batch,

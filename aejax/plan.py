@@ -167,6 +167,10 @@ def _group(
         network, spec, likelihood, held.held_scale, config.precision, options
     )
     if config.output_bias == "mean":
+        if observed.from_mean is None:
+            raise configs.InputError(
+                f"--output-bias mean: values of likelihood '{likelihood}' have no mean"
+            )
         mean_key = (*key, "mean")
         if mean_key not in memory:
             memory[mean_key] = sources.training_mean(held)

@@ -89,21 +89,20 @@ def _digits(flags: Flags) -> bool:
     rows, good = [], True
     known = objectives.OBJECTIVES
     for name in _chosen(flags.only, sorted(known)):
-        entry = known[name].digits
-        fields = {n: v for n, v in entry["settings"].items() if n in config.FIELDS}
-        own = {n: v for n, v in entry["settings"].items() if n not in fields}
+        settings, metric, expected, tolerance = known[name].digits
+        fields = {n: v for n, v in settings.items() if n in config.FIELDS}
+        own = {n: v for n, v in settings.items() if n not in fields}
         began = time.monotonic()
         base = config.Config(**{"objective": name, "hparams": own} | fields)
-        run = execute.sweep(base, {"seed": SEEDS})
-        got, low = run.summary[0][f"{entry['metric']}_mean"], entry["expected"]
-        near = got is not None and abs(got - low) <= entry["tolerance"]
+        got = execute.sweep(base, {"seed": SEEDS}).summary[0][f"{metric}_mean"]
+        near = got is not None and abs(got - expected) <= tolerance
         good &= near
-        settings = ", ".join(f"{n}={v}" for n, v in entry["settings"].items())
+        told = ", ".join(f"{n}={v}" for n, v in settings.items())
         shown = "–" if got is None else f"{got:.4g}"
-        wanted = f"{low:.4g} ± {entry['tolerance']:.2g}"
+        wanted = f"{expected:.4g} ± {tolerance:.2g}"
         seconds = f"{time.monotonic() - began:.0f}"
-        rows.append((name, settings, entry["metric"], shown, wanted, seconds))
-        rows[-1] += ("ok" if near else "MISS",)
+        verdict = "ok" if near else "MISS"
+        rows.append((name, told, metric, shown, wanted, seconds, verdict))
         print(*rows[-1], sep="  ", flush=True)
     headers = ("objective", "settings", "test metric", "got", "expected", "s", "")
     tables.show(tables.console(), headers, rows, f"digits, mean of {len(SEEDS)} seeds")

@@ -198,7 +198,9 @@ def test_an_objective_says_its_paper_and_what_to_expect(objective):
     found = objectives.OBJECTIVES[objective]
     title = objectives.OBJECTIVES.title(objective)
     assert any(ch.isdigit() for ch in title), "the docstring names paper and year"
-    assert set(found.digits) == {"settings", "metric", "expected", "tolerance"}
+    settings, metric, expected, tolerance = found.digits
+    assert metric in ("loss", "mse") and 0 < tolerance < 0.35 * expected
+    assert set(settings) <= {*aejax.Config().to_json(), *found.defaults}
     assert found.check(found.defaults, 64) == found.defaults
 
 

@@ -5,13 +5,13 @@ import json
 import re
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
 
-from aejax import config, report
+from aejax import config, data, evaluate, report, representation
 from aejax import run as runs
+from aejax.report import compare
 from aejax.report import table as tables
 from experiments import report as command
 
@@ -21,29 +21,30 @@ PCA = {2: 0.05, 8: 0.02, 16: 0.004}
 
 def dataset(shape):
     x = np.random.default_rng(0).random((40, *shape), np.float32)
-    split = types.SimpleNamespace(x=x, y=np.arange(40) % 10)
-    return types.SimpleNamespace(name="toy", test=split, scale=1.0, num_classes=10)
+    split = data.Split(x, np.arange(40) % 10)
+    return data.Dataset("toy", split, split, split, "bernoulli", 1.0, 10)
 
 
 class Model:
     """Forgets everything but the first ``latent_dim`` numbers of its input."""
 
-    def __init__(self, latent_dim, shape, prior):
-        self.latent_dim, self.shape, self.prior = latent_dim, shape, prior
+    def __init__(self, latent_dim, shape):
+        self.latent_dim, self.shape = latent_dim, shape
 
-    def encode(self, x, y=None):
+    def batch(self, x, y=None, length=None):
+        return data.Split(x, y, length)
+
+    def encode(self, x, y=None, length=None):
         return x.reshape(len(x), -1)[:, : self.latent_dim]
 
     def decode(self, z, y=None):
         pad = np.prod(self.shape) - z.shape[1]
         return np.pad(z, ((0, 0), (0, pad))).reshape(len(z), *self.shape)
 
-    def reconstruct(self, x, y=None):
+    def reconstruct(self, x, y=None, length=None):
         return self.decode(self.encode(x))
 
     def sample(self, key, n, y=None):
-        if not self.prior:
-            raise config.InputError("it is deterministic")
         return self.decode(np.random.default_rng(0).random((n, self.latent_dim)))
 
 
@@ -96,7 +97,7 @@ class Run:
 
     def model(self, *, objective, latent_dim, seed, **axes):
         assert axes.keys() <= self.axes.keys()
-        return Model(latent_dim, self._shape, prior=objective != "ae")
+        return Model(latent_dim, self._shape)
 
 
 def write(run, **options):
@@ -127,7 +128,7 @@ def test_a_sweep_has_every_section_and_figure(sweep):
         "Training: validation loss,Train and test,Every setting,How it was made"
     ).split(",")
     names = "bottleneck reconstructions-0 reconstructions-1 plane-0 plane-1 training "
-    names += "gap samples-1"  # ae, which is 0, has no prior
+    names += "gap samples-0 samples-1"
     assert {p.stem for p in (sweep.dir / "figures").iterdir()} == set(names.split())
     assert len(page) < 3e6
 
@@ -213,10 +214,31 @@ def test_diverged_lanes_are_listed_and_not_shown(tmp_path):
     assert "ae · 8 latent dimensions 2 0 10" in words(page)
 
 
+def test_three_objectives_are_compared_at_equal_size_and_cut(tmp_path):
+    """Active units and the probe are those of the codes, from the models."""
+    names = ["ae", "vae", "nested_dropout"]
+    axes = {"objective": names, "latent_dim": [2, 8], "seed": [0, 1]}
+    page = write(run := Run(tmp_path, axes))
+    assert {"Objectives at equal size", "One model, every size"} <= set(titles(page))
+    svg = (tmp_path / "figures/objectives.svg").read_text()
+    assert all(svg.count(f">{name}<") == 3 for name in names)
+    assert "linear probe" in svg and "at 8 latent dimensions" in page
+    found = compare._measured(tables.read([run]).settings[1])
+    x, y = run._data.test.x.reshape(40, -1)[:, :8], run._data.test.y
+    assert found["active units"][0] == (x.var(0) > 0.01).sum() == 8
+    assert found["probe"][0] == representation.probe_accuracy(x, y, x, y)
+    cut = evaluate.truncate(Model(8, (8, 8, 1)), run._data.test.x)
+    assert sorted(cut) == [1, 2, 3, 4, 6, 8]
+    flat = run._data.test.x.reshape(40, -1)
+    for j, error in cut.items():
+        np.testing.assert_allclose(error, np.square(flat[:, j:]).sum(1).mean() / 64)
+
+
 @pytest.mark.parametrize("shape", [(12,), (30, 2), (6, 9, 3)], ids=str)
 def test_other_shapes_of_data(tmp_path, shape):
     run = Run(tmp_path, {"objective": ["vae"], "latent_dim": [2, 8]}, shape=shape)
-    run._data.test.y, run._data.num_classes = None, 0
+    parts = [part._replace(y=None) for part in run._data[1:4]]
+    run._data = data.Dataset("toy", *parts, "bernoulli", 1.0)
     assert {"Reconstructions", "Samples", "The latent plane"} <= set(titles(write(run)))
     drawn = (tmp_path / "figures" / "reconstructions-0.svg").read_text()
     assert ("<image" in drawn) == (len(shape) == 3)

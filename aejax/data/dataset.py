@@ -9,7 +9,8 @@ import numpy as np
 from aejax import config
 
 SPLITS = ("train", "valid", "test")
-UNIT = ("bernoulli", "continuous_bernoulli", "categorical")  # need data in [0, 1]
+LEVELS = ("categorical", "symbols")  # count levels: data stored as integers
+UNIT = ("bernoulli", "continuous_bernoulli", *LEVELS)  # need data in [0, 1]
 
 
 class Split(NamedTuple):
@@ -28,7 +29,8 @@ class Dataset(NamedTuple):
     """Three splits, the likelihood that suits them, and their unit.
 
     In data units x_float = x / scale: 255 for uint8 images, 16 for digits, 1 for
-    float32 and for binary data stored as 0 and 1. ``num_classes`` is 0 without labels.
+    float32 and for binary data stored as 0 and 1. ``num_classes`` is 0 without labels;
+    ``symbols`` are the characters of text, whose ids x counts.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Dataset(NamedTuple):
     likelihood: str
     scale: float
     num_classes: int = 0
+    symbols: str = ""
 
 
 def carve(
@@ -92,9 +95,9 @@ def check_likelihood(data: Dataset, likelihood: str) -> None:
         raise config.unknown("likelihood", likelihood, known)
     likelihood = data.likelihood if likelihood == "auto" else likelihood
     stored = data.train.x.dtype
-    if likelihood == "categorical" and stored.kind == "f":
+    if likelihood in LEVELS and stored.kind == "f":
         raise config.InputError(
-            "likelihood 'categorical' counts the grey levels of data stored as "
+            f"likelihood '{likelihood}' counts the grey levels of data stored as "
             f"integers, but data set '{data.name}' is stored as {stored}; use "
             "--likelihood gaussian, or store it as uint8 (values 0 to 255)"
         )

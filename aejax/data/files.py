@@ -1,4 +1,4 @@
-"""A user's own data: .npz, .npy, or a folder of images."""
+"""A user's own data: .npz, .npy, .txt, or a folder of images."""
 
 import contextlib
 import functools
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aejax import config
-from aejax.data import cache, dataset
+from aejax.data import cache, dataset, text
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -17,7 +17,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 def is_path(name: str) -> bool:
     """Whether ``name`` means a file or a folder rather than a data set's name."""
     path = Path(name).expanduser()
-    return path.suffix.lower() in (".npz", ".npy") or path.exists()
+    return path.suffix.lower() in (".npz", ".npy", ".txt") or path.exists()
 
 
 def load(name: str) -> dataset.Dataset:
@@ -41,6 +41,8 @@ def load(name: str) -> dataset.Dataset:
         raise config.InputError(f"there is no file '{name}' ({path.absolute()})")
     if path.is_dir():
         return _folder(name, path)
+    if path.suffix.lower() == ".txt":
+        return text.load(name)
     arrays = _read(path)
     ends = {s: f"_{s}" for s in dataset.SPLITS if f"x_{s}" in arrays}
     if ("x" in arrays) == bool(ends) or (ends and "train" not in ends):

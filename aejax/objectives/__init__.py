@@ -50,7 +50,8 @@ class Objective(NamedTuple):
       prior: (model, params, key, n, y, **hp) -> z, or None: no prior of its own.
       log_weight: (model, params, batch, key, **hp) -> (B,) log p(x,z) - log q(z|x).
       optimizer: (tx, model, *, learning_rate, **hp) -> tx; learning_rate of this step.
-      digits: settings, expected metric and tolerance on the embedded data.
+      digits: (settings, test metric, its expected value, tolerance), of the mean of
+        two seeds on the embedded data.
     """
 
     loss: Callable
@@ -65,7 +66,7 @@ class Objective(NamedTuple):
     prior: Callable | None = _noise
     log_weight: Callable | None = None
     optimizer: Callable = _same_optimizer
-    digits: Mapping = {}
+    digits: tuple = ()
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -36,9 +36,4 @@ def optimizer(tx, model, *, learning_rate, critic_rate, **hp):
     return optax.chain(tx, optax.masked(optax.scale(critic_rate), mask))
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0134, 0.0030

@@ -44,9 +44,4 @@ def log_weight(model, params, batch, key, **hp):
     return log_p + losses.gaussian_nll(z, mu, logvar) - nll  # (B,)
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "loss",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "loss", 20.73, 0.4

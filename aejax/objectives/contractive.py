@@ -24,9 +24,4 @@ def loss(model, params, batch, key, *, weight=0.1, method="exact", probes=1):
     return nll + weight * jacobian, {"nll": nll, "jacobian": jacobian}
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0124, 0.0011

@@ -29,9 +29,4 @@ def loss(model, params, batch, key, *, corruption="masking", level=0.3, rescale=
     return nll, {"nll": nll}
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0157, 0.0017

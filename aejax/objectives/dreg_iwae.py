@@ -39,15 +39,7 @@ def loss(model, params, batch, key, *, num_samples=5):
 
 
 def log_weight(model, params, batch, key, **hp):
-    mu, logvar = model.encode(params, batch)
-    z = model.sample(key, mu, logvar)
-    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-    return losses.log_weight(nll, z, mu, logvar)  # (B,)
+    return model.log_weight(params, batch, key)
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "loss",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "loss", 23.24, 0.5

@@ -59,9 +59,4 @@ def log_weight(model, params, batch, key, **hp):
     return -kl - nll  # (B,)
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "loss",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "loss", 23.67, 0.5

@@ -41,9 +41,4 @@ def prior(model, params, key, n, y, *, levels, **hp):
     return steps / _unit(levels) * model.latent_mask
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0180, 0.0029

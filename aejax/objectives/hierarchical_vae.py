@@ -48,9 +48,4 @@ def log_weight(model, params, batch, key, **hp):
     return losses.log_weight(nll + kl_1, *second)  # (B,)
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "loss",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "loss", 23.73, 0.5

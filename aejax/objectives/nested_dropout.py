@@ -26,9 +26,4 @@ def loss(model, params, batch, key, *, rate=0.1):
     return nll, {"nll": nll}
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0164, 0.0008

@@ -24,9 +24,4 @@ def loss(model, params, batch, key, *, weight=0.1):
     return nll + weight * l1, {"nll": nll, "l1": l1, "active": active}
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0148, 0.0050

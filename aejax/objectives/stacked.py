@@ -68,9 +68,4 @@ def optimizer(tx, model, *, learning_rate, pretrain, **hp):
     return optax.GradientTransformation(tx.init, update)
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0129, 0.0005

@@ -58,9 +58,4 @@ def log_weight(model, params, batch, key, **hp):
     return _log_prior(model, params, z) - log_q - nll  # (B,)
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "loss",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "loss", 23.34, 0.5

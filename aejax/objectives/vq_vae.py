@@ -100,9 +100,4 @@ def prior(model, params, key, n, y, **hp):
     return _tuple(state["codebook"][ids] * model.latent_mask[..., None])
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0094, 0.0016

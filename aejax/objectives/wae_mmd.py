@@ -18,9 +18,4 @@ def loss(model, params, batch, key, *, weight=10.0, kernel="imq"):
     return nll + weight * mmd, {"nll": nll, "mmd": mmd}
 
 
-digits = {
-    "settings": {"latent_dim": 8},
-    "metric": "mse",
-    "expected": 0.0,
-    "tolerance": 0.0,
-}
+digits = {"latent_dim": 8}, "mse", 0.0126, 0.0005
