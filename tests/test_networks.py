@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from aejax import model, networks
-from aejax.networks import conv, dense, latent
+from aejax.networks import conv, dense, latent, resnet_conv
 
 RNG = np.random.default_rng(0)
 K, Z, B = 5, 16, 3
@@ -23,6 +23,7 @@ HIDDEN = {
     "linear": (),
     "linear_tied": (),
     "recurrent": (6, 5),
+    "resnet_conv": (4, 9),
 }
 SEQUENTIAL = {"recurrent"}
 KEY = jax.random.key(0)
@@ -139,6 +140,53 @@ def test_conv_transpose_equals_lax_and_is_the_transpose_of_conv(images, c, f):
     np.testing.assert_allclose(got[0], pulled, atol=2e-5)
 
 
+@pytest.mark.parametrize(("images", "c", "f"), [((2, 4, 6), 3, 5), ((1, 1, 2), 1, 2)])
+def test_conv3_equals_lax_in_values_and_gradients(images, c, f):
+    x, kernel = RNG.normal(size=(*images, c)), RNG.normal(size=(3, 3, c, f))
+    args = [a.astype(np.float32) for a in (x, kernel, RNG.normal(size=(*images, f)))]
+
+    def lax_conv3(x, kernel):
+        names = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), ((1, 1), (1, 1)), dimension_numbers=names
+        )
+
+    got = value_and_gradients(resnet_conv.conv3, *args)
+    want = value_and_gradients(lax_conv3, *args)
+    assert got[0].shape == args[2].shape
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_residual_blocks_add_to_their_maps():
+    """h + W₂ act(W₁ act(h)), twice."""
+    spec = make_spec("resnet_conv")
+    module = resnet_conv.Residual(spec, 2)
+    h = RNG.normal(size=(B, 4, 2, 3)).astype(np.float32)
+    shapes = jax.eval_shape(module.init, KEY, h)["params"]
+    params = jax.tree.map(lambda a: RNG.normal(size=a.shape).astype("f"), shapes)
+    assert len(params) == 4
+
+    @jax.jit
+    def run(params):
+        out = h
+        for i in (0, 2):
+            change = out
+            for p in (params[f"Conv_{i}"], params[f"Conv_{i + 1}"]):
+                bias = p["bias"].reshape(1, 1, 1, -1)
+                change = resnet_conv.conv3(jnp.tanh(change), p["kernel"]) + bias
+            out = out + change
+        return module.apply({"params": params}, h), out
+
+    got, want = run(params)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
+    net = networks.NETWORKS["resnet_conv"]
+    assert net.check(spec, blocks=1) is None and net.needs == {"images"}
+    assert "1 or more" in net.check(spec, blocks=0)
+    said = net.check(spec._replace(hidden=(9,)), blocks=1)
+    assert "at least one stage" in said
+
+
 def test_space_to_depth_orders_row_column_channel_and_has_its_inverse():
     x = np.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
     deep = conv.space_to_depth(x)
@@ -174,7 +222,7 @@ def test_shapes_for_any_heads_inputs_and_outputs(name, classes):
     batch = batch_for(name)
     for heads, inputs, outputs in itertools.product((1, 2, 3), (1, 3), (1, 2)):
         changes = dict(heads=heads, inputs=inputs, outputs=outputs)
-        hidden = (4, 6, 9) if name == "conv" else HIDDEN[name]
+        hidden = (4, 6, 9) if "conv" in name else HIDDEN[name]
         spec = make_spec(name, hidden=hidden, num_classes=classes, **changes)
         if networks.NETWORKS[name].check(spec):
             assert name == "linear_tied"
@@ -388,6 +436,7 @@ CASES = [
     ("conv", "glorot"),
     ("linear_tied", "glorot"),
     ("recurrent", "lecun"),
+    ("resnet_conv", "glorot"),
 ]
 # Two kernels and a bias, and more or fewer.
 LATENTS = {"mlp": 6, "linear_tied": 2, "recurrent": 4}

@@ -9,6 +9,8 @@ a vmapped convolution becomes a grouped one. Both layers are therefore rearrange
 around one matmul: space to depth, then 2×2 patches; the transpose runs it backwards.
 """
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
@@ -31,13 +33,15 @@ def depth_to_space(x: Array) -> Array:
     return x.reshape(b, 2 * h, 2 * w, c // 4)
 
 
-def _patches(x: Array) -> Array:
-    """(B, h + 1, w + 1, C) -> (B, h, w, 4C): every 2×2 neighbourhood."""
-    rows = (x[:, :-1], x[:, 1:])
-    return jnp.concatenate([p for r in rows for p in (r[:, :, :-1], r[:, :, 1:])], -1)
+def patches(x: Array, size: int) -> Array:
+    """(B, h + size - 1, w + size - 1, C) -> (B, h, w, size²C): every neighbourhood."""
+    h, w = x.shape[1] - size + 1, x.shape[2] - size + 1
+    at = [(i, j) for i in range(size) for j in range(size)]
+    return jnp.concatenate([x[:, i : i + h, j : j + w] for i, j in at], -1)
 
 
-def _pad(x: Array) -> Array:
+def pad(x: Array) -> Array:
+    """One row or column of zeros on every side."""
     return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
 
 
@@ -54,7 +58,7 @@ def conv(x: Array, kernel: Array) -> Array:
     c, f = kernel.shape[2:]
     # Rows 2o-1 … 2o+2 are two neighbouring blocks of the padded image.
     blocks = kernel.reshape(2, 2, 2, 2, c, f).transpose(0, 2, 1, 3, 4, 5)
-    return _patches(space_to_depth(_pad(x))) @ blocks.reshape(16 * c, f)
+    return patches(space_to_depth(pad(x)), 2) @ blocks.reshape(16 * c, f)
 
 
 def conv_transpose(x: Array, kernel: Array) -> Array:
@@ -71,22 +75,24 @@ def conv_transpose(x: Array, kernel: Array) -> Array:
     # Output block b gets kernel rows 2, 3 from input b - 1 and rows 0, 1 from input b.
     blocks = kernel.reshape(2, 2, 2, 2, f, c)[::-1, :, ::-1]
     blocks = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(4 * f, 4 * c)
-    return depth_to_space(_patches(_pad(x)) @ blocks)[:, 1:-1, 1:-1]
+    return depth_to_space(patches(pad(x), 2) @ blocks)[:, 1:-1, 1:-1]
 
 
-class _Conv(nn.Module):
+class Conv(nn.Module):
+    """A layer of size × size kernels, computed by a function like ``conv``."""
+
     features: int
     spec: networks.Spec
-    transpose: bool = False
+    layer: Callable = conv
     use_bias: bool = True
+    size: int = 4
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        shape = (4, 4, x.shape[-1], self.features)
+        shape = (self.size, self.size, x.shape[-1], self.features)
         dtype = self.spec.dtype
         kernel = self.param("kernel", latent.kernel_init(self.spec.init), shape)
-        layer = conv_transpose if self.transpose else conv
-        out = layer(x.astype(dtype), kernel.astype(dtype))
+        out = self.layer(x.astype(dtype), kernel.astype(dtype))
         if self.use_bias:
             zeros = nn.initializers.zeros_init()
             bias = self.param("bias", zeros, (self.features,)).astype(dtype)
@@ -95,9 +101,13 @@ class _Conv(nn.Module):
 
 
 class ConvNet(nn.Module):
-    """Encoder and decoder; parameters are named by their distance from the data."""
+    """Encoder and decoder; parameters are named by their distance from the data.
+
+    ``refine`` makes a layer for each stage's maps, before their nonlinearity.
+    """
 
     spec: networks.Spec
+    refine: Callable[[], Callable] = lambda: lambda h: h
 
     def setup(self):
         spec = self.spec
@@ -106,14 +116,18 @@ class ConvNet(nn.Module):
         self.small = (height >> len(channels), breadth >> len(channels), channels[-1])
         flat = self.small[0] * self.small[1] * self.small[2]
         outer = [colours * spec.outputs, *channels[:-1]]
-        self.encoder = [_Conv(c, spec) for c in channels]
+        self.encoder = [Conv(c, spec) for c in channels]
+        self.encoder_refine = [self.refine() for _ in channels]
         self.encoder_dense = dense.layer(spec, width)
         self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
         self.decode_code = latent.LatentIn(
             spec.latent_dim, width, spec.inputs, True, spec.init, spec.dtype
         )
         self.decoder_dense = dense.layer(spec, flat)
-        self.decoder = [_Conv(c, spec, True, i > 0) for i, c in enumerate(outer)]
+        self.decoder_refine = [self.refine() for _ in channels]
+        self.decoder = [
+            Conv(c, spec, conv_transpose, i > 0) for i, c in enumerate(outer)
+        ]
         if spec.num_classes:
             self.encode_label = dense.layer(spec, width, False)
             self.decode_label = dense.layer(spec, width, False)
@@ -121,8 +135,8 @@ class ConvNet(nn.Module):
     def encode(self, batch, mask: Array):
         act = latent.ACTIVATIONS[self.spec.activation]
         h = batch.x
-        for layer in self.encoder:
-            h = act(layer(h))
+        for layer, refine in zip(self.encoder, self.encoder_refine, strict=True):
+            h = act(refine(layer(h)))
         h = self.encoder_dense(h.reshape(h.shape[0], -1))
         y = dense.one_hot(self.spec, batch, h.shape[0])
         return self.code(act(h if y is None else h + self.encode_label(y)), mask)
@@ -132,10 +146,9 @@ class ConvNet(nn.Module):
         h = self.decode_code(z, mask)
         y = dense.one_hot(self.spec, batch, h.shape[0])
         h = act(h if y is None else h + self.decode_label(y))
-        h = act(self.decoder_dense(h)).reshape(-1, *self.small)
+        h = self.decoder_dense(h).reshape(-1, *self.small)
         for i in range(len(self.decoder) - 1, -1, -1):
-            h = self.decoder[i](h)
-            h = act(h) if i else h
+            h = self.decoder[i](act(self.decoder_refine[i](h)))
         return h.astype(jnp.float32).reshape(-1, *self.spec.shape, self.spec.outputs)
 
 
