@@ -17,6 +17,7 @@ class MLP(nn.Module):
     """Layer i of the encoder and layer i of the decoder make stage i."""
 
     spec: networks.Spec
+    activate_code: bool = False
 
     def setup(self):
         spec = self.spec
@@ -38,7 +39,10 @@ class MLP(nn.Module):
 
     def encode_stage(self, i: int, h: Array, mask: Array):
         if i == len(self.spec.hidden):
-            return self.code(h, mask)
+            code = self.code(h, mask)
+            if not self.activate_code:
+                return code
+            return latent.ACTIVATIONS[self.spec.activation](code) * mask
         return latent.ACTIVATIONS[self.spec.activation](self.encoder[i](h))
 
     def decode_stage(self, i: int, h: Array, mask: Array, y: Array | None = None):
@@ -67,9 +71,19 @@ class MLP(nn.Module):
         return z
 
 
-def build(spec: networks.Spec) -> networks.Network:
-    """The pure functions of an MLP of this spec, with its stages."""
-    module = MLP(spec)
+def check(spec: networks.Spec, *, activate_code: bool = False) -> str | None:
+    """Why there is no such network, or None."""
+    if activate_code and spec.heads > 1:
+        return "activate_code is for deterministic codes, not for mean and variance"
+    return None
+
+
+def build(spec: networks.Spec, *, activate_code: bool = False) -> networks.Network:
+    """The pure functions of an MLP of this spec, with its stages.
+
+    ``activate_code`` passes the code, too, through the nonlinearity.
+    """
+    module = MLP(spec, activate_code)
 
     def apply(params, *args, method):
         return module.apply({"params": params}, *args, method=method)

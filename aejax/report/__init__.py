@@ -46,6 +46,7 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
             pictures.reconstructions(facts, shown),
             pictures.samples(shown),
             pictures.plane(shown),
+            pictures.filters(shown),
             curves.training(facts),
             curves.gap(facts),
             provenance.diverged(facts),

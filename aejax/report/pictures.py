@@ -136,6 +136,32 @@ def plane(shown: list[Shown]) -> page.Section | None:
     return _section("plane", "The latent plane", caption, figures)
 
 
+def filters(shown: list[Shown]) -> page.Section | None:
+    """Encoder weights of first layers that see whole images, as images."""
+    figures = []
+    for i, one in enumerate(shown):
+        rows = []
+        for name, setting, model in one.models if one.images else ():
+            net = model.params["net"]
+            if "encoder_0" in net:
+                kernel = np.asarray(net["encoder_0"].get("kernel", ())).T
+            else:
+                kernel = np.asarray(net["code"]["latent_kernel"])[:, 0]
+                kernel = kernel[: setting.axes["latent_dim"]]
+            if kernel.ndim == 2 and kernel.shape[1] == one.x[0].size:
+                step = -(-len(kernel) // (3 * COLUMNS))
+                kernel = kernel[::step][: 3 * COLUMNS]
+                # Each on its own scale around 0, which is grey.
+                kernel = 0.5 + 0.5 * kernel / np.abs(kernel).max(1, keepdims=True)
+                kernel = np.resize(kernel, (3 * COLUMNS, kernel.shape[1]))
+                cut = kernel.reshape(3, COLUMNS, *one.x.shape[1:])
+                rows += [(name if j == 0 else "", "", row) for j, row in enumerate(cut)]
+        if rows:
+            figures.append(page.Figure(f"filters-{i}", _matrix(one, rows)))
+    caption = "Weights into units of the first layer, evenly chosen; grey is 0."
+    return _section("filters", "Encoder filters", caption, figures)
+
+
 def _section(id_, title, caption, figures):
     return page.Section(id_, title, [caption], figures) if figures else None
 
