@@ -80,7 +80,9 @@ def builder(name: str, **options: Any) -> Any:
 
             def _info(self) -> tfds.core.DatasetInfo:
                 features = {
-                    "image": tfds.features.Tensor(shape=(32, 32, 1), dtype=np.uint8),
+                    "image": tfds.features.Tensor(
+                        shape=(32, 32, 1), dtype=np.uint8, encoding="bytes"
+                    ),
                     "label": tfds.features.ClassLabel(names=SHAPES),
                     "factors": tfds.features.Tensor(shape=(5,), dtype=np.int32),
                 }
