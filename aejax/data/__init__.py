@@ -5,8 +5,10 @@ an .npz or .npy file or a folder of images. Nothing here imports jax or TensorFl
 ``load`` never downloads: ``python -m aejax.data prepare NAME`` does.
 """
 
+import numpy as np
+
 from aejax import config
-from aejax.data import catalogue, dataset, files, prepared
+from aejax.data import catalogue, dataset, files, prepared, sprites
 
 Split = dataset.Split
 Dataset = dataset.Dataset
@@ -19,13 +21,14 @@ def load(name: str = "digits") -> Dataset:
     x is stored as uint8 or float32 (see ``Split``), from 1 GB on as a read-only memory
     map. Where a set has no validation split it is the last tenth of train; where it has
     no test split that is the tenth before. Known names win over folders: ``./mnist``
-    is a folder. ``digits`` prepares itself.
+    is a folder. ``digits`` and ``sprites`` prepare themselves.
 
     Raises:
       InputError: unknown or not prepared, with the command that prepares it; a file
         that cannot be used, with the reason.
     """
-    if name == "digits" and prepared.find(name) is None:
+    own = name in catalogue.ENTRIES and catalogue.ENTRIES[name].needs == "nothing"
+    if own and prepared.find(name) is None:
         from aejax.data import prepare
 
         prepare.prepare(name)
@@ -49,6 +52,37 @@ def load(name: str = "digits") -> Dataset:
         f"without one:    {command} --from DIR  (of the original files)\n"
         "or use --dataset digits, which needs neither."
     )
+
+
+def factors(name: str) -> dict[str, np.ndarray]:
+    """{split: (N, F) int32}: the factors that x was drawn from, row by row as loaded.
+
+    Raises:
+      InputError: a data set without known factors; as ``load``; other data prepared
+        under this name.
+    """
+    factor_names(name)
+    found, data = sprites.factors(name), load(name)
+    if any(not np.array_equal(getattr(data, s).y, v[:, 0]) for s, v in found.items()):
+        raise config.InputError(
+            f"what is prepared as '{name}' in {prepared.find(name)} is not what this "
+            "version draws; remove that directory"
+        )
+    return found
+
+
+def factor_names(name: str) -> tuple[str, ...]:
+    """Names of the columns of ``factors(name)``.
+
+    Raises:
+      InputError: a data set without known factors.
+    """
+    if name not in sprites.EXAMPLES:
+        having = ", ".join(sprites.EXAMPLES)
+        raise config.InputError(
+            f"data set '{name}' has no known factors; with: {having}"
+        )
+    return tuple(sprites.FACTORS)
 
 
 def names() -> list[str]:

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from aejax import config, data
-from aejax.data import prepared
+from aejax.data import catalogue, prepared
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
 def _list() -> None:
     rows = [("name", "shape", "likelihood", "ready", "train / valid / test", "note")]
     for name, shape, likelihood, splits, note in data.describe():
-        ready = "yes" if name == "digits" or prepared.find(name) else "no"
+        own = catalogue.ENTRIES[name].needs == "nothing"
+        ready = "yes" if own or prepared.find(name) else "no"
         rows.append((name, "x".join(map(str, shape)), likelihood, ready, splits, note))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

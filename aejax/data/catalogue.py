@@ -55,6 +55,13 @@ _MNIST = Entry(
     needs="numpy",
 )
 
+_SPRITES = Entry(
+    (32, 32, 1),
+    "24,000 / 3,000 / 3,000",
+    "three shapes drawn from five known factors; y is the shape; needs no download",
+    needs="nothing",
+)
+
 ENTRIES = {
     "digits": Entry(
         (8, 8, 1),
@@ -63,6 +70,8 @@ ENTRIES = {
         scale=16.0,
         needs="nothing",
     ),
+    "sprites": _SPRITES,
+    "sprites_5000": _SPRITES._replace(splits="4,000 / 500 / 500"),
     "mnist": _MNIST,
     "fashion_mnist": _MNIST._replace(note="clothes from Zalando"),
     "kmnist": _MNIST._replace(note="cursive Japanese characters"),

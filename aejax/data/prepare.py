@@ -1,6 +1,7 @@
 """Writes TFDS data sets to disk, once each; without TensorFlow where possible. To be
 imported inside functions only, for it imports tensorflow_datasets."""
 
+import functools
 import gzip
 import hashlib
 import importlib.util
@@ -15,14 +16,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from aejax import config
-from aejax.data import catalogue, dataset, prepared
+from aejax.data import catalogue, dataset, prepared, sprites
 
 
 def prepare(name: str, source: str | None = None) -> Path:
     """Directory of the prepared data set; at once if it is prepared already.
 
     ``source`` is a directory with the original files, which are recognised by size and
-    SHA-256; without it TFDS downloads them. ``digits`` is prepared silently.
+    SHA-256; without it TFDS downloads them. ``digits`` and ``sprites`` need neither.
 
     Raises:
       InputError: unknown name; files missing, or others than TFDS recorded; no network;
@@ -84,15 +85,15 @@ with tfds.core.registered.skip_registration():
                 yield i, {"image": image, "label": int(part["y"][i])}
 
 
-def _prepare_digits(name: str, source: str | None) -> None:
+def _prepare_own(name: str, source: str | None) -> None:
     root = prepared.root()
     existing = next(p for p in (root, *root.parents) if p.exists())
     # The mode too: root may write what is marked as not to be written.
     writable = os.access(existing, os.W_OK) and existing.stat().st_mode & 0o222
     root = root if writable else prepared.own_root()
     with prepared.quiet():
-        builder = Digits(data_dir=root, file_format="array_record")
-        builder.download_and_prepare()
+        make = Digits if name == "digits" else functools.partial(sprites.builder, name)
+        make(data_dir=root, file_format="array_record").download_and_prepare()
 
 
 def _prepare_idx(name: str, source: str | None) -> None:
@@ -182,7 +183,7 @@ def _prepare_stock(name: str, source: str | None) -> None:
 
 
 _PREPARE = {
-    "nothing": _prepare_digits,
+    "nothing": _prepare_own,
     "numpy": _prepare_idx,
     "tensorflow": _prepare_stock,
 }
