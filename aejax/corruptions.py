@@ -19,13 +19,9 @@ def gaussian(key: Array, x: Array, level: Array | float) -> Array:
 def masking(
     key: Array, x: Array, level: Array | float, *, rescale: bool = False
 ) -> Array:
-    """Sets a fraction ``level`` of the elements to 0, each on its own.
+    """Sets each element to 0 with probability ``level`` in [0, 1].
 
-    Args:
-      key: PRNG key.
-      x: (B, *S).
-      level: probability of being set to 0, in [0, 1].
-      rescale: divide what is kept by 1 − level, so that the mean stays (dropout).
+    ``rescale`` divides what is kept by 1 − level, so that the mean stays (dropout).
     """
     keep = jax.random.bernoulli(key, 1.0 - jnp.asarray(level), x.shape)
     kept = x / jnp.maximum(1.0 - level, 1e-6) if rescale else x
@@ -43,10 +39,8 @@ def salt_and_pepper(key: Array, x: Array, level: Array | float) -> Array:
 def occlusion(key: Array, x: Array, level: Array | float) -> Array:
     """Sets one axis-parallel box to 0 in every example, wholly inside the image.
 
-    Args:
-      key: PRNG key.
-      x: (B, H, W, C) images, or (B, T, F) and (B, D), where the box is a stretch.
-      level: the box's share of each side, in [0, 1], rounded to whole elements.
+    ``level`` is its share of each side, in [0, 1], rounded to whole elements. In (B, T,
+    F) and (B, D) it is a stretch of the first axis.
     """
     axes = (1, 2) if x.ndim == 4 else (1,)
     inside = jnp.ones((1,) * x.ndim, bool)
@@ -67,10 +61,8 @@ def occlusion(key: Array, x: Array, level: Array | float) -> Array:
 def downsample(key: Array, x: Array, level: Array | float) -> Array:
     """Area average over level × level blocks, repeated back to full size.
 
-    Args:
-      key: not used; corruptions share one signature.
-      x: (B, H, W, C) images, or (B, T, F) and (B, D), averaged along one axis.
-      level: the factor ≥ 1, traced or not; the last block of a side may be smaller.
+    The factor is ≥ 1, traced or not; the last block of a side may be smaller. (B, T, F)
+    and (B, D) are averaged along one axis. The key is not used.
     """
     del key
     for axis in (1, 2) if x.ndim == 4 else (1,):

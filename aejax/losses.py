@@ -1,7 +1,8 @@
 """Loss functions as pure maths: ``(..., D) -> (...)``, nats, summed over the last axis.
 
 Nothing here averages over examples or over data elements: a mean over pixels silently
-rescales every other term. Imports jax and optax only, so a paper can copy the file.
+rescales every other term. Arguments of one shape must have one shape (ValueError), for
+broadcasting would change a loss. Imports jax and optax only: a paper can copy the file.
 """
 
 import math
@@ -23,20 +24,10 @@ def _check_shapes(**arrays: Array) -> None:
 
 
 def gaussian_kl(mu: Array, logvar: Array) -> Array:
-    """KL divergence of a diagonal Gaussian from the standard normal.
+    """KL(N(mu, σ²) || N(0, 1)) (...), nats, of mu and logvar = log σ² (..., Z).
 
-    ½ Σ (μ² + σ² − 1 − log σ²), with logvar = log σ². Kingma & Welling, ICLR 2014,
-    appendix B.
-
-    Args:
-      mu: (..., Z) means.
-      logvar: (..., Z) log variances.
-
-    Returns:
-      (...) nats, never negative. A dimension with mu = logvar = 0 adds exactly 0.
-
-    Raises:
-      ValueError: the shapes differ.
+    ½ Σ (μ² + σ² − 1 − log σ²) ≥ 0. Kingma & Welling, ICLR 2014, appendix B. A dimension
+    with mu = logvar = 0 adds exactly 0.
     """
     _check_shapes(mu=mu, logvar=logvar)
     # expm1(v) - v instead of exp(v) - 1 - v: exact near v = 0, where the KL vanishes.
@@ -46,18 +37,9 @@ def gaussian_kl(mu: Array, logvar: Array) -> Array:
 def gaussian_kl_between(
     mu_q: Array, logvar_q: Array, mu_p: Array, logvar_p: Array
 ) -> Array:
-    """KL divergence of one diagonal Gaussian from another.
+    """KL(N(mu_q, σq²) || N(mu_p, σp²)) (...), nats, of four arrays (..., Z).
 
     ½ Σ (log σp² − log σq² + (σq² + (μq − μp)²) / σp² − 1).
-
-    Args:
-      mu_q: (..., Z) means of q; logvar_q, mu_p, logvar_p alike.
-
-    Returns:
-      (...) nats.
-
-    Raises:
-      ValueError: the shapes differ.
     """
     _check_shapes(mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     gap = logvar_q - logvar_p
@@ -66,19 +48,10 @@ def gaussian_kl_between(
 
 
 def reparametrize(key: Array, mu: Array, logvar: Array) -> Array:
-    """A draw z = μ + σ ε, ε ~ N(0, 1). Kingma & Welling, ICLR 2014, section 2.4.
+    """A draw z = μ + σ ε (..., Z), ε ~ N(0, 1). Kingma & Welling, ICLR 2014, sec. 2.4.
 
-    Args:
-      key: PRNG key; the same key gives the same draw.
-      mu: (..., Z) means.
-      logvar: (..., Z) log variances.
-
-    Returns:
-      (..., Z). ε is drawn with Z leading, so the first k dimensions are the same
-      whatever Z is.
-
-    Raises:
-      ValueError: the shapes differ.
+    mu and logvar are (..., Z). ε is drawn with Z leading, so that the first k
+    dimensions are the same whatever Z is.
     """
     _check_shapes(mu=mu, logvar=logvar)
     shape = jnp.shape(mu)
@@ -87,21 +60,10 @@ def reparametrize(key: Array, mu: Array, logvar: Array) -> Array:
 
 
 def bernoulli_nll(x: Array, logits: Array) -> Array:
-    """Negative log-likelihood of Bernoulli data, from logits.
+    """Negative log-likelihood (...), nats, of x in [0, 1] under logits, both (..., D).
 
-    Σ softplus(l) − x l, which stays finite at any logit (cross-entropy taken from
-    probabilities is inf from logit 104). For 0 < x < 1 it is the cross-entropy, whose
-    least value is the entropy of x and not 0.
-
-    Args:
-      x: (..., D) in [0, 1].
-      logits: (..., D) log-odds.
-
-    Returns:
-      (...) nats.
-
-    Raises:
-      ValueError: the shapes differ.
+    Bernoulli: Σ softplus(l) − x l, finite at any logit (cross-entropy of probabilities is inf from
+    logit 104). For 0 < x < 1 its least value is the entropy of x and not 0.
     """
     _check_shapes(x=x, logits=logits)
     return jnp.sum(optax.sigmoid_binary_cross_entropy(logits, x), axis=-1)
@@ -125,39 +87,20 @@ def continuous_bernoulli_log_norm(logits: Array) -> Array:
 
 
 def continuous_bernoulli_nll(x: Array, logits: Array) -> Array:
-    """Negative log-density of the continuous Bernoulli on [0, 1].
+    """Negative log-density (...), nats, of the continuous Bernoulli on [0, 1].
 
-    Σ log((eˡ − 1) / l) − x l. Loaiza-Ganem & Cunningham, NeurIPS 2019.
-
-    Args:
-      x: (..., D) in [0, 1].
-      logits: (..., D) natural parameters.
-
-    Returns:
-      (...) nats; a density, so it may be negative.
-
-    Raises:
-      ValueError: the shapes differ.
+    Σ log((eˡ − 1) / l) − x l, of x and natural parameters l (..., D); it may be
+    negative. Loaiza-Ganem & Cunningham, NeurIPS 2019.
     """
     _check_shapes(x=x, logits=logits)
     return jnp.sum(continuous_bernoulli_log_norm(logits) - x * logits, axis=-1)
 
 
 def gaussian_nll(x: Array, mean: Array, logvar: Array | float = 0.0) -> Array:
-    """Negative log-density of a diagonal Gaussian.
+    """Negative log-density (...), nats, of a diagonal Gaussian, all (..., D).
 
-    ½ Σ (log 2π + log σ² + (x − mean)² / σ²).
-
-    Args:
-      x: (..., D) data.
-      mean: (..., D).
-      logvar: log σ², a scalar or (..., D).
-
-    Returns:
-      (...) nats. At logvar = 0 half of ``squared_error`` plus (D/2) log 2π.
-
-    Raises:
-      ValueError: the shapes differ.
+    ½ Σ (log 2π + log σ² + (x − mean)² / σ²), logvar = log σ² an array or one number. At
+    logvar = 0 it is half of ``squared_error`` plus (D/2) log 2π.
     """
     _check_shapes(x=x, mean=mean)
     logvar = jnp.asarray(logvar, jnp.result_type(mean))
@@ -168,17 +111,10 @@ def gaussian_nll(x: Array, mean: Array, logvar: Array | float = 0.0) -> Array:
 
 
 def categorical_nll(labels: Array, logits: Array) -> Array:
-    """Negative log-likelihood of D categorical variables of C classes each.
+    """Negative log-likelihood (...), nats, of D categorical variables of C classes.
 
-    Args:
-      labels: (..., D) class ids, integers.
-      logits: (..., D, C) unnormalised log-probabilities.
-
-    Returns:
-      (...) nats.
-
-    Raises:
-      ValueError: labels and logits do not fit.
+    labels (..., D) are integers, logits (..., D, C) unnormalised log-probabilities;
+    ValueError if they do not fit.
     """
     if jnp.shape(logits)[:-1] != jnp.shape(labels):
         raise ValueError(
@@ -190,37 +126,16 @@ def categorical_nll(labels: Array, logits: Array) -> Array:
 
 
 def squared_error(x: Array, x_hat: Array) -> Array:
-    """‖x − x̂‖², summed over the last axis, without a factor ½.
-
-    Args:
-      x: (..., D) data.
-      x_hat: (..., D) reconstruction.
-
-    Returns:
-      (...) squared data units.
-
-    Raises:
-      ValueError: the shapes differ.
-    """
+    """‖x − x̂‖² (...), of (..., D), in squared data units, without a factor ½."""
     _check_shapes(x=x, x_hat=x_hat)
     return jnp.sum(jnp.square(x - x_hat), axis=-1)
 
 
 def log_weight(nll: Array, z: Array, mu: Array, logvar: Array) -> Array:
-    """Importance weight log p(x, z) − log q(z|x) under the prior N(0, 1).
+    """Importance weight log p(x, z) − log q(z|x) (...), nats, for p(z) = N(0, 1).
 
-    Burda et al., ICLR 2016, eq. 8.
-
-    Args:
-      nll: (...) −log p(x|z), nats.
-      z: (..., Z) a draw from q.
-      mu, logvar: (..., Z) of q(z|x).
-
-    Returns:
-      (...) nats. A dimension with z = mu = logvar = 0 adds exactly 0.
-
-    Raises:
-      ValueError: the shapes differ.
+    Burda et al., ICLR 2016, eq. 8. nll (...) is −log p(x|z); z, mu, logvar (..., Z) a
+    draw from q and its parameters. z = mu = logvar = 0 adds exactly 0.
     """
     _check_shapes(z=z, mu=mu, logvar=logvar)
     scaled = jnp.square(z - mu) * jnp.exp(-logvar)
@@ -228,18 +143,12 @@ def log_weight(nll: Array, z: Array, mu: Array, logvar: Array) -> Array:
 
 
 def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
-    """Unbiased estimate of the squared maximum mean discrepancy of two samples.
+    """Unbiased squared maximum mean discrepancy of samples x (N, Z) and y (M, Z).
 
-    Gretton et al., JMLR 2012, eq. 3. Kernels of d = ‖a − b‖²: "rbf" exp(−d / scale);
-    "imq" Σ_s s·scale / (s·scale + d), s = .1, .2, .5, 1, 2, 5, 10 (Tolstikhin et al.,
-    ICLR 2018, section 4, who take the scale 2 Z for a standard normal).
-
-    Args:
-      x: (N, Z); y: (M, Z).
-      scale: squared distance at which the kernel falls off.
-
-    Returns:
-      Scalar; about 0 for samples of one distribution, and then negative at times.
+    Gretton et al., JMLR 2012, eq. 3; about 0, and then at times negative, if they have
+    one distribution. Kernels of d = ‖a − b‖²: "rbf" exp(−d / scale); "imq" Σ_s s·scale
+    / (s·scale + d) over s = .1, .2, .5, 1, 2, 5, 10 (Tolstikhin et al., ICLR 2018,
+    section 4, who take the scale 2 Z for a standard normal).
     """
 
     def mean(a: Array, b: Array, off_diagonal: bool) -> Array:
@@ -262,17 +171,11 @@ def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
 def jacobian_norm(
     encode: Callable, x: Array, probes: tuple[Array, int] | None = None
 ) -> Array:
-    """‖∂z/∂x‖²_F of each example. Rifai et al., ICML 2011, eq. 2.
+    """‖∂z/∂x‖²_F (B,) of z = encode(x). Rifai et al., ICML 2011, eq. 2.
 
-    Args:
-      encode: (B, *S) -> (B, Z), each example on its own.
-      x: (B, *S).
-      probes: None for the exact norm, one backward pass per dimension of z; or
-        (key, n), the mean of ‖vᵀ ∂z/∂x‖² over n vectors v of random signs, which is
-        unbiased (Hutchinson, 1990). Signs are drawn with Z leading.
-
-    Returns:
-      (B,).
+    encode maps x (B, *S) to (B, Z), each example on its own. Exact, by one backward
+    pass per dimension of z; or with probes = (key, n) the mean of ‖vᵀ ∂z/∂x‖² over n
+    vectors v of random signs, which is unbiased (Hutchinson, 1990).
     """
     z, pull = jax.vjp(encode, x)
     size = z.shape[-1]
