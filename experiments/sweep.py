@@ -34,6 +34,7 @@ def _sweep(argv: list[str]) -> int:
 
     # Only now: these import jax, which has to start as the line above says.
     from aejax import execute, plan
+    from aejax.report import table
     from experiments import interrupt, listing, progress, tables
 
     planned = plan.plan(base, axes)
@@ -67,7 +68,8 @@ def _sweep(argv: list[str]) -> int:
             f"{options.resume_command(argv, out)}"
         )
         return 130
-    tables.show(console, *tables.results(run), "test metrics, mean over n seeds")
+    rows = table.final(table.read([run]))
+    tables.show(console, *rows, "test metrics, mean over n seeds")
     return _report(run, console, began)
 
 

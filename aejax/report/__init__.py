@@ -41,9 +41,9 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
         sections = [
             provenance.differences(facts),
             curves.bottleneck(facts),
-            compare.objectives(facts),
+            compare.settings(facts),
             compare.truncated(facts),
-            pictures.reconstructions(facts, shown),
+            pictures.reconstructions(shown),
             pictures.samples(shown),
             pictures.plane(shown),
             pictures.filters(shown),
@@ -60,5 +60,5 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
         (out / "figures" / f"{figure.name}.svg").write_text(figure.svg, "utf-8")
     head = provenance.headline(facts) | {"findings": finding.sentences(facts)}
     path = out / "report.html"
-    path.write_text(page.render(sections, **head), "utf-8")
+    path.write_text(page.render(sections, table=facts, **head), "utf-8")
     return path
