@@ -521,7 +521,7 @@ def test_mnist(monkeypatch):
 def test_command_line(places, capfd):
     assert command.main(["list"]) == 0
     rows = capfd.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows[1:]] == list(catalogue.ENTRIES)
+    assert [row.split()[0] for row in rows] == list(catalogue.ENTRIES)
     assert sorted(catalogue.ENTRIES) == data.names()
     assert command.main(["prepare", "mnits"]) == 2
     assert "did you mean 'mnist'" in capfd.readouterr().err

@@ -161,8 +161,7 @@ def _match(name: str, source: Path, infos: Mapping[str, Any]) -> dict[str, Path]
     if missing := [i.filename for i in infos.values() if i.checksum not in files]:
         raise config.InputError(
             f"--from {source} lacks original files of '{name}' (a file of that name "
-            f"may have other contents): {', '.join(missing)}; they come, unchanged, "
-            f"from {next(iter(infos)).rpartition('/')[0]}/"
+            f"may have other contents): {', '.join(missing)}; see {next(iter(infos))}"
         )
     return {url: files[info.checksum] for url, info in infos.items()}
 
@@ -182,9 +181,8 @@ def _prepare_stock(name: str, source: str | None) -> None:
         raise config.InputError(f"{unknown}; nor does TFDS know it")
     if importlib.util.find_spec("tensorflow") is None:
         raise config.InputError(
-            f"TFDS needs TensorFlow to prepare '{name}', once (reading it needs none): "
-            'pip install "aejax[tensorflow]" and repeat this command; or copy the '
-            f"directory {name} from where it is prepared (as array_record) to {root}"
+            f"TFDS needs TensorFlow to prepare '{name}', once: pip install "
+            f'"aejax[tensorflow]"; or copy a prepared {name} (array_record) to {root}'
         )
     tfds.builder(name, data_dir=root, file_format="array_record").download_and_prepare(
         # In a folder shared by data sets, files of one name mix.
