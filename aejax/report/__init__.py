@@ -49,7 +49,6 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
             pictures.filters(shown),
             curves.training(facts),
             curves.gap(facts),
-            provenance.diverged(facts),
             *(s for run in runs for s in provenance.appended(run.dir)),
             provenance.summary(facts),
             provenance.origin(facts),

@@ -29,6 +29,12 @@ def headline(table: tables.Table) -> dict[str, Any]:
         (_duration(training), f"training, + {_duration(compiling)} compiling"),
         (f"{speed:,.0f}", "training steps per second"),
     ]
+    lost = {
+        (s.name, r["lane"]): f"{tables.described(s)} seed {r['seed']}"
+        for s in table.settings
+        for r in s.rows
+        if r["diverged"]
+    }
     several = f"{len(infos)} runs, " * (len(infos) > 1)
     devices = dict.fromkeys(info.get("device") for info in infos)
     named = zip(table.names, infos, strict=True)
@@ -38,6 +44,7 @@ def headline(table: tables.Table) -> dict[str, Any]:
         "facts": " · ".join(filter(None, [kinds, networks, *devices])),
         "x": tables.title(table.x),
         "numbers": [n for n in numbers if n[0] not in ("0", "0.0 s")],
+        "diverged": list(lost.values()),
         "unfinished": [name for name, info in named if not info.get("finished")],
     }
 
@@ -77,21 +84,6 @@ def differences(table: tables.Table) -> page.Section | None:
     return page.Section("differences", "What differs", tables=grids, text=text)
 
 
-def diverged(table: tables.Table) -> page.Section | None:
-    """The lanes that were frozen because a number was not finite."""
-    first: dict[tuple, list[str]] = {}
-    for s in table.settings:
-        words = " · ".join(
-            filter(None, (tables.describe(n, s.axes) for n in s.run.axes))
-        )
-        for row in (r for r in s.rows if r["diverged"]):
-            numbers = (str(row[n]) for n in ("lane", "seed", "epoch"))
-            first.setdefault((s.name, row["lane"]), [s.name, words, *numbers])
-    columns = ["run", "setting", "lane", "seed", "seen at epoch"]
-    cells = page.Cells(columns, [*first.values()])
-    return page.Section("diverged", "Diverged lanes", tables=[cells]) if first else None
-
-
 def summary(table: tables.Table) -> page.Section | None:
     """Every setting's final test metrics, PCA's beside them."""
     headers, rows = tables.final(table)
@@ -123,10 +115,7 @@ def appended(folder: pathlib.Path | None) -> list[page.Section]:
 
 
 def _task(path: pathlib.Path) -> page.Section:
-    try:
-        task = json.loads(path.read_text())
-    except ValueError as error:
-        task = {"text": f"{path.name} is damaged: {error}"}
+    task = json.loads(path.read_text())
     metrics = task.get("metrics", [])
     rows = [metrics] if isinstance(metrics, dict) else metrics
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -136,8 +125,8 @@ def _task(path: pathlib.Path) -> page.Section:
         png = base64.b64encode(picture.read_bytes()).decode()
         figures.append(page.Figure(path.stem, wide=True, png=png))
     grids = [page.Cells(columns, cells)] * bool(cells)
-    title, text = task.get("title", path.stem), task.get("text", "")
-    return page.Section(path.stem, title, figures, grids, text)
+    title = task.get("title", path.stem)
+    return page.Section(path.stem, title, figures, grids, task.get("text", ""))
 
 
 def _cell(v: Any) -> str:

@@ -184,6 +184,12 @@ def describe(name: str | None, axes: Mapping[str, Any]) -> str:
     return f"{SHORT.get(name, title(name))} {text(value)}"
 
 
+def described(setting: Setting) -> str:
+    """A setting by what is swept in its run: 'vae · 8 latent dimensions'."""
+    words = (describe(name, setting.axes) for name in setting.run.axes)
+    return " · ".join(filter(None, words))
+
+
 def title(name: str | None) -> str:
     """An axis as a heading; 'setting' where nothing is swept."""
     return (name or "setting").replace("_", " ").replace("dim", "dimensions")
