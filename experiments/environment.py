@@ -9,6 +9,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import sys
 import warnings
 import zlib
@@ -27,7 +28,10 @@ def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
     Bad input gives 2 and one paragraph on stderr, Ctrl-C 130.
     """
     try:
-        with warnings_as_lines():
+        with warnings.catch_warnings():
+            # A cache that cannot be read or written costs time, never a run.
+            warnings.filterwarnings("ignore", "Error (reading|writing) persistent comp")
+            warnings.showwarning = _show
             return command(list(sys.argv[1:] if argv is None else argv))
     except SystemExit as end:  # tyro: 0 after --help, 2 after a message of its own
         return end.code
@@ -37,6 +41,10 @@ def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _show(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def prepare_xla_flags() -> None:
@@ -98,28 +106,27 @@ def start(lanes: int, devices: int | None) -> list[Any]:
 
 
 @contextlib.contextmanager
-def warnings_as_lines() -> Iterator[None]:
-    """Warnings become one line each; those of the compilation cache are dealt with.
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Here the first Ctrl-C or SIGTERM only makes the function that is given true.
 
-    A cache that cannot be read or written costs time, never a run. But jax would warn
-    about a damaged entry, and compile again, for ever: all entries are deleted, and
-    this very run writes new ones.
+    It does so when the device returns, in seconds at most. A second Ctrl-C ends the
+    process at once, which is safe: a run directory survives a kill at any moment.
     """
+    requested: list[int] = []
 
-    def show(message, category, filename, lineno, file=None, line=None):
-        text = str(message)
-        if "persistent compilation cache entry" not in text:
-            print(f"warning: {text}", file=sys.stderr)
-        elif "Error reading" in text:
-            folder = sys.modules["jax"].config.jax_compilation_cache_dir
-            with contextlib.suppress(OSError):
-                for entry in pathlib.Path(folder).glob("*-cache"):
-                    entry.unlink()
+    def request(number: int, _: Any) -> None:
+        if not requested:
+            print("\nsaving… (Ctrl-C again: stop at once)", flush=True)
+        requested.append(number)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("always", "Error (reading|writing) persistent comp")
-        warnings.showwarning = show
-        yield
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = {number: signal.signal(number, request) for number in numbers}
+    try:
+        yield lambda: bool(requested)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _cpu() -> str:

@@ -24,7 +24,7 @@ def show_all(markdown: bool) -> None:
         if markdown:
             print(f"## {title}\n\n{tables.markdown(headers, rows)}\n")
         else:
-            tables.show(tables.console(), headers, rows, title)
+            tables.show(headers, rows, title)
 
 
 def _options(network: Any) -> str:

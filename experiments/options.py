@@ -26,12 +26,8 @@ The defaults shown are the preset's.
 
 examples:
   {PROGRAM}
-      the default: autoencoders and VAEs of seven bottleneck sizes, five seeds each
-  {PROGRAM} --dataset faces.npz --latent-dim 2 8 32 \\
-      --hidden 512,256 128 --epochs 200 --dry-run
-      what a sweep of one's own data would take
+  {PROGRAM} --dataset faces.npz --latent-dim 2 8 32 --hidden 512,256 128 --dry-run
   {PROGRAM} --preset smoke --axis eps=log:1e-8:1e-4:5 --out runs/eps
-      a preset, one more axis, and a directory for the results
 """
 _AXIS = (
     "sweep any field or hyperparameter: NAME=V1,V2, NAME=log:LOW:HIGH:COUNT, or with "
@@ -179,10 +175,7 @@ def resume_command(argv: Sequence[str], out: str) -> str:
 
 def _settings(argv: Sequence[str]) -> list[str]:
     """The words that say what is trained, not where."""
-    kept, skip = [], False
-    for word in argv:
-        if skip or word in ("--out", "--resume", "--no-resume"):
-            skip = word == "--out"
-        elif not word.startswith("--out="):
-            kept.append(word)
-    return kept
+    where = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    where.add_argument("--out", nargs="?")
+    where.add_argument("--resume", "--no-resume", action="store_true")
+    return where.parse_known_args(argv)[1]

@@ -21,6 +21,8 @@ _BOTTLENECKS = {
     "seed": (0, 1, 2, 3, 4),
 }
 
+_MNIST = {"dataset": "mnist", "learning_rate": 1e-3, "epochs": 10, "eval_every": 5}
+
 PRESETS = {
     # Test mse of ae .046 .032 .020 .0125 .0068 at k = 1, 2, 4, 8, 16; PCA's .063 .053
     # .038 .024 .011. 2 CPU cores: under 1 minute in all.
@@ -38,41 +40,23 @@ PRESETS = {
     # 103.3 measured, at most 104.5 expected. 2 CPU cores: 1 minute.
     "flax_vae": Preset(
         "flax's VAE example: binarised MNIST, test loss ≤ 104.5 nats, 1 minute",
-        values={
-            "dataset": "binarized_mnist",
-            "objective": "vae",
-            "latent_dim": 20,
-            "hidden": (500,),
-            "learning_rate": 1e-3,
-            "epochs": 10,
-            "eval_every": 5,
-        },
+        values=_MNIST
+        | {"dataset": "binarized_mnist", "objective": "vae"}
+        | {"latent_dim": 20, "hidden": (500,)},
     ),
     # One seed at k = 8, 32: test mse .0160 .0057 (ae; PCA .0374 .0168), test loss 107.9
     # 103.0 (vae). 2 CPU cores: about an hour, estimated; better on a GPU (not tried).
     "mnist": Preset(
         "the bottleneck sweep on MNIST: 70 autoencoders of 512-256, an hour on 2 cores",
-        values={
-            "dataset": "mnist",
-            "hidden": (512, 256),
-            "learning_rate": 1e-3,
-            "epochs": 10,
-            "eval_every": 5,
-        },
+        values=_MNIST | {"hidden": (512, 256)},
         axes=_BOTTLENECKS,
     ),
     # After 2 of the 5 epochs at k = 8, 32: test mse of ae .0183 .0077. 2 CPU cores: 12
     # minutes at 2,400 images/s, estimated.
     "conv_mnist": Preset(
         "convolutional autoencoders of MNIST: 3 latent sizes, a quarter of an hour",
-        values={
-            "dataset": "mnist",
-            "network": "conv",
-            "hidden": (32, 64, 256),
-            "learning_rate": 1e-3,
-            "epochs": 5,
-            "eval_every": 1,
-        },
+        values=_MNIST
+        | {"network": "conv", "hidden": (32, 64, 256), "epochs": 5, "eval_every": 1},
         axes={"objective": ("ae", "vae"), "latent_dim": (2, 8, 32)},
     ),
     # Test mse at k = 2, 8, 32: see the README's table. 2 CPU cores: 1 minute.
@@ -88,15 +72,9 @@ PRESETS = {
     # report's figure of encoder filters is what to look at. 2 CPU cores: 3 minutes.
     "kernels": Preset(
         "784-30-784 and 784-500-784 tanh on MNIST, plain and denoising: filters",
-        values={
-            "dataset": "mnist",
-            "network": "linear",
-            "activation": "tanh",
-            "learning_rate": 1e-3,
-            "epochs": 10,
-            "eval_every": 5,
-            "hparams": {"activate_code": True, "level": 0.5, "rescale": True},
-        },
+        values=_MNIST
+        | {"network": "linear", "activation": "tanh"}
+        | {"hparams": {"activate_code": True, "level": 0.5, "rescale": True}},
         axes={"objective": ("ae", "denoising"), "latent_dim": (30, 500)},
     ),
 }

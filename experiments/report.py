@@ -11,22 +11,16 @@ from aejax import config
 from experiments import environment
 
 PROGRAM = "python -m experiments.report"
+_DIR = tyro.conf.arg(metavar="DIR", help_behavior_hint="")
 
 
 @dataclasses.dataclass(frozen=True)
 class Flags:
-    """Writes report.html and figures/ from the directories of runs. Trains nothing.
+    """Writes report.html and figures/ from the directories of runs. Trains nothing."""
 
-    One run: its page again. Several: one page that compares them.
-    """
-
-    dirs: Annotated[
-        tuple[str, ...],
-        tyro.conf.Positional,
-        tyro.conf.arg(metavar="DIR [DIR …]", help_behavior_hint=""),
-    ]
-    """directories that sweeps have written, finished or not"""
-    out: Annotated[str, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = ""
+    dirs: Annotated[tuple[str, ...], tyro.conf.Positional, _DIR]
+    """of sweeps, finished or not; several give one page that compares them"""
+    out: Annotated[str, _DIR] = ""
     """where to write; by default the run itself, or comparison/ beside the first"""
 
 

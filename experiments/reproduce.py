@@ -105,7 +105,7 @@ def _digits(flags: Flags) -> bool:
         rows.append((name, told, metric, shown, wanted, seconds, verdict))
         print(*rows[-1], sep="  ", flush=True)
     headers = ("objective", "settings", "test metric", "got", "expected", "s", "")
-    tables.show(tables.console(), headers, rows, f"digits, mean of {len(SEEDS)} seeds")
+    tables.show(headers, rows, f"digits, mean of {len(SEEDS)} seeds")
     return good
 
 
@@ -120,7 +120,7 @@ def _mnist(flags: Flags) -> bool:
     for name in _chosen(flags.only, list(STUDIES)):
         study, began = STUDIES[name], time.monotonic()
         base = _burda(study, flags)
-        run = execute.sweep(base, {}, on_event=_progress(name))
+        run = execute.sweep(base, {})
         trained, source = run.model(), run.planned[0].source
         start = sum(source.lengths[:2])
         x = source.held.x[start:].astype(np.float32)  # drawn from the grey ones, once
@@ -144,7 +144,7 @@ def _mnist(flags: Flags) -> bool:
         print(*rows[-1], sep="  ", flush=True)
     what = f"{3280 if flags.full else flags.epochs} epochs, {samples} samples"
     headers = ("model", "bound", f"NLL, {what}", "published, 3280", "order", "minutes")
-    tables.show(tables.console(), headers, rows, "MNIST, dynamically binarised, nats")
+    tables.show(headers, rows, "MNIST, dynamically binarised, nats")
     return good
 
 
@@ -173,16 +173,6 @@ def _burda(study: Study, flags: Flags) -> config.Config:
         beta1=0.99,
         eps=1e-4,
     )
-
-
-def _progress(name: str) -> Any:
-    def show(event: dict[str, Any]) -> None:
-        if event["kind"] == "train" and sys.stderr.isatty():
-            left = event["seconds_left"]
-            text = f"\r{name}: step {event['step']:,}, {left:.0f} s left   "
-            print(text, end="\r", file=sys.stderr, flush=True)
-
-    return show
 
 
 if __name__ == "__main__":

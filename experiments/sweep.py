@@ -34,21 +34,18 @@ def _sweep(argv: list[str]) -> int:
 
     # Only now: these import jax, which has to start as the line above says.
     from aejax import execute, plan
-    from experiments import interrupt, listing, progress, tables
+    from aejax.report import table
+    from experiments import listing, progress, tables
 
     planned = plan.plan(base, axes)
     if flags.dry_run:
         listing.show_plan(planned, devices, flags.lane_batch)
         return 0
-    console = tables.console()
     lanes = progress.count(sum(len(g.lanes) for g in planned), "autoencoder")
     programs = progress.count(len(planned), "program")
     where = f"{len(devices)} × {devices[0].device_kind}"
-    title = f"{lanes} in {programs} on {where}, to {out}"
-    with (
-        progress.Progress(console, planned, title) as shown,
-        interrupt.caught(shown.say) as should_stop,
-    ):
+    shown = progress.Progress(planned, f"{lanes} in {programs} on {where}, to {out}")
+    with environment.interruptible() as should_stop:
         run = execute.sweep(
             base,
             axes,
@@ -67,11 +64,12 @@ def _sweep(argv: list[str]) -> int:
             f"{options.resume_command(argv, out)}"
         )
         return 130
-    tables.show(console, *tables.results(run), "test metrics, mean over n seeds")
-    return _report(run, console, began)
+    rows = table.final(table.read([run]))
+    tables.show(*rows, "test metrics, mean over n seeds")
+    return _report(run, began)
 
 
-def _report(run: Any, console: Any, began: float) -> int:
+def _report(run: Any, began: float) -> int:
     """Writes the report; whatever is wrong with it, the run itself is safe."""
     try:
         from aejax import report
@@ -87,7 +85,7 @@ def _report(run: Any, console: Any, began: float) -> int:
         )
         return 1
     spent = time.monotonic() - began
-    console.print("", *findings, sep="\n")
+    print("", *findings, sep="\n")
     print(
         f"\nresults: {run.dir}\nreport:  {page}\n"
         f"{spent:.0f} s in all, {run.info['train_s']:.0f} s of them training"

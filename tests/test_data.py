@@ -95,9 +95,9 @@ def test_digits_prepare_themselves_quietly(places, capfd):
     assert [len(getattr(d, s).x) for s in SPLITS] == [1297, 250, 250]
     assert (d.train.x.shape[1:], d.train.x.dtype, d.scale) == ((8, 8, 1), np.uint8, 16)
     assert d.train.x.max() == 16 and d.likelihood == "bernoulli" and d.num_classes == 10
-    for s, fields in prepare.digits().items():  # the order on disk is the builder's
-        np.testing.assert_array_equal(getattr(d, s).x, fields["x"])
-        np.testing.assert_array_equal(getattr(d, s).y, fields["y"])
+    for s, (x, y) in prepare.digits().items():  # the order on disk is the builder's
+        np.testing.assert_array_equal(getattr(d, s).x, x)
+        np.testing.assert_array_equal(getattr(d, s).y, y)
     assert (places / "tfds/digits/1.0.0/features.json").is_file()
     code = (
         "import sys\nfrom aejax import data\nd = data.load()\nassert len(d.test.x)\n"
@@ -521,7 +521,7 @@ def test_mnist(monkeypatch):
 def test_command_line(places, capfd):
     assert command.main(["list"]) == 0
     rows = capfd.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows[1:]] == list(catalogue.ENTRIES)
+    assert [row.split()[0] for row in rows] == list(catalogue.ENTRIES)
     assert sorted(catalogue.ENTRIES) == data.names()
     assert command.main(["prepare", "mnits"]) == 2
     assert "did you mean 'mnist'" in capfd.readouterr().err

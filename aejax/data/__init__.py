@@ -40,17 +40,14 @@ def load(name: str = "digits") -> Dataset:
     if entry is None:
         raise config.InputError(
             f"{config.unknown('data set', name, names())}; it may also be a path (none "
-            "exists by this name) or any other TFDS data set once that is prepared: "
-            "python -m aejax.data prepare NAME"
+            "exists by this name) or any other TFDS data set once that is prepared"
         )
-    install = 'pip install "aejax[tensorflow]", then '
+    install = 'pip install "aejax[tensorflow]"; ' * (entry.needs == "tensorflow")
     command = f"python -m aejax.data prepare {name}"
     raise config.InputError(
-        f"data set '{name}' is not prepared on this machine; looked in "
-        f"{prepared.root()}; set TFDS_DATA_DIR to look elsewhere.\n"
-        f"with a network: {install if entry.needs == 'tensorflow' else ''}{command}\n"
-        f"without one:    {command} --from DIR  (of the original files)\n"
-        "or use --dataset digits, which needs neither."
+        f"data set '{name}' is not prepared in {prepared.root()} (or TFDS_DATA_DIR): "
+        f"{install}{command}, or {command} --from DIR (of the original files); "
+        "--dataset digits needs neither"
     )
 
 
@@ -58,17 +55,10 @@ def factors(name: str) -> dict[str, np.ndarray]:
     """{split: (N, F) int32}: the factors that x was drawn from, row by row as loaded.
 
     Raises:
-      InputError: a data set without known factors; as ``load``; other data prepared
-        under this name.
+      InputError: a data set without known factors.
     """
     factor_names(name)
-    found, data = sprites.factors(name), load(name)
-    if any(not np.array_equal(getattr(data, s).y, v[:, 0]) for s, v in found.items()):
-        raise config.InputError(
-            f"what is prepared as '{name}' in {prepared.find(name)} is not what this "
-            "version draws; remove that directory"
-        )
-    return found
+    return sprites.factors(name)
 
 
 def factor_names(name: str) -> tuple[str, ...]:
@@ -78,10 +68,7 @@ def factor_names(name: str) -> tuple[str, ...]:
       InputError: a data set without known factors.
     """
     if name not in sprites.EXAMPLES:
-        having = ", ".join(sprites.EXAMPLES)
-        raise config.InputError(
-            f"data set '{name}' has no known factors; with: {having}"
-        )
+        raise config.unknown("data set with known factors", name, sprites.EXAMPLES)
     return tuple(sprites.FACTORS)
 
 

@@ -29,15 +29,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _list() -> None:
-    rows = [("name", "shape", "likelihood", "ready", "train / valid / test", "note")]
     for name, shape, likelihood, splits, note in data.describe():
         own = catalogue.ENTRIES[name].needs == "nothing"
-        ready = "yes" if own or prepared.find(name) else "no"
-        rows.append((name, "x".join(map(str, shape)), likelihood, ready, splits, note))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        print("  ".join(cells).rstrip())
+        ready = "ready" if own or prepared.find(name) else "not prepared"
+        told = f"{name:16} {ready:13} {'x'.join(map(str, shape)):8} {likelihood:9}"
+        print(told, splits, note, sep="  ")
 
 
 if __name__ == "__main__":

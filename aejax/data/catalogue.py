@@ -48,19 +48,10 @@ class Entry(NamedTuple):
         return "gaussian" if self.shape[-1] > 1 else "bernoulli"
 
 
-_MNIST = Entry(
-    (28, 28, 1),
-    "54,000 / last 6,000 of train / 10,000",
-    "handwritten digits",
-    needs="numpy",
-)
-
-_SPRITES = Entry(
-    (32, 32, 1),
-    "24,000 / 3,000 / 3,000",
-    "three shapes drawn from five known factors; y is the shape; needs no download",
-    needs="nothing",
-)
+_CARVED = "54,000 / last 6,000 of train / 10,000"
+_MNIST = Entry((28, 28, 1), _CARVED, "handwritten digits", needs="numpy")
+_TOLD = "three shapes drawn from five known factors; y is the shape; needs no download"
+_SPRITES = Entry((32, 32, 1), "24,000 / 3,000 / 3,000", _TOLD, needs="nothing")
 
 ENTRIES = {
     "digits": Entry(

@@ -97,9 +97,8 @@ def check_likelihood(data: Dataset, likelihood: str) -> None:
     stored = data.train.x.dtype
     if likelihood in LEVELS and stored.kind == "f":
         raise config.InputError(
-            f"likelihood '{likelihood}' counts the grey levels of data stored as "
-            f"integers, but data set '{data.name}' is stored as {stored}; use "
-            "--likelihood gaussian, or store it as uint8 (values 0 to 255)"
+            f"likelihood '{likelihood}' counts grey levels, but data set "
+            f"'{data.name}' is stored as {stored}; use --likelihood gaussian, or uint8"
         )
     if likelihood not in UNIT or (stored == np.uint8 and data.scale == 255):
         return
@@ -109,6 +108,5 @@ def check_likelihood(data: Dataset, likelihood: str) -> None:
     if low < 0 or high > 1:
         raise config.InputError(
             f"likelihood '{likelihood}' needs values in [0, 1], but data set "
-            f"'{data.name}' runs from {low:g} to {high:g}; use --likelihood gaussian, "
-            "or rescale the data to [0, 1] before saving them"
+            f"'{data.name}' runs from {low:g} to {high:g}; use --likelihood gaussian"
         )

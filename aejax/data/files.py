@@ -96,15 +96,12 @@ def _fields(name: str, arrays: Mapping[str, np.ndarray], end: str):
                 f"{len(x)} rows; it must have shape ({len(x)},)"
             )
     if "length" in given:
-        length = given["length"]
-        whole = length.dtype.kind in "iu" and x.ndim == 3
-        if not whole or length.min() < 1 or length.max() > x.shape[1]:
+        length = given["length"] = given["length"].astype(np.int32)
+        if x.ndim != 3 or length.min() < 1 or length.max() > x.shape[1]:
             raise config.InputError(
                 f"length{end} of '{name}' runs from {length.min()} to {length.max()} "
-                f"({length.dtype}) and x{end} has shape {x.shape}; it must be whole "
-                "numbers from 1 to T for float sequences of shape (N, T, F)"
+                f"and x{end} has shape {x.shape}; it must lie in 1 … T of (N, T, F)"
             )
-        given["length"] = length.astype(np.int32)
     return {"x": x} | given
 
 
@@ -114,24 +111,24 @@ def _values(what: str, x: np.ndarray) -> np.ndarray:
     if not 2 <= x.ndim <= 4 or not x.size or not number:
         raise config.InputError(
             f"{what} has shape {x.shape} and dtype {x.dtype}; it must be (N, D), "
-            "(N, T, F) or images (N, H, W) or (N, H, W, C), none of these 0, and uint8 "
-            "(grey levels from 0 to 255), bool or float: save x.astype(np.float32)"
+            "(N, T, F), (N, H, W) or (N, H, W, C), not empty, and uint8 (grey levels "
+            "from 0 to 255), bool or float: save x.astype(np.float32)"
         )
     if x.dtype.kind == "f":
         with np.errstate(over="ignore"):
             x = np.ascontiguousarray(x, np.float32)
         bad = ~np.isfinite(x)
         if bad.any():
-            first = tuple(int(i) for i in np.unravel_index(bad.argmax(), x.shape))
+            first = tuple(np.argwhere(bad)[0].tolist())
             raise config.InputError(
-                f"{what} has {bad.sum()} entries that are not finite as float32 (NaN "
-                f"or infinite), the first at index {first}; remove or replace them"
+                f"{what} has {bad.sum()} entries that are not finite as float32, the "
+                f"first at index {first}; remove or replace them"
             )
         return x
     if x.dtype == np.uint8 and x.max() <= 1:  # division by 255 would leave it black
         raise config.InputError(
-            f"{what} is uint8, whose values count from 0 to 255, but the largest is "
-            f"{x.max()}; save binary data as x.astype(bool)"
+            f"{what} is uint8, from 0 to 255, but at most {x.max()}; save binary data "
+            "as x.astype(bool)"
         )
     return np.ascontiguousarray(x[..., None] if x.ndim == 3 else x, np.uint8)
 
@@ -159,8 +156,7 @@ def _folder(name: str, path: Path) -> dataset.Dataset:
     if bool(labelled) == bool(loose):
         raise config.InputError(
             f"the folder {path} holds {len(loose)} images and {len(labelled)} in its "
-            "sub-folders; all must lie in the folder itself, or all in one sub-folder "
-            f"per class ({', '.join(SUFFIXES)})"
+            f"sub-folders; use one of both, a sub-folder per class ({SUFFIXES})"
         )
     images, labels = labelled or loose, sorted({f.parent.name for f in labelled})
     return cache.fetch(name, path, images, lambda: _build(name, images, labels))

@@ -1,14 +1,13 @@
 """Writes TFDS data sets to disk, once each; without TensorFlow where possible. To be
 imported inside functions only, for it imports tensorflow_datasets."""
 
-import functools
 import gzip
 import hashlib
 import importlib.util
 import os
 import types
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,45 +43,58 @@ def prepare(name: str, source: str | None = None) -> Path:
     return prepared.find(name)
 
 
-def digits() -> dict[str, dict[str, np.ndarray]]:
-    """{split: {"x": (N, 8, 8, 1) uint8 from 0 to 16, "y": (N,) int32}}, shuffled."""
+def digits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """{split: (x (N, 8, 8, 1) uint8 from 0 to 16, y (N,) int32)}, shuffled."""
     from sklearn import datasets
 
     bunch = datasets.load_digits()
     order = np.random.default_rng(0).permutation(len(bunch.target))
-    x = np.split(bunch.images.astype(np.uint8)[order, :, :, None], (1297, 1547))
-    y = np.split(bunch.target.astype(np.int32)[order], (1297, 1547))
-    return {s: {"x": x[i], "y": y[i]} for i, s in enumerate(dataset.SPLITS)}
+    x = bunch.images.astype(np.uint8)[order, :, :, None]
+    y = bunch.target.astype(np.int32)[order]
+    parts = zip(np.split(x, (1297, 1547)), np.split(y, (1297, 1547)), strict=True)
+    return dict(zip(dataset.SPLITS, parts, strict=True))
 
 
-# Unregistered: loading this file twice is no error, and no stock name is hidden.
-with tfds.core.registered.skip_registration():
+def builder(name: str, **options: Any) -> Any:
+    """Our TFDS builders: image, label and, of sprites, factors."""
+    kinds = {"num_classes": 10} if name == "digits" else {"names": sprites.SHAPES}
+    shape = catalogue.ENTRIES[name].shape
+    features = {
+        "image": tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes"),
+        "label": tfds.features.ClassLabel(**kinds),
+    }
+    if name == "digits":
+        splits = digits()
+    else:
+        features["factors"] = tfds.features.Tensor(shape=(5,), dtype=np.int32)
+        found = sprites.factors(name).items()
+        splits = {s: (sprites.render(v), v[:, 0], v) for s, v in found}
 
-    class Digits(tfds.core.GeneratorBasedBuilder):
-        """scikit-learn's bundled digits as the TFDS data set ``digits``."""
+    # Unregistered: loading this twice is no error, and no stock name is hidden.
+    with tfds.core.registered.skip_registration():
 
-        name = "digits"
-        code_path = None
-        VERSION = tfds.core.Version("1.0.0")
+        class Own(tfds.core.GeneratorBasedBuilder):
+            """A data set of aejax's own."""
 
-        def _info(self) -> tfds.core.DatasetInfo:
-            features = {
-                "image": tfds.features.Tensor(shape=(8, 8, 1), dtype=np.uint8),
-                "label": tfds.features.ClassLabel(num_classes=10),
-            }
-            return tfds.core.DatasetInfo(
-                builder=self,
-                features=tfds.features.FeaturesDict(features),
-                homepage="https://doi.org/10.24432/C50P49",
-                disable_shuffling=True,  # the order is ours, and shuffled already
-            )
+            code_path = None
+            VERSION = tfds.core.Version("1.0.0")
 
-        def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-            return {s: self._generate_examples(part) for s, part in digits().items()}
+            def _info(self) -> tfds.core.DatasetInfo:
+                return tfds.core.DatasetInfo(
+                    builder=self,
+                    features=tfds.features.FeaturesDict(features),
+                    disable_shuffling=True,  # the order is ours
+                )
 
-        def _generate_examples(self, part: Mapping[str, np.ndarray]) -> Iterator[Any]:
-            for i, image in enumerate(part["x"]):
-                yield i, {"image": image, "label": int(part["y"][i])}
+            def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+                return {s: self._generate_examples(v) for s, v in splits.items()}
+
+            def _generate_examples(self, part: Sequence[np.ndarray]) -> Iterator[Any]:
+                for i, values in enumerate(zip(*part, strict=True)):
+                    yield i, dict(zip(features, values, strict=True))
+
+    Own.name = name
+    return Own(**options)
 
 
 def _prepare_own(name: str, source: str | None) -> None:
@@ -92,8 +104,7 @@ def _prepare_own(name: str, source: str | None) -> None:
     writable = os.access(existing, os.W_OK) and existing.stat().st_mode & 0o222
     root = root if writable else prepared.own_root()
     with prepared.quiet():
-        make = Digits if name == "digits" else functools.partial(sprites.builder, name)
-        make(data_dir=root, file_format="array_record").download_and_prepare()
+        builder(name, data_dir=root, file_format="array_record").download_and_prepare()
 
 
 def _prepare_idx(name: str, source: str | None) -> None:
@@ -150,8 +161,7 @@ def _match(name: str, source: Path, infos: Mapping[str, Any]) -> dict[str, Path]
     if missing := [i.filename for i in infos.values() if i.checksum not in files]:
         raise config.InputError(
             f"--from {source} lacks original files of '{name}' (a file of that name "
-            f"may have other contents): {', '.join(missing)}; they come, unchanged, "
-            f"from {next(iter(infos)).rpartition('/')[0]}/"
+            f"may have other contents): {', '.join(missing)}; see {next(iter(infos))}"
         )
     return {url: files[info.checksum] for url, info in infos.items()}
 
@@ -171,9 +181,8 @@ def _prepare_stock(name: str, source: str | None) -> None:
         raise config.InputError(f"{unknown}; nor does TFDS know it")
     if importlib.util.find_spec("tensorflow") is None:
         raise config.InputError(
-            f"TFDS needs TensorFlow to prepare '{name}', once (reading it needs none): "
-            'pip install "aejax[tensorflow]" and repeat this command; or copy the '
-            f"directory {name} from where it is prepared (as array_record) to {root}"
+            f"TFDS needs TensorFlow to prepare '{name}', once: pip install "
+            f'"aejax[tensorflow]"; or copy a prepared {name} (array_record) to {root}'
         )
     tfds.builder(name, data_dir=root, file_format="array_record").download_and_prepare(
         # In a folder shared by data sets, files of one name mix.

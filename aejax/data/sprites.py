@@ -9,8 +9,6 @@ A data set is a fixed draw of them without replacement, and its split.
 
 import functools
 import math
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -64,42 +62,3 @@ def _stamps() -> np.ndarray:
             out.append(np.reshape(inside, (3, _STAMP, _FINE, _STAMP, _FINE)))
     cover = np.reshape([i.mean((2, 4)) for i in out], (21, 6, 3, _STAMP, _STAMP))
     return np.rint(255 * cover).astype(np.uint8).transpose(2, 1, 0, 3, 4)
-
-
-def builder(name: str, **options: Any) -> Any:
-    """The TFDS builder of a data set: image, label (the shape) and factors."""
-    import tensorflow_datasets as tfds
-
-    with tfds.core.registered.skip_registration():
-
-        class Sprites(tfds.core.GeneratorBasedBuilder):
-            """aejax.data.sprites as a TFDS data set."""
-
-            code_path = None
-            VERSION = tfds.core.Version("1.0.0")
-
-            def _info(self) -> tfds.core.DatasetInfo:
-                features = {
-                    "image": tfds.features.Tensor(
-                        shape=(32, 32, 1), dtype=np.uint8, encoding="bytes"
-                    ),
-                    "label": tfds.features.ClassLabel(names=SHAPES),
-                    "factors": tfds.features.Tensor(shape=(5,), dtype=np.int32),
-                }
-                return tfds.core.DatasetInfo(
-                    builder=self,
-                    features=tfds.features.FeaturesDict(features),
-                    disable_shuffling=True,  # the order is that of ``factors``
-                )
-
-            def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-                parts = factors(name).items()
-                return {split: self._generate_examples(part) for split, part in parts}
-
-            def _generate_examples(self, part: np.ndarray) -> Iterator[Any]:
-                for i, image in enumerate(render(part)):
-                    label = int(part[i, 0])
-                    yield i, {"image": image, "label": label, "factors": part[i]}
-
-    Sprites.name = name
-    return Sprites(**options)

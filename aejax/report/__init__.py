@@ -41,15 +41,14 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
         sections = [
             provenance.differences(facts),
             curves.bottleneck(facts),
-            compare.objectives(facts),
+            compare.settings(facts),
             compare.truncated(facts),
-            pictures.reconstructions(facts, shown),
+            pictures.reconstructions(shown),
             pictures.samples(shown),
             pictures.plane(shown),
             pictures.filters(shown),
             curves.training(facts),
             curves.gap(facts),
-            provenance.diverged(facts),
             *(s for run in runs for s in provenance.appended(run.dir)),
             provenance.summary(facts),
             provenance.origin(facts),
@@ -60,5 +59,5 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
         (out / "figures" / f"{figure.name}.svg").write_text(figure.svg, "utf-8")
     head = provenance.headline(facts) | {"findings": finding.sentences(facts)}
     path = out / "report.html"
-    path.write_text(page.render(sections, **head), "utf-8")
+    path.write_text(page.render(sections, table=facts, **head), "utf-8")
     return path

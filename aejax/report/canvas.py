@@ -1,50 +1,30 @@
-"""The one place that knows matplotlib's style: panels, ticks, labels, SVG text."""
+"""The one place that knows matplotlib: panels, curves, dots, axes, SVG text.
+
+The style is in ``report.mplstyle``; margins are what the texts need.
+"""
 
 import contextlib
 import io
+import pathlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-import matplotlib
+import matplotlib.style
 import numpy as np
-from matplotlib import colors, figure, ticker
+from matplotlib import figure, ticker
 
 INK, MUTED = "#1d2733", "#66717d"
 WIDTH, HALF = 10.0, 4.85  # inches of a figure over the page's width, and of two abreast
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
-STYLE = {
-    "svg.fonttype": "none",  # text stays text: it can be searched, copied and scaled
-    "svg.hashsalt": "aejax",  # the same rows give the same bytes
-    "text.parse_math": False,  # a '$' in a file name is a '$'
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": MUTED,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.titleweight": "bold",
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": "#d9dde1",
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 4.5,
-}
 
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """Our style whatever the user's matplotlibrc says, and theirs again afterwards."""
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    own = pathlib.Path(__file__).with_name("report.mplstyle")
+    with matplotlib.style.context(own, after_reset=True), warnings.catch_warnings():
         # Only measuring lacks the glyph: the browser has its own for the SVG's text.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         yield
@@ -61,26 +41,21 @@ def svg(fig: figure.Figure) -> str:
 
 
 def panels(
-    heights: Sequence[float],
-    columns: int = 1,
-    *,
-    width: float = WIDTH,
-    left: float = 0.75,
-    right: float = 0.2,
-    bottom: float = 0.6,
+    heights: Sequence[float], count: int = 1, width: float = WIDTH
 ) -> tuple[figure.Figure, list]:
-    """Axes in rows of ``columns``; heights of rows and margins of panels in inches."""
-    top, each = 0.42, width / columns
-    tall = y = sum(heights) + len(heights) * (top + bottom)
-    fig, axes = figure.Figure(figsize=(width, tall)), []
-    size = (each - left - right) / width
-    for height in heights:
-        y -= top + height
-        for x in range(columns):
-            place = ((x * each + left) / width, y / tall, size, height / tall)
-            axes.append(fig.add_axes(place))
-        y -= bottom
-    return fig, axes
+    """``count`` panels per row; rows of these heights in inches, texts included."""
+    fig = figure.Figure(figsize=(width, sum(heights)))
+    fig.get_layout_engine().set(h_pad=0.1, w_pad=0.1)
+    grid = {"height_ratios": heights}
+    return fig, list(fig.subplots(len(heights), count, squeeze=False, **grid).flat)
+
+
+def abreast(height: float, count: int) -> tuple[figure.Figure, list]:
+    """``count`` panels of one height, two beside each other."""
+    fig, axes = panels([height] * -(-count // 2), min(2, count))
+    for ax in axes[count:]:
+        ax.remove()
+    return fig, axes[:count]
 
 
 def scale(ax, side: str, values: Sequence[float], log: bool, at: bool = False) -> None:
@@ -102,26 +77,52 @@ def scale(ax, side: str, values: Sequence[float], log: bool, at: bool = False) -
     axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
 
 
-def end_labels(ax, labels: Sequence[tuple[float, float, str, str]]) -> None:
-    """Names lines beyond the right edge, moved apart until none overlaps.
+def lines(
+    ax,
+    curves: Sequence[tuple[str, Any, Sequence[tuple[float, ...]]]],
+    log_x: bool = False,
+    log_y: bool = False,
+    also: Sequence[float] = (),
+) -> None:
+    """Draws curves and names each beyond its right end.
 
     Args:
-      labels: (x and y of a line's last point, text, colour).
+      curves: (name, colour, points); a point is (x, y), or (x, mean, low, high), which
+        draws a band.
+      also: further values that the y axis has to show.
     """
+    for _, color, points in curves:
+        x, y, *band = np.transpose(points)
+        if band:
+            ax.fill_between(x, *band, color=color, alpha=0.13, lw=0)
+        ax.plot(x, y, color=color, marker="o" if len(x) <= 12 else "")
+    every = [point for *_, points in curves for point in points]
+    scale(ax, "x", [x for x, *_ in every], log_x, at=True)
+    scale(ax, "y", [*also, *(y for _, y, *_ in every)], log_y)
+    # Names stand at the height of the last points, moved apart until none overlaps.
     ax.get_xlim(), ax.get_ylim()  # limits are lazy: without them points are elsewhere
-    gap = 13.5 / (ax.get_position().height * ax.figure.get_figheight() * 72)
+    gap = 14 / (ax.get_position().height * ax.figure.get_figheight() * 72)
     to_axes = ax.transData + ax.transAxes.inverted()
-    ends = sorted((*to_axes.transform(p[:2])[::-1], *p[2:]) for p in labels)
-    places = [y for y, *_ in ends]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    for i in reversed(range(len(places))):  # down again where they leave the roof
-        roof = 1.0 + gap / 2 - gap * (len(places) - 1 - i)
-        places[i] = min(places[i], roof)
+    ends = [(*to_axes.transform(p[-1][:2])[::-1], n, c) for n, c, p in curves if n]
+    ends.sort(key=lambda end: end[0])
+    steps = gap * np.arange(len(ends))
+    places = np.maximum.accumulate([y for y, *_ in ends] - steps) + steps
+    places = np.minimum(places, 1 + gap / 2 - steps[::-1])  # none above the roof
     for (y, x, name, color), place in zip(ends, places, strict=True):
         line = {"color": color, "lw": 0.6, "clip_on": False}
         ax.plot((x, 1.012), (y, place), transform=ax.transAxes, **line)
-        ax.text(1.02, place, name, color=color, transform=ax.transAxes, va="center")
+        style = {"color": color, "transform": ax.transAxes, "va": "center"}
+        ax.text(1.02, place, short(name), **style)
+
+
+def dots(ax, names: Sequence[str], bars: Sequence[Sequence[float]], color) -> None:
+    """A row per name, the first at the top: (mean, low, high), or () for nothing."""
+    for y, (mean, low, high) in ((y, bar) for y, bar in enumerate(bars) if bar):
+        ax.plot([low, high], [y, y], color=color, alpha=0.35, lw=5)
+        ax.plot(mean, y, "o", color=color)
+    ax.set_yticks(range(len(names)), map(short, names))
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(axis="x")
 
 
 def short(name: str, most: int = 36) -> str:
@@ -130,8 +131,6 @@ def short(name: str, most: int = 36) -> str:
     return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
 
 
-def shades(color: str, count: int) -> list[np.ndarray]:
-    """From a light to a dark tone of one hue."""
-    hue = np.array(colors.to_rgb(color))
-    tones = np.linspace(-0.5, 0.5, count) if count > 1 else [0.0]
-    return [hue + 1.1 * t * (hue - 1) if t < 0 else hue * (1 - 0.9 * t) for t in tones]
+def spread(items: Sequence[Any], most: int) -> Sequence[Any]:
+    """Every second, third, … item, so that there are at most ``most``."""
+    return items[:: max(1, -(-len(items) // most))]

@@ -8,7 +8,7 @@ from aejax import evaluate, representation
 from aejax.report import canvas, page, pictures
 from aejax.report import table as tables
 
-SEEDS, MOST = 3, 2000
+SEEDS, ROWS, MOST = 3, 24, 2000
 TITLES = {
     "mse": "test mse",
     "nll": "test nll: reconstruction (nats)",
@@ -17,54 +17,40 @@ TITLES = {
 }
 
 
-def objectives(table: tables.Table) -> page.Section | None:
-    """mse, nll, active units and probe accuracy of three objectives or more."""
-    at, dim = _at_one_size(table)
-    if len(at) < 3:
+def settings(table: tables.Table) -> page.Section | None:
+    """mse, nll, active units and probe accuracy at the size that most have.
+
+    Of the best setting of each objective if there are three or more, else of each line
+    if no number is swept.
+    """
+    several = len({s.axes["objective"] for s in table.settings}) > 2
+    sizes: dict[int, dict[str, tables.Setting]] = {}
+    for line in table.lines if several or not table.x else ():
+        for s in (s for s in line.settings if s.mse):
+            name = s.axes["objective"] if several else line.label
+            own = sizes.setdefault(s.axes["latent_dim"], {})
+            own[name] = min(own.get(name, s), s, key=lambda s: s.mse)
+    dim = max(sizes, key=lambda k: (len(sizes[k]), k), default=0)
+    at = sizes.get(dim, {})
+    if len(at) < 2:
         return None
-    found = {name: _measured(setting) for name, setting in at.items()}
-    names = sorted(found, key=lambda name: found[name]["mse"])
+    names = sorted(at, key=lambda name: at[name].mse)[:ROWS]
+    found = {name: measured(at[name]) for name in names}
     metrics = [m for m in TITLES if any(m in values for values in found.values())]
-    left = 0.4 + 0.088 * max(map(len, names))
-    heights = [0.2 * len(names) + 0.2] * -(-len(metrics) // 2)
-    fig, axes = canvas.panels(heights, 2, left=left)
-    for ax, metric in zip(axes, metrics, strict=False):
-        for y, name in enumerate(names):
-            mean, low, high = found[name].get(metric, (None,) * 3)
-            if mean is not None:
-                ax.plot([low, high], [y, y], color=tables.PALETTE[0], alpha=0.35, lw=5)
-                ax.plot(mean, y, "o", color=tables.PALETTE[0])
-        if metric == "mse" and at[names[0]].pca is not None:
-            ax.axvline(at[names[0]].pca, color=canvas.MUTED, lw=1, ls=(0, (5, 3)))
-        ax.set_yticks(range(len(names)), names)
-        ax.set_ylim(len(names) - 0.5, -0.5)
-        ax.grid(axis="x")
+    fig, axes = canvas.abreast(0.2 * len(names) + 0.9, len(metrics))
+    for ax, metric in zip(axes, metrics, strict=True):
+        bars = [found[name].get(metric, ()) for name in names]
+        canvas.dots(ax, names, bars, tables.PALETTE[0])
         ax.set_title(TITLES[metric])
-    for ax in axes[len(metrics) :]:
-        ax.remove()
-    caption = f"The best setting of each objective at {dim} latent dimensions, by mse. "
-    caption += (
-        "Bars: 95 % over seeds for mse and nll, lowest to highest seed (three at "
-    )
-    caption += "most) for the other two. Dashed: PCA. Weighted terms are not in nll."
-    return page.picture(
-        "objectives", "Objectives at equal size", canvas.svg(fig), caption
-    )
+    if (pca := at[names[0]].pca) is not None:
+        axes[0].axvline(pca, color=canvas.MUTED, lw=1, ls=(0, (5, 3)))
+    what = tables.describe("latent_dim", {"latent_dim": dim})
+    title = f"{'Objectives' if several else 'Settings'} at {what}"
+    return page.picture("settings", title, fig)
 
 
-def _at_one_size(table):
-    """{objective: its best setting} at the size that most objectives have, and it."""
-    best: dict[int, dict[str, tables.Setting]] = {}
-    for s in (s for s in table.settings if s.mse):
-        own = best.setdefault(s.axes["latent_dim"], {})
-        name = s.axes["objective"]
-        if name not in own or s.mse < own[name].mse:
-            own[name] = s
-    dim = max(best, key=lambda k: (len(best[k]), k), default=0)
-    return best.get(dim, {}), dim
-
-
-def _measured(setting):
+def measured(setting: tables.Setting) -> dict[str, tuple[float, float, float]]:
+    """{metric: mean, low, high}; those of codes from models of up to three seeds."""
     found = {m: setting.metric(m) for m in ("mse", "nll") if setting.metric(m)}
     data, active, accuracy = pictures.data_of(setting), [], []
     for model in pictures.restored(setting, SEEDS):
@@ -89,26 +75,22 @@ def truncated(table: tables.Table) -> page.Section | None:
     """Models with an ordered code, cut to every size, beside those trained at it."""
     if not any(s.axes["objective"] == "nested_dropout" for s in table.settings):
         return None
-    fig, (ax,) = canvas.panels([3.0], right=2.2)
-    ends, seen, xs = [], [], set()
+    curves, trained = [], []
     for line in table.drawn:
         setting = max(line.settings, key=lambda s: s.axes["latent_dim"])
         data = pictures.data_of(setting)
         for model in pictures.restored(setting):
             curve = evaluate.truncate(model, *pictures.some(data.test, data))
-            ax.plot(*zip(*curve.items(), strict=True), color=line.color)
-            ends.append((*list(curve.items())[-1], line.label, line.color))
-            seen += curve.values()
-            xs |= set(curve)
-        for s in (s for s in line.settings if s.mse and table.x == "latent_dim"):
-            ax.plot(s.axes["latent_dim"], s.mse[0], "o", mec=line.color, mfc="white")
-    if not seen:
+            curves.append((line.label, line.color, list(curve.items())))
+        if table.x == "latent_dim":
+            points = [(s.axes["latent_dim"], s.mse[0]) for s in line.settings if s.mse]
+            trained += [(*point, line.color) for point in points]
+    if not curves:
         return None
-    canvas.scale(ax, "x", xs, True, True)
-    canvas.scale(ax, "y", seen, True)
-    canvas.end_labels(ax, ends)
+    fig, (ax,) = canvas.panels([4.0])
+    for x, y, color in trained:
+        ax.plot(x, y, "o", mec=color, mfc="white", ms=8)
+    canvas.lines(ax, curves, True, True, [y for _, y, _ in trained])
     ax.set(xlabel="code dimensions kept")
     ax.set_title("test mse")
-    caption = "Lines: one model, its code cut to the first dimensions (smallest seed, "
-    caption += "largest bottleneck). Open: models trained at that size."
-    return page.picture("truncated", "One model, every size", canvas.svg(fig), caption)
+    return page.picture("truncated", "One model, every size", fig)

@@ -24,44 +24,25 @@ def sentences(table: tables.Table) -> list[str]:
 
 
 def _sentence(x: str | None, line: tables.Line) -> str:
-    done = sorted((s for s in line.settings if s.mse), key=lambda s: s.mse[0])
-    best, worst = done[0], done[-1]
-    if x == "latent_dim" and best.pca is not None:
-        return _sizes(line)
-    x = "latent_dim" if best.axes.get(x) is None else x
-    out = f"`{line.label}` with {tables.describe(x, best.axes)} reaches test mse "
-    out += tables.interval(best.mse) + (_share(best) if best.pca is not None else "")
-    if worst is not best:
-        highest = tables.interval(worst.mse)
-        out += f"; the highest is {highest} with {tables.describe(x, worst.axes)}"
-    return f"{out}."
-
-
-def _sizes(line: tables.Line) -> str:
-    """One line over the bottleneck sizes: where it beats PCA, and where it does not."""
-    settings = [s for s in line.settings if s.mse and s.pca is not None]
-    best = min(settings, key=_ratio)
-    out = f"At {tables.describe('latent_dim', best.axes)} `{line.label}` reaches test "
-    out += f"mse {tables.interval(best.mse)}{_share(best)}"
+    """The best setting: over bottleneck sizes, the one farthest below PCA."""
+    done = [s for s in line.settings if s.mse]
+    sizes = [s for s in done if s.pca is not None] if x == "latent_dim" else []
+    best = min(sizes, key=_ratio) if sizes else min(done, key=lambda s: s.mse)
+    at = tables.describe("latent_dim" if best.axes.get(x) is None else x, best.axes)
+    out = f"`{line.label}` with {at} reaches test mse {tables.interval(best.mse)}"
+    if best.pca is not None and best.pca > 1e-12:
+        percent, pca = 100 * (_ratio(best) - 1), tables.measured(best.pca)
+        out += f", {abs(percent):,.0f} % {'below' if percent < 0 else 'above'} "
+        out += f"PCA ({pca})"
     # One seed has no interval: then low = mean = high, and the means are compared.
-    losses = [s for s in settings if s.mse[1] > s.pca]
-    ties = [s for s in settings if s.mse[1] <= s.pca <= s.mse[2]]
-    for what, some in (("PCA wins at", losses), ("the interval includes PCA at", ties)):
-        sizes = ", ".join(str(s.axes["latent_dim"]) for s in some)
-        out += f"; {what} {' and '.join(sizes.rsplit(', ', 1))}" if some else ""
-    if len(losses) + len(ties) == len(settings):
-        return f"{out}; it beats PCA nowhere."
-    return f"{out}." if losses or ties else f"{out}; it beats PCA at every size."
+    above = [s for s in sizes if s.mse[1] > s.pca]
+    ties = [s for s in sizes if s.mse[1] <= s.pca <= s.mse[2]]
+    for what, some in (("PCA wins at", above), ("the interval includes PCA at", ties)):
+        at = ", ".join(str(s.axes["latent_dim"]) for s in some)
+        out += f"; {what} {at}" if some else ""
+    return f"{out}."
 
 
 def _ratio(setting: tables.Setting) -> float:
     """Test mse as a multiple of PCA's."""
     return setting.mse[0] / max(setting.pca, 1e-99)
-
-
-def _share(setting: tables.Setting) -> str:
-    percent, pca = 100 * (_ratio(setting) - 1), tables.measured(setting.pca)
-    if percent >= 1000:
-        return f", far above PCA ({pca})"
-    amount = f"{abs(percent):.0f} %" if abs(percent) >= 0.5 else "less than 1 %"
-    return f", {amount} {'below' if percent < 0 else 'above'} PCA ({pca})"

@@ -1,4 +1,7 @@
-"""What a section of the page is made of, and the page from its sections."""
+"""What a section of the page is made of, and the page from its sections.
+
+The words of our own sections stand in ``page.html``, by the section's id.
+"""
 
 import pathlib
 import re
@@ -7,25 +10,32 @@ from typing import Any, NamedTuple
 
 import jinja2
 import markupsafe
+from matplotlib import figure
+
+from aejax.report import canvas, table
 
 
 class Figure(NamedTuple):
-    """A picture, its file name without ending and its caption."""
+    """A picture and its file name without ending."""
 
     name: str
     svg: str = ""
-    caption: str = ""
     wide: bool = False  # the page's whole width; else two stand side by side
     png: str = ""  # base64, instead of svg
 
 
 class Cells(NamedTuple):
-    """A table; columns whose name is in ``text`` are aligned to the left."""
+    """A table; columns of numbers are aligned to the right."""
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[str]]
     title: str = ""
-    text: Sequence[str] = ()
+
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers alone."""
+        return [
+            table.numeric(c) for _, *c in zip(self.columns, *self.rows, strict=True)
+        ]
 
 
 class Section(NamedTuple):
@@ -33,15 +43,15 @@ class Section(NamedTuple):
 
     id: str
     title: str
-    text: Sequence[str] = ()  # paragraphs; what stands between backticks is a name
     figures: Sequence[Figure] = ()
     tables: Sequence[Cells] = ()
+    text: str = ""  # instead of the words of page.html
     code: str = ""
 
 
-def picture(name: str, title: str, svg: str, caption: str) -> Section:
+def picture(name: str, title: str, fig: figure.Figure) -> Section:
     """A section that is one figure over the page's width."""
-    return Section(name, title, figures=[Figure(name, svg, caption, wide=True)])
+    return Section(name, title, [Figure(name, canvas.svg(fig), wide=True)])
 
 
 def _names(text: str) -> markupsafe.Markup:

@@ -3,47 +3,50 @@
 import base64
 import json
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aejax.report import page
 from aejax.report import table as tables
 
-SHOWN = ("mse", "nll", "kl", "psnr")
-
 
 def headline(table: tables.Table) -> dict[str, Any]:
     """Title, key numbers and what is unfinished, for the template."""
-    infos = {name: r.info for name, r in zip(table.names, table.runs, strict=True)}
-    total = {
-        n: sum(info.get(n) or 0 for info in infos.values())
+    infos = [run.info for run in table.runs]
+    lanes, programs, training, compiling = (
+        sum(info.get(n) or 0 for info in infos)
         for n in ("lanes", "programs", "train_s", "compile_s")
-    }
+    )
     sets, kinds, networks = (
         ", ".join(dict.fromkeys(s.axes[n] for s in table.settings))
         for n in ("dataset", "objective", "network")
     )
-    lanes, what = _count(total["lanes"], "autoencoder")
-    compiling = f"training, + {_duration(total['compile_s'])} compiling"
-    speed = max(info.get("steps_per_s") or 0 for info in infos.values())
+    speed = max(info.get("steps_per_s") or 0 for info in infos)
+    what = "autoencoder" + "s" * (lanes != 1)
     numbers = [
-        (lanes, what),
-        _count(total["programs"], "compiled program"),
-        (_duration(total["train_s"]), compiling),
+        (f"{lanes:,}", what),
+        (f"{programs:,}", "compiled program" + "s" * (programs != 1)),
+        (_duration(training), f"training, + {_duration(compiling)} compiling"),
         (f"{speed:,.0f}", "training steps per second"),
     ]
-    several = f"{len(infos)} runs, " * (len(infos) > 1)
-    devices = dict.fromkeys(info.get("device") for info in infos.values())
-    return {
-        "title": f"{several}{lanes} {what}" + f" on {sets}" * bool(sets),
-        "kicker": " · ".join(infos),
-        "facts": " · ".join(filter(None, [kinds, networks, *devices])),
-        "numbers": [n for n in numbers if n[0] not in ("0", "0.0 s")],
-        "unfinished": [n for n, info in infos.items() if not info.get("finished")],
+    lost = {
+        (s.name, r["lane"]): f"{tables.described(s)} seed {r['seed']}"
+        for s in table.settings
+        for r in s.rows
+        if r["diverged"]
     }
-
-
-def _count(n: int, what: str) -> tuple[str, str]:
-    return f"{n:,}", what + "s" * (n != 1)
+    several = f"{len(infos)} runs, " * (len(infos) > 1)
+    devices = dict.fromkeys(info.get("device") for info in infos)
+    named = zip(table.names, infos, strict=True)
+    return {
+        "title": f"{several}{lanes:,} {what}" + f" on {sets}" * bool(sets),
+        "kicker": " · ".join(table.names),
+        "facts": " · ".join(filter(None, [kinds, networks, *devices])),
+        "x": tables.title(table.x),
+        "numbers": [n for n in numbers if n[0] not in ("0", "0.0 s")],
+        "diverged": list(lost.values()),
+        "unfinished": [name for name, info in named if not info.get("finished")],
+    }
 
 
 def _duration(seconds: float) -> str:
@@ -52,84 +55,52 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _asked(run: Any) -> dict[str, str]:
+def _asked(run: Any) -> dict[str, Any]:
     """The configuration, with all values of what is swept."""
     values = run.config.to_json()
-    values |= values.pop("hparams")
     swept = {n: ", ".join(map(tables.text, v)) for n, v in run.axes.items()}
-    return {n: tables.text(v) for n, v in (values | swept).items()}
+    return values | values.pop("hparams") | swept
+
+
+def _pairs(
+    table: tables.Table, values: Sequence[Mapping[str, Any]], title: str = ""
+) -> page.Cells:
+    """A row per name and a column per run."""
+    rows = [
+        [name.replace("_", " "), *(tables.text(one.get(name)) for one in values)]
+        for name in dict.fromkeys(name for one in values for name in one)
+    ]
+    return page.Cells(["", *table.names], rows, title)
 
 
 def differences(table: tables.Table) -> page.Section | None:
     """Several runs: what their configurations do not share."""
     if len(table.runs) < 2:
         return None
-    asked = [_asked(run) for run in table.runs]
-    names = dict.fromkeys(name for one in asked for name in one)
-    rows = [[n.replace("_", " "), *(one.get(n, "–") for one in asked)] for n in names]
-    rows = [row for row in rows if len(set(row[1:])) > 1]
-    columns = ["", *table.names]
-    cells = [page.Cells(columns, rows, text=columns)] if rows else []
-    text = [] if rows else ["Nothing: the configurations are equal."]
-    return page.Section("differences", "What differs", text, tables=cells)
-
-
-def diverged(table: tables.Table) -> page.Section | None:
-    """The lanes that were frozen because a number was not finite."""
-    first: dict[tuple, list] = {}
-    for setting in table.settings:
-        swept = [tables.describe(n, setting.axes) for n in setting.run.axes]
-        where = [setting.name, " · ".join(filter(None, swept))]
-        for row in (r for r in setting.rows if r["diverged"]):
-            cells = [*where, row["lane"], row["seed"], row["epoch"]]
-            first.setdefault((setting.name, row["lane"]), cells)
-    if not first:
-        return None
-    columns = ["run", "setting", "lane", "seed", "seen at epoch"]
-    cells = page.Cells(columns, [*first.values()], text=("run", "setting"))
-    text = " ".join(_count(len(first), "lane")) + " diverged: a loss or gradient was "
-    text += "not finite. Their numbers count nowhere."
-    return page.Section("diverged", "Diverged lanes", [text], tables=[cells])
+    cells = _pairs(table, [_asked(run) for run in table.runs])
+    rows = [row for row in cells.rows if len(set(row[1:])) > 1]
+    text = "" if rows else "Nothing: the configurations are equal."
+    grids = [cells._replace(rows=rows)] * bool(rows)
+    return page.Section("differences", "What differs", tables=grids, text=text)
 
 
 def summary(table: tables.Table) -> page.Section | None:
-    """Every setting's final test metrics, PCA included."""
-    done = [(d.label, s) for d in table.lines for s in d.settings if s.final]
-    if not done:
-        return None
-    shown = [m for m in SHOWN if any(s.metric(m) for _, s in done)]
-    several = len({row["dataset"] for row in table.pca}) > 1
-    for row in table.pca:
-        label = f"PCA · {row['dataset']}" if several else "PCA"
-        final = {**row, "n_seeds": "–"}
-        done.append((label, tables.Setting(None, "", row, final=final)))
-    x = [table.x] if table.x else []
-    rows = []
-    for label, setting in done:
-        row = [label, *(tables.text(setting.final.get(n)) for n in x)]
-        row += [f"{setting.final['parameters'] or 0:,}", setting.final["n_seeds"]]
-        rows.append(row + [tables.interval(setting.metric(m)) for m in shown])
-    x = [n.replace("_", " ") for n in x]
-    columns = ["setting", *x, "parameters", "seeds", *shown]
-    text = (
-        "Final test metrics: mean [95 % interval] over seeds. mse is the mean over "
-        "data elements in squared data units, psnr is in dB; nll and kl are in nats, "
-        "summed over a datum and averaged over examples."
-    )
-    cells = page.Cells(columns, rows, text=("setting",))
-    return page.Section("summary", "Every setting", [text], tables=[cells])
+    """Every setting's final test metrics, PCA's beside them."""
+    headers, rows = tables.final(table)
+    cells = page.Cells(headers, rows)
+    return page.Section("summary", "Every setting", tables=[cells]) if rows else None
 
 
 def origin(table: tables.Table) -> page.Section:
     """Configuration, versions, device, timings and the command that does it again."""
-    cells = []
-    for name, run in zip(table.names, table.runs, strict=True):
-        hidden = ("configuration", "axes")
-        info = {n: tables.text(v) for n, v in run.info.items() if n not in hidden}
-        which = f"{name}: " * (len(table.runs) > 1)
-        for title, values in (("configuration", _asked(run)), ("the run", info)):
-            rows = [(n.replace("_", " "), v) for n, v in values.items()]
-            cells.append(page.Cells(("", ""), rows, which + title, ("",)))
+    hidden = ("configuration", "axes")
+    infos = [
+        {n: v for n, v in run.info.items() if n not in hidden} for run in table.runs
+    ]
+    cells = [
+        _pairs(table, [_asked(run) for run in table.runs], "configuration"),
+        _pairs(table, infos, "the run"),
+    ]
     code = "\n".join(run.info.get("command") or "" for run in table.runs)
     return page.Section("origin", "How it was made", tables=cells, code=code.strip())
 
@@ -144,22 +115,18 @@ def appended(folder: pathlib.Path | None) -> list[page.Section]:
 
 
 def _task(path: pathlib.Path) -> page.Section:
-    try:
-        task = json.loads(path.read_text())
-    except ValueError as error:
-        return page.Section(path.stem, path.stem, [f"{path.name} is damaged: {error}"])
+    task = json.loads(path.read_text())
     metrics = task.get("metrics", [])
     rows = [metrics] if isinstance(metrics, dict) else metrics
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    words = [n for n in columns if any(isinstance(r.get(n), str) for r in rows)]
     cells = [[_cell(row.get(n)) for n in columns] for row in rows]
-    grids = [page.Cells(columns, cells, text=words)] if cells else []
     figures, picture = [], path.with_suffix(".png")
     if picture.is_file():
         png = base64.b64encode(picture.read_bytes()).decode()
-        figures.append(page.Figure(path.stem, png=png, wide=True))
-    text = [task["text"]] if "text" in task else []
-    return page.Section(path.stem, task.get("title", path.stem), text, figures, grids)
+        figures.append(page.Figure(path.stem, wide=True, png=png))
+    grids = [page.Cells(columns, cells)] * bool(cells)
+    title = task.get("title", path.stem)
+    return page.Section(path.stem, title, figures, grids, task.get("text", ""))
 
 
 def _cell(v: Any) -> str:

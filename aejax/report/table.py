@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from aejax import config
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#B8528F", "#3A9BD9", "#B87A00", "#882255")
 PALETTE += ("#332288",)
 PCA_AXES = ("dataset", "binarize", "latent_dim")
-SHORT = {"learning_rate": "lr", "batch_size": "batch"}
+SHORT = {"latent_dim": "latent", "learning_rate": "lr", "batch_size": "batch"}
 
 
 @dataclasses.dataclass(eq=False)
@@ -78,11 +79,12 @@ def read(runs: Sequence[Any]) -> Table:
         setting.pca = row.get("mse_mean")
     x = _x_axis(runs, settings)
     lines = _lines(settings, x, len(runs) > 1)
-    leaders, best = sorted(lines, key=lambda line: line.score), {}
-    for line in leaders:
-        first = line.settings[0]
-        best.setdefault((first.name, first.axes["objective"]), line)
-    leaders.sort(key=lambda line: line not in best.values())
+    ranked = sorted(lines, key=lambda line: line.score)
+    best = {
+        (line.settings[0].name, line.settings[0].axes["objective"]): line
+        for line in reversed(ranked)
+    }
+    leaders = sorted(ranked, key=lambda line: line not in best.values())
     drawn = [line for line in lines if line in leaders[: len(PALETTE)]]
     for line, color in zip(drawn, PALETTE, strict=False):
         line.color = color
@@ -131,6 +133,47 @@ def _lines(settings: list[Setting], x: str | None, several: bool) -> list[Line]:
     return list(lines.values())
 
 
+def final(table: Table) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Headers and rows of the final test metrics: one per setting, seeds averaged."""
+    settings = [s for s in table.settings if s.final]
+    finals = [s.final for s in settings]
+    always = ["run"] * (len(table.runs) > 1) + ["objective", "latent_dim"]
+    columns: dict[str, list[str]] = {}
+    for name in dict.fromkeys([*always, *(n for s in settings for n in s.axes)]):
+        values = [({"run": s.name} | s.axes).get(name) for s in settings]
+        if name in always or len(set(values)) > 1:
+            columns[SHORT.get(name, name)] = [text(v) for v in values]
+    columns["n"] = [
+        str(f["n_seeds"]) + f" of {f['n_seeds'] + f['diverged']}" * bool(f["diverged"])
+        for f in finals
+    ]
+    columns["params"] = [f"{f['parameters']:,}" for f in finals]
+    # 2 digits of the smallest error: more would not fit beside its interval.
+    least = min((s.mse[0] for s in settings if s.mse), default=1.0)
+    digits = max(0, 1 - math.floor(math.log10(max(least, 1e-7))))
+    known = any(f["mse_low"] is not None for f in finals)
+    shown = columns["mse [95 %]" if known else "mse"] = []
+    for f in finals:
+        mean, *ends = (_number(f[f"mse_{e}"], digits) for e in ("mean", "low", "high"))
+        shown.append(mean + f" [{', '.join(ends)}]" * (f["mse_low"] is not None))
+    columns["PCA mse"] = [_number(s.pca, digits) for s in settings]
+    for metric in ("nll", "kl", "loss"):
+        values = [f.get(f"{metric}_mean") for f in finals]
+        if any(v is not None for v in values):
+            columns[metric] = [_number(v, 2) for v in values]
+    return list(columns), list(zip(*columns.values(), strict=True))
+
+
+def _number(value: float | None, places: int) -> str:
+    return "–" if value is None else f"{value:.{places}f}"
+
+
+def numeric(column: Sequence[str]) -> bool:
+    """Whether every cell is a number, an interval, a count such as 3 of 5, or –."""
+    number = re.compile(r"[-\d.,e\[\] –]*\d[-\d.,e\[\] ]*|–|\d+ of \d+")
+    return all(map(number.fullmatch, column))
+
+
 def describe(name: str | None, axes: Mapping[str, Any]) -> str:
     """One axis value in words: 'ae', 'beta 4', '' where it has none."""
     value = axes.get(name)
@@ -139,6 +182,12 @@ def describe(name: str | None, axes: Mapping[str, Any]) -> str:
     if name == "latent_dim":
         return f"{value} latent dimension{'s' * (value != 1)}"
     return f"{SHORT.get(name, title(name))} {text(value)}"
+
+
+def described(setting: Setting) -> str:
+    """A setting by what is swept in its run: 'vae · 8 latent dimensions'."""
+    words = (describe(name, setting.axes) for name in setting.run.axes)
+    return " · ".join(filter(None, words))
 
 
 def title(name: str | None) -> str:
