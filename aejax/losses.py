@@ -62,8 +62,8 @@ def reparametrize(key: Array, mu: Array, logvar: Array) -> Array:
 def bernoulli_nll(x: Array, logits: Array) -> Array:
     """Negative log-likelihood (...), nats, of x in [0, 1] under logits, both (..., D).
 
-    Bernoulli: Σ softplus(l) − x l, finite at any logit (cross-entropy of probabilities is inf from
-    logit 104). For 0 < x < 1 its least value is the entropy of x and not 0.
+    Bernoulli: Σ softplus(l) − x l, finite at any logit (cross-entropy of probabilities
+    is inf from logit 104). For 0 < x < 1 its least value is the entropy of x, not 0.
     """
     _check_shapes(x=x, logits=logits)
     return jnp.sum(optax.sigmoid_binary_cross_entropy(logits, x), axis=-1)
