@@ -8,7 +8,7 @@ from aejax import evaluate, representation
 from aejax.report import canvas, page, pictures
 from aejax.report import table as tables
 
-SEEDS, ROWS, MOST = 3, 24, 2000
+SEEDS, ROWS, MOST = 3, 32, 2000
 TITLES = {
     "mse": "test mse",
     "nll": "test nll: reconstruction (nats)",
