@@ -1,11 +1,13 @@
-"""What a sweep shows while it trains: one changing line, many where no terminal is."""
+"""What a sweep shows while it trains: a bar per group; lines where no terminal is."""
 
+import contextlib
 import datetime
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import rich.progress
 
 from aejax import config
 
@@ -31,15 +33,21 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-class Progress:
+class Progress(contextlib.AbstractContextManager):
     """``on_event`` shows the events of ``aejax.sweep``."""
 
     def __init__(self, planned: Sequence[Any], title: str):
-        self._title, self._last = title, -_EVERY
+        self._title, self._last, self._tasks = title, -_EVERY, {}
+        self._bars = rich.progress.Progress(
+            "{task.description}", rich.progress.BarColumn(20), "{task.fields[facts]}"
+        )
         self._names = [
             f"{label}, {count(len(group.lanes), 'lane')}"
             for label, group in zip(labels(planned), planned, strict=True)
         ]
+
+    def __exit__(self, *_: Any) -> None:
+        self._bars.stop()
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Shows one event."""
@@ -50,20 +58,23 @@ class Progress:
             print(self._title + compiling * bool(event["programs"]), flush=True)
         elif event["kind"] == "train":
             best = event["best_valid"]
-            text = f"{self._names[event['group']]}: step {event['step']:,} of "
-            text += f"{event['steps']:,}, {short(event['steps_per_s'])} steps/s, "
-            text += f"{datetime.timedelta(seconds=round(event['seconds_left']))} left"
-            text += "" if best is None else f", best valid loss {best:.4g}"
-            text += f", {short(event['images_per_s'])} images/s"
-            self._line(text, event["step"] >= event["steps"])
+            left = datetime.timedelta(seconds=round(event["seconds_left"]))
+            facts = f"{short(event['steps_per_s'])} steps/s, {left} left"
+            facts += "" if best is None else f", best valid loss {best:.4g}"
+            facts += f", {short(event['images_per_s'])} images/s"
+            self._show(event["group"], event["step"], event["steps"], facts)
 
-    def _line(self, text: str, stays: bool) -> None:
+    def _show(self, group: int, step: int, steps: int, facts: str) -> None:
         if sys.stdout.isatty():
-            width = shutil.get_terminal_size().columns - 1
-            print(f"\r{text[:width]:<{width}}", end="\n" * stays, flush=True)
-        elif stays or time.monotonic() - self._last >= _EVERY:
+            if group not in self._tasks:
+                self._bars.start()
+                task = self._bars.add_task(self._names[group], total=steps, facts="")
+                self._tasks[group] = task
+            self._bars.update(self._tasks[group], completed=step, facts=facts)
+        elif step >= steps or time.monotonic() - self._last >= _EVERY:
             self._last = time.monotonic()
-            print(text, flush=True)
+            name = self._names[group]
+            print(f"{name}: step {step:,} of {steps:,}, {facts}", flush=True)
 
 
 def short(number: float) -> str:

@@ -45,7 +45,7 @@ def _sweep(argv: list[str]) -> int:
     programs = progress.count(len(planned), "program")
     where = f"{len(devices)} × {devices[0].device_kind}"
     shown = progress.Progress(planned, f"{lanes} in {programs} on {where}, to {out}")
-    with environment.interruptible() as should_stop:
+    with environment.interruptible() as should_stop, shown:
         run = execute.sweep(
             base,
             axes,

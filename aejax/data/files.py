@@ -96,8 +96,9 @@ def _fields(name: str, arrays: Mapping[str, np.ndarray], end: str):
                 f"{len(x)} rows; it must have shape ({len(x)},)"
             )
     if "length" in given:
+        whole = given["length"].dtype.kind in "iu"
         length = given["length"] = given["length"].astype(np.int32)
-        if x.ndim != 3 or length.min() < 1 or length.max() > x.shape[1]:
+        if not whole or x.ndim != 3 or length.min() < 1 or length.max() > x.shape[1]:
             raise config.InputError(
                 f"length{end} of '{name}' runs from {length.min()} to {length.max()} "
                 f"and x{end} has shape {x.shape}; it must lie in 1 … T of (N, T, F)"
