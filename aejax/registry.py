@@ -16,12 +16,8 @@ class Files(Mapping):
     """``{file name: build(module)}`` over a package's files; a path works as a key.
 
     Listing the names imports nothing, so that a command line can answer at once.
-
-    Args:
-      kind: what an entry is called in an error.
-      package: dotted name of the package.
-      build: module -> entry; raises InputError where the file breaks the contract.
-      skip: files of the package that are not entries.
+    ``kind`` is what an error calls an entry; ``build`` raises InputError where a file
+    breaks the contract; files in ``skip`` are none.
     """
 
     def __init__(

@@ -48,12 +48,8 @@ def pad(x: Array) -> Array:
 def conv(x: Array, kernel: Array) -> Array:
     """4×4 convolution of stride 2 and padding 1, as patches and one matmul.
 
-    Args:
-      x: (B, H, W, C), sides even.
-      kernel: (4, 4, C, F).
-
-    Returns:
-      (B, H/2, W/2, F), equal to ``lax.conv_general_dilated`` with the same kernel.
+    (B, H, W, C), sides even, and (4, 4, C, F) -> (B, H/2, W/2, F): equal to
+    ``lax.conv_general_dilated`` with the same kernel.
     """
     c, f = kernel.shape[2:]
     # Rows 2o-1 … 2o+2 are two neighbouring blocks of the padded image.
@@ -64,12 +60,8 @@ def conv(x: Array, kernel: Array) -> Array:
 def conv_transpose(x: Array, kernel: Array) -> Array:
     """Transpose of ``conv``: 4×4, stride 2, padding 1, as patches and one matmul.
 
-    Args:
-      x: (B, h, w, F).
-      kernel: (4, 4, F, C).
-
-    Returns:
-      (B, 2h, 2w, C), with out[2i - 1 + u, 2j - 1 + v] += x[i, j] @ kernel[u, v].
+    (B, h, w, F) and (4, 4, F, C) -> (B, 2h, 2w, C), with out[2i - 1 + u, 2j - 1 + v] +=
+    x[i, j] @ kernel[u, v].
     """
     f, c = kernel.shape[2:]
     # Output block b gets kernel rows 2, 3 from input b - 1 and rows 0, 1 from input b.

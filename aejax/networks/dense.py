@@ -110,16 +110,11 @@ def small(
 ) -> tuple[Callable, Callable]:
     """An mlp of the spec's widths, for critics, flows and prior networks.
 
-    Args:
-      spec: of the main network.
-      mask: (1, Z).
-      d_in: widths of the plain inputs, one or several; () beside a latent input.
-      d_out: output width, or the number of (B, Z) heads if ``latent_out``.
-      latent_in: the first input is a code (B, Z), before the plain ones.
-      latent_out: the output is a code (B, Z), or a tuple of ``d_out`` of them.
+    d_in are the widths of its plain inputs, one or several, after a code (B, Z) if
+    ``latent_in``. Its output is (B, d_out), or d_out codes (B, Z) if ``latent_out``.
 
     Returns:
-      ``init(key) -> params`` and ``apply(params, *inputs) -> (B, d_out)``.
+      ``init(key) -> params`` and ``apply(params, *inputs)``.
     """
     widths = (d_in,) if isinstance(d_in, int) else tuple(d_in)
     module = _Small(spec, d_out, latent_in, latent_out)
