@@ -174,14 +174,14 @@ class _Job:
     ) -> None:
         """Trains one population to its last step, and evaluates and saves it."""
         group = lanes_on.group
-        recipe, epoch = group.recipe, group.epoch_steps
+        recipe = group.recipe
         lanes_on.place(state)
         feed = feeds.Feed(lanes_on)
         timer = pace.Pace(recipe.unit, recipe.pass_steps, lanes_on.rounds)
         store = self.store(group) if self.directory else None
         saved = time.monotonic()
         step = meta.get("step", -1)
-        every = self.run.config.eval_every * epoch
+        every = self.run.config.eval_every * recipe.epoch_steps
         best = None
         try:
             while step < recipe.steps and not self.stopped:
@@ -212,8 +212,7 @@ class _Job:
             out = self.advance(lanes_on, timer, feed.last, step, step, 2, force=True)
             self.add_rows(group, lanes_on, out, step, ("test",))
             state = lanes_on.host_state()
-            params = state.best if recipe.select == "best" else state.params
-            final = {"params": params, "diverged": state.diverged}
+            final = {"params": state.best or state.params, "diverged": state.diverged}
             self.run.keep(group, final)
             if store:
                 store.save(step, final, final=True)
@@ -226,7 +225,7 @@ class _Job:
         """All rounds from start to stop, in as many dispatches as are due."""
         group = lanes_on.group
         # An evaluation costs about a third of a training step per example.
-        size = group.recipe.batch_size
+        size = group.recipe.config.batch_size
         rows = sum(group.source.lengths[:2]) if which == 1 else group.source.lengths[2]
         work = stop - max(start, 0) + (rows / size / 3 if which else 0)
         metrics, diverged, low = 0.0, None, 0

@@ -19,6 +19,7 @@ import numpy as np
 from aejax import group as groups
 from aejax import lane as lanes
 from aejax import model as model_lib
+from aejax import source as sources
 from aejax import train
 
 _P = jax.sharding.PartitionSpec
@@ -101,14 +102,17 @@ class Population:
         )
         total = local * self._mesh.size
         state = jax.tree.map(lambda s: self._struct(s, (total,)), self._shapes)
-        values = {n: self._struct(a, (total,)) for n, a in self._values().items()}
+        values = {
+            n: self._struct(a, (total,))
+            for n, a in group.traced(group.recipe.config).items()
+        }
         data = jax.tree.map(
             lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=self._everywhere),
             group.source.shapes(),
         )
         number = jax.ShapeDtypeStruct((), jnp.int32, sharding=self._everywhere)
         began = time.perf_counter()
-        with model_lib.matmul_precision(group.recipe.blueprint.precision):
+        with model_lib.matmul_precision(group.recipe.config.precision):
             lowered = jax.jit(program, donate_argnums=0).lower(
                 state, values, data, *(number,) * 5
             )
@@ -121,12 +125,9 @@ class Population:
         shape = lead + tuple(leaf.shape)
         return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=self._by_lane)
 
-    def _values(self) -> dict[str, np.ndarray]:
-        return self.group.traced(self.group.lanes[0])
-
     def place(self, state: Any = None) -> None:
         """Puts lanes on the devices: from host arrays in lane order, or blank."""
-        slots = [self.group.traced(self.group.lanes[i]) for i in self._order]
+        slots = [self.group.traced(self.group.lanes[i].config) for i in self._order]
         values = {n: np.stack([s[n] for s in slots]) for n in slots[0]}
         self._lanes = jax.device_put(values, self._by_lane)
         if state is None:
@@ -143,7 +144,7 @@ class Population:
         return jax.device_put(data, self._everywhere)
 
     def advance(
-        self, data: train.Data, start: int, stop: int, which: int, rounds: range
+        self, data: sources.Data, start: int, stop: int, which: int, rounds: range
     ) -> tuple[np.ndarray, np.ndarray]:
         """One dispatch of these rounds; blocks until it is done.
 

@@ -110,8 +110,7 @@ class Run:
             state, meta = store.restore(lambda m: saved_shapes(group, m)) or (None, {})
             store.close()
             if state and not meta["final"]:
-                best = group.recipe.select == "best"
-                state = {"params": state.best if best else state.params}
+                state = {"params": state.best or state.params}
             if state:
                 self._finals[group.index] = state
         if group.index not in self._finals:
