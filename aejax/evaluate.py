@@ -145,7 +145,8 @@ class Likelihood(NamedTuple):
 
     Attributes:
       nll: -log p(x), nats; its expectation is an upper bound (Burda et al., 2016).
-      error: standard error of nll over the draws, by the delta method.
+      error: standard error of nll over the draws, by the delta method; of no meaning
+        (0) for a single draw.
       ess: effective sample size of the weights, 1 … samples (Kong, 1992).
     """
 

@@ -149,7 +149,11 @@ def _mnist(flags: Flags) -> bool:
 
 
 def _burda(study: Study, flags: Flags) -> config.Config:
-    """Burda et al.'s recipe: 784-200-200-50 tanh, batch 20, eight stages, Adam."""
+    """Burda et al.'s recipe: 784-200-200-50 tanh, batch 20, Adam, eight stages.
+
+    Their stages spend two thirds of the time at a tenth of the peak rate, which a few
+    epochs cannot afford: the shortened schedule is a cosine.
+    """
     epochs = 3280 if flags.full else flags.epochs
     return config.Config(
         dataset="mnist",
@@ -165,7 +169,7 @@ def _burda(study: Study, flags: Flags) -> config.Config:
         epochs=epochs,
         eval_every=epochs,
         learning_rate=1e-3,
-        schedule="piecewise",
+        schedule="piecewise" if flags.full else "cosine",
         beta1=0.99,
         eps=1e-4,
     )

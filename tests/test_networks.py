@@ -24,8 +24,10 @@ HIDDEN = {
     "linear_tied": (),
     "recurrent": (6, 5),
     "resnet_conv": (4, 9),
+    "transformer": (8, 5),
 }
-SEQUENTIAL = {"recurrent"}
+OPTIONS = {"transformer": {"blocks": 1}}
+SEQUENTIAL = {"recurrent", "transformer"}
 KEY = jax.random.key(0)
 ONES = np.ones((B, Z), np.float32)
 BATCH = model.Batch(RNG.random((B, *SHAPE), np.float32), np.array([0, 2, 1], np.int32))
@@ -59,6 +61,7 @@ def make_spec(name="mlp", **changes):
 def make_model(name="mlp", k=K, likelihood="bernoulli", bias=None, **changes):
     spec = make_spec(name, **changes)
     blueprint = model.Blueprint(networks.NETWORKS[name], spec, likelihood, 1.0)
+    blueprint = blueprint._replace(options=OPTIONS.get(name, {}))
     mask = model.latent_mask(k, spec.latent_dim)
     return model.build(blueprint, mask, model.Clock(0, 1, 1), bias)
 
@@ -227,7 +230,7 @@ def test_shapes_for_any_heads_inputs_and_outputs(name, classes):
         if networks.NETWORKS[name].check(spec):
             assert name == "linear_tied"
             continue
-        net = networks.NETWORKS[name].build(spec)
+        net = networks.NETWORKS[name].build(spec, **OPTIONS.get(name, {}))
         mask = np.ones((1, Z), np.float32)
 
         def shapes(net=net, mask=mask, inputs=inputs):
@@ -437,6 +440,7 @@ CASES = [
     ("linear_tied", "glorot"),
     ("recurrent", "lecun"),
     ("resnet_conv", "glorot"),
+    ("transformer", "glorot"),
 ]
 # Two kernels and a bias, and more or fewer.
 LATENTS = {"mlp": 6, "linear_tied": 2, "recurrent": 4}

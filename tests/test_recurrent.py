@@ -1,4 +1,4 @@
-"""Recurrent networks: flax's cells as oracles, lengths, teacher forcing."""
+"""Networks of sequences: flax's cells as oracles, lengths, teacher forcing."""
 
 import functools
 
@@ -19,7 +19,14 @@ X = RNG.random((B, T, F), np.float32)
 VALID = np.arange(T)[None] < LENGTH[:, None]
 
 
-def make_model(likelihood="bernoulli", scale=1.0, steps=T, hidden=(7, 5), **options):
+def make_model(
+    likelihood="bernoulli",
+    scale=1.0,
+    steps=T,
+    hidden=(7, 5),
+    network="recurrent",
+    **options,
+):
     observed = likelihoods.LIKELIHOODS[likelihood](scale)
     spec = networks.Spec(
         shape=(steps, F),
@@ -33,7 +40,7 @@ def make_model(likelihood="bernoulli", scale=1.0, steps=T, hidden=(7, 5), **opti
         dtype=jnp.float32,
         mean=observed.mean,
     )
-    entry = networks.NETWORKS["recurrent"]
+    entry = networks.NETWORKS[network]
     blueprint = model.Blueprint(entry, spec, likelihood, scale, options=options)
     return model.build(blueprint, model.latent_mask(K, Z), model.Clock(0, 1, 1))
 
@@ -122,7 +129,9 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("options", KINDS, ids=str)
+@pytest.mark.parametrize(
+    "options", [*KINDS, dict(network="transformer", attention_heads=1)], ids=str
+)
 def test_steps_beyond_the_length_change_nothing(options):
     one = make_model(**options)
 
@@ -256,11 +265,22 @@ def test_levels_are_read_one_hot():
     assert np.abs(encode(params, (new / 4).astype(np.float32)) - code).max() > 1e-3
 
 
-def test_unknown_cells_and_missing_widths_are_refused():
-    entry = networks.NETWORKS["recurrent"]
+def test_unknown_cells_and_widths_that_do_not_fit_are_refused():
+    entry, attentive = (networks.NETWORKS[n] for n in ("recurrent", "transformer"))
     spec = networks.Spec((T, F), 1, Z, 1, 1, (5,), "tanh", "lecun", jnp.float32)
     assert entry.needs == {"sequence"}
     assert entry.check(spec, **entry.options) is None
     said = entry.check(spec, **entry.options | {"cell": "elman"})
     assert said == "cell 'elman' is unknown; known: gru, lstm"
     assert "--hidden 64" in entry.check(spec._replace(hidden=()), **entry.options)
+    assert attentive.needs == {"sequence"}
+    for hidden, heads, blocks, reason in (
+        ((8, 3), 4, 1, None),
+        ((6, 3), 4, 1, "a multiple of attention_heads=4, e.g. --hidden 64"),
+        ((), 4, 1, "a multiple of"),
+        ((8,), 0, 1, "attention_heads=0: give 1 or more"),
+        ((8,), 1, 0, "blocks=0"),
+    ):
+        changed = spec._replace(hidden=hidden)
+        said = attentive.check(changed, blocks=blocks, attention_heads=heads)
+        assert said is None if reason is None else reason in said

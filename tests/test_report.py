@@ -30,6 +30,8 @@ class Model:
 
     def __init__(self, latent_dim, shape):
         self.latent_dim, self.shape = latent_dim, shape
+        kernel = np.random.default_rng(0).normal(size=(16, 1, np.prod(shape)))
+        self.params = {"net": {"code": {"latent_kernel": kernel}}}
 
     def batch(self, x, y=None, length=None):
         return data.Split(x, y, length)
@@ -124,11 +126,11 @@ def sweep(tmp_path):
 def test_a_sweep_has_every_section_and_figure(sweep):
     page = write(sweep)
     assert titles(page) == (
-        "The bottleneck,Reconstructions,Samples,The latent plane,"
+        "The bottleneck,Reconstructions,Samples,The latent plane,Encoder filters,"
         "Training: validation loss,Train and test,Every setting,How it was made"
     ).split(",")
     names = "bottleneck reconstructions-0 reconstructions-1 plane-0 plane-1 training "
-    names += "gap samples-0 samples-1"
+    names += "gap samples-0 samples-1 filters-0 filters-1"
     assert {p.stem for p in (sweep.dir / "figures").iterdir()} == set(names.split())
     assert len(page) < 3e6
 

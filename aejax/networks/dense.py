@@ -34,6 +34,14 @@ def one_hot(spec: networks.Spec, batch, size: int) -> Array | None:
     return jax.nn.one_hot(y, spec.num_classes, dtype=spec.dtype)
 
 
+def levels(spec: networks.Spec, x: Array) -> Array:
+    """Sequences (B, T, F), or their levels one-hot (B, T, F·outputs)."""
+    if spec.outputs == 1:
+        return x
+    index = jnp.round(x * (spec.outputs - 1)).astype(jnp.int32)
+    return jax.nn.one_hot(index, spec.outputs).reshape(*x.shape[:2], -1)
+
+
 def functions(
     module: nn.Module, bias_shape: tuple[int, ...], stages: tuple = ()
 ) -> networks.Network:

@@ -140,16 +140,8 @@ class RecurrentNet(nn.Module):
         if spec.num_classes:
             self.decode_label = dense.layer(spec, cell.gates * back[0], False)
 
-    def read(self, x: Array) -> Array:
-        """(B, T, F) -> (T, B, F), or one-hot levels (T, B, F·outputs)."""
-        levels = self.spec.outputs
-        if levels > 1:
-            x = jnp.round(x * (levels - 1)).astype(jnp.int32)
-            x = jax.nn.one_hot(x, levels).reshape(*x.shape[:2], -1)
-        return x.swapaxes(0, 1)
-
     def encode(self, batch, mask: Array):
-        x = self.read(batch.x)
+        x = dense.levels(self.spec, batch.x).swapaxes(0, 1)
         steps, size = x.shape[:2]
         y = dense.one_hot(self.spec, batch, size)
         if y is not None:
@@ -184,7 +176,7 @@ class RecurrentNet(nn.Module):
         elif batch is None or batch.x is None:
             return self.free(context, states)
         else:
-            x = self.read(batch.x)
+            x = dense.levels(self.spec, batch.x).swapaxes(0, 1)
             before = jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
             gates = context[None] + project(self.decoder[0], before)
         _, h = scan(self.cell, self.decoder[0], gates, states[0])

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 heads = 1
-ranges = {"levels": (2, float("inf"))}
+# From 1,001 levels on the bound of eq. 1 rounds to values beyond the grid.
+ranges = {"levels": (2, 1000)}
 
 
 def _unit(levels):

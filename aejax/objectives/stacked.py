@@ -23,7 +23,7 @@ def _phase(model, step, pretrain):
     """The stage in training at this step; len(stages) when the whole is."""
     count = len(model.stages)
     ends = jnp.arange(1, count + 1) * pretrain * model.clock.steps / count
-    return (step >= jnp.ceil(ends)).sum()
+    return (step >= jnp.round(ends)).sum()
 
 
 def loss(model, params, batch, key, *, pretrain=0.5, noise=0.0):
