@@ -22,21 +22,16 @@ class Store:
 
     Args:
       folder: absolute or relative path; made if it does not exist.
-      say: called with one line whenever a checkpoint cannot be used.
-      read_only: nothing is made or deleted.
+      say: called with one line whenever a checkpoint cannot be used; without it
+        nothing is made or deleted.
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        say: Callable[[str], None] = lambda s: None,
-        read_only: bool = False,
-    ):
+    def __init__(self, folder: pathlib.Path, say: Callable[[str], None] | None = None):
         import orbax.checkpoint as ocp
 
         # Its tracebacks of hundreds of lines; errors reach the caller all the same.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
-        self._ocp, self._say, self._read_only = ocp, say, read_only
+        self._ocp, self._say, read_only = ocp, say, say is None
         self.folder = pathlib.Path(folder).resolve()
         self._manager = ocp.CheckpointManager(
             self.folder,
@@ -74,8 +69,8 @@ class Store:
                 "make room and run the same command again with --resume"
             ) from error
 
-    def restore(self, like: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict] | None:
-        """The newest checkpoint that is whole, as (host arrays, facts), or None.
+    def restore(self, like: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict]:
+        """The newest checkpoint that is whole, as (host arrays, facts), or (None, {}).
 
         Args:
           like: facts -> tree of shapes and types that must be found.
@@ -106,13 +101,13 @@ class Store:
                 raise
             except Exception as error:  # a damaged file can raise anything
                 why = (str(error).splitlines() or [type(error).__name__])[0][:160]
-                self._say(
-                    f"checkpoint {self.folder.name}/{step} is damaged ({why}); the one "
-                    "before it is used"
-                )
-                if not self._read_only:
+                if self._say:
+                    self._say(
+                        f"checkpoint {self.folder.name}/{step} is damaged ({why}); the "
+                        "one before it is used"
+                    )
                     self._manager.delete(step)
-        return None
+        return None, {}
 
 
 def _tree(state: Any) -> list[str]:

@@ -41,25 +41,15 @@ CHOICES = {
     "select": ("last", "best"),
 }
 
-# Closed or half-open intervals: (low, high, low is allowed).
-_RANGES = {
-    "latent_dim": (1, 65536, True),
-    "seed": (0, 2**32 - 1, True),
-    "learning_rate": (0.0, math.inf, False),
-    "batch_size": (1, 2**31 - 1, True),
-    "epochs": (1, 2**31 - 1, True),
-    "eval_every": (1, 2**31 - 1, True),
-    "warmup": (0, 2**31 - 1, True),
-    "weight_decay": (0.0, math.inf, True),
-    "clip_norm": (0.0, math.inf, True),
-    "beta1": (0.0, 1.0, True),
-    "beta2": (0.0, 1.0, True),
-    "eps": (0.0, math.inf, False),
-}
+_MOST = 2**31 - 1  # of an int32
 
 
-def _field(default: Any, axis: str | None, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"axis": axis, "help": text})
+def _field(
+    default: Any, axis: str | None, text: str, low=0, high=math.inf, ends="[]"
+) -> Any:
+    """A field: how it is swept, its help, and a number's interval, e.g. [low, high)."""
+    metadata = {"axis": axis, "help": text, "ends": (low, high, ends)}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,18 +69,18 @@ class Config:
     )
     objective: str = _field("ae", "static", "name (see --list) or path to a file")
     network: str = _field("mlp", "static", "name (see --list) or path to a file")
-    latent_dim: int = _field(8, "traced", "bottleneck size")
-    seed: int = _field(0, "traced", "gives initial weights, batch order and noise")
-    learning_rate: float = _field(3e-3, "traced", "peak learning rate")
-    batch_size: int = _field(128, "static", "examples per step")
+    latent_dim: int = _field(8, "traced", "bottleneck size", 1, 65536)
+    seed: int = _field(0, "traced", "of weights, batch order and noise", 0, 2**32 - 1)
+    learning_rate: float = _field(3e-3, "traced", "peak learning rate", ends="(]")
+    batch_size: int = _field(128, "static", "examples per step", 1, _MOST)
     hidden: tuple[int, ...] = _field(
         (128, 64),
         "static",
         "mlp: widths; conv: channels per stride-2 stage, then a width",
     )
     activation: str = _field("relu", "static", "between layers")
-    epochs: int = _field(160, None, "passes over the training split")
-    eval_every: int = _field(40, None, "epochs between evaluations")
+    epochs: int = _field(160, None, "passes over the training split", 1, _MOST)
+    eval_every: int = _field(40, None, "epochs between evaluations", 1, _MOST)
     likelihood: str = _field("auto", "static", "p(x|z); auto is the data set's own")
     binarize: str = _field(
         "none", "static", "threshold at 1/2, or dynamic: drawn anew at each step"
@@ -100,12 +90,12 @@ class Config:
     schedule: str = _field(
         "constant", "static", "piecewise: Burda et al. 2016, eight stages"
     )
-    warmup: int = _field(0, "traced", "steps of linear warm-up of the learning rate")
+    warmup: int = _field(0, "traced", "steps of linear rise of the rate", 0, _MOST)
     weight_decay: float = _field(0.0, "traced", "decoupled; adamw and sgd only")
     clip_norm: float = _field(0.0, "traced", "global gradient norm; 0 is off")
-    beta1: float = _field(0.9, "traced", "Adam's beta1; momentum of sgd")
-    beta2: float = _field(0.999, "traced", "Adam's beta2")
-    eps: float = _field(1e-8, "traced", "Adam's epsilon, added after the root")
+    beta1: float = _field(0.9, "traced", "Adam's beta1; momentum of sgd", 0, 1, "[)")
+    beta2: float = _field(0.999, "traced", "Adam's beta2", 0, 1, "[)")
+    eps: float = _field(1e-8, "traced", "Adam's, added after the root", ends="(]")
     init: str = _field("lecun", "static", "lecun: truncated normal; glorot: uniform")
     output_bias: str = _field(
         "zero", "static", "mean: the output starts at the training mean"
@@ -117,18 +107,25 @@ class Config:
     )
 
     def __post_init__(self):
-        fields = {f.name: f for f in dataclasses.fields(self)}
-        for name, field in fields.items():
-            if name in ("hidden", "hparams"):
-                continue
-            object.__setattr__(self, name, _as_type(name, getattr(self, name), field))
+        for name, field in FIELDS.items():
+            value, default = getattr(self, name), field.default
+            if name in CHOICES:
+                if value not in CHOICES[name]:
+                    raise unknown(name, value, CHOICES[name])
+            elif isinstance(default, str):
+                if not isinstance(value, str) or not value:
+                    raise InputError(
+                        f"{name} is {value!r}; it must be a name or a path"
+                    )
+            elif isinstance(default, (int, float)):
+                value = check_value(name, value, default, field.metadata["ends"])
+                object.__setattr__(self, name, value)
         hidden = (self.hidden,) if isinstance(self.hidden, int) else self.hidden
         if not isinstance(hidden, (tuple, list)) or not all(
             isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in hidden
         ):
-            given = ",".join(map(str, hidden)) if isinstance(hidden, tuple) else hidden
             raise InputError(
-                f"hidden is {given}; every width must be a whole number of at least "
+                f"hidden is {hidden}; every width must be a whole number of at least "
                 "1, separated by commas, e.g. --hidden 128,64"
             )
         object.__setattr__(self, "hidden", tuple(hidden))
@@ -145,75 +142,50 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Field values as JSON types; ``hidden`` becomes a list."""
-        out = dataclasses.asdict(self)
-        return out | {"hidden": list(self.hidden)}
+        return dataclasses.asdict(self) | {"hidden": list(self.hidden)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Config":
         """The inverse of ``to_json``."""
-        return cls(**{**values, "hidden": tuple(values["hidden"])})
-
-
-def _as_type(name: str, value: Any, field: dataclasses.Field) -> Any:
-    """``value`` as the type of the field's default, or an InputError that says why."""
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            raise unknown(name, value, CHOICES[name])
-        return value
-    kind = type(field.default)
-    if kind is str:
-        if not isinstance(value, str) or not value:
-            raise InputError(f"{name} is {value!r}; it must be a name or a path")
-        return value
-    if isinstance(value, (str, bool)) or not _is_number(value):
-        raise InputError(f"{name} is {value!r}; it must be a number")
-    if kind is int and value != int(value):
-        raise InputError(f"{name} is {value!r}; it must be a whole number")
-    low, high, closed = _RANGES[name]
-    above = value >= low if closed else value > low
-    if not (above and value <= high and (value < high or high != 1.0)):
-        least = f"at least {low}" if closed else f"greater than {low}"
-        most = "" if high in (math.inf, 2**31 - 1) else f" and at most {high}"
-        most = " and below 1" if high == 1.0 else most
-        raise InputError(f"{name} is {value:g}; it must be {least}{most}")
-    return kind(value)
+        return cls(**values)
 
 
 def check_value(
-    name: str, value: Any, default: Any, ends: tuple, latent_dim: int
+    name: str, value: Any, default: Any, ends: tuple, latent_dim: int = 0
 ) -> Any:
-    """A hyperparameter's value as the type of its default.
+    """A number, word or switch as the type of its default.
 
     Args:
-      ends: (low, high), both allowed unless infinite; "latent_dim" stands for that.
+      ends: (low, high), both allowed, or (low, high, "[)"), where high is not;
+        "latent_dim" stands for that.
 
     Raises:
-      InputError: wrong type, or outside the ends.
+      InputError: wrong type, not finite, or outside the ends.
     """
     if isinstance(default, (str, bool)):
         if not isinstance(value, type(default)):
             kind = type(default).__name__
             raise InputError(f"{name} is {value!r}; it must be a {kind}")
         return value
-    if isinstance(value, (str, bool)) or not _is_number(value):
+    try:
+        finite = not isinstance(value, bool) and math.isfinite(value)
+    except (TypeError, OverflowError):
+        finite = False
+    if not finite:
         raise InputError(f"{name} is {value!r}; it must be a number")
     if isinstance(default, int) and value % 1:
         raise InputError(f"{name} is {value!r}; it must be a whole number")
+    (*ends, brackets) = ends if len(ends) == 3 else (*ends, "[]")
     low, high = (latent_dim if e == "latent_dim" else e for e in ends)
-    if not low <= value <= high:
-        named = ["latent_dim" if e == "latent_dim" else f"{e:g}" for e in ends]
+    above = value > low or (value == low and brackets[0] == "[")
+    below = value < high or (value == high and brackets[1] == "]")
+    if not (above and below):
+        named = ", ".join(e if isinstance(e, str) else f"{e:.10g}" for e in ends)
         raise InputError(
-            f"{name} is {value:g}; it must lie in [{named[0]}, {named[1]}]"
+            f"{name} is {value:g}; it must lie in {brackets[0]}{named}{brackets[1]}"
             + (f", latent_dim being {latent_dim}" if "latent_dim" in ends else "")
         )
     return type(default)(value)
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except (TypeError, ValueError, OverflowError):
-        return False
 
 
 FIELDS = {f.name: f for f in dataclasses.fields(Config)}
@@ -239,21 +211,22 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     Raises:
       InputError: the text is not of one of these forms.
     """
-    name, equals, values = text.partition("=")
+    name, _, values = text.partition("=")
     name, values = name.strip().replace("-", "_"), values.strip()
-    forms = "NAME=V1,V2 or NAME=log:LOW:HIGH:COUNT (also linear:, random:)"
-    if not equals or not name or not values:
-        raise InputError(f"--axis '{text}' is not of the form {forms}")
+    malformed = InputError(
+        f"--axis '{text}' is not of the form NAME=V1,V2 or NAME=log:LOW:HIGH:COUNT "
+        "(also linear:, random:)"
+    )
+    if not name or not values:
+        raise malformed
     rule, _, rest = values.partition(":")
     if rule in ("log", "linear", "random"):
         try:
             low, high, count = rest.split(":")
             low, high, count = float(low), float(high), int(count)
-        except ValueError as error:
-            raise InputError(f"--axis '{text}' is not of the form {forms}") from error
-        if not (
-            math.isfinite(low) and math.isfinite(high) and low < high and count > 0
-        ):
+        except ValueError:
+            raise malformed from None
+        if not (-math.inf < low < high < math.inf and count > 0):
             raise InputError(f"--axis '{text}': LOW < HIGH and COUNT ≥ 1 are needed")
         if rule != "linear" and low <= 0:
             raise InputError(f"--axis '{text}': a logarithmic axis starts above 0")
@@ -267,16 +240,15 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
         return name, [float(f"{low * (high / low) ** t:.12g}") for t in at]
     if name == "hidden":  # commas belong to the widths: hidden=512,256;128
         try:
-            nets = [tuple(map(int, v.split(","))) for v in values.split(";")]
+            return name, [tuple(map(int, v.split(","))) for v in values.split(";")]
         except ValueError:
             raise InputError(
-                f"--axis '{text}': widths of one network are whole numbers separated "
-                "by commas, networks are separated by semicolons: hidden=512,256;128"
+                f"--axis '{text}': commas join the widths of one network, semicolons "
+                "part networks: hidden=512,256;128"
             ) from None
-        return name, nets
     parts = [v.strip() for v in values.split(",")]
     if "" in parts:
-        raise InputError(f"--axis '{text}' has an empty value; the form is {forms}")
+        raise InputError(f"--axis '{text}' has an empty value")
     return name, [parse_value(v) for v in parts]
 
 

@@ -97,11 +97,13 @@ def baseline(
             wanted.setdefault((first.dataset, first.binarize), []).append(group)
     lines = []
     for same in wanted.values():
-        group = same[0]
+        group, first = same[0], same[0].lanes[0].config
         dims = sorted({m.config.latent_dim for g in same for m in g.lanes})
         size = math.prod(group.source.train.x.shape[1:])
         top = peak(group.source)
-        for k, error in pca_mse(group.source, dims, group.recipe.binarize).items():
+        for k, error in pca_mse(
+            group.source, dims, first.binarize == "dynamic"
+        ).items():
             own = {n: group.lanes[0].columns[n] for n in ("dataset", "binarize")}
             own |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
             own |= {"parameters": (min(k, size) + 1) * size, "mse_mean": error}

@@ -61,12 +61,10 @@ def sweep(
     run = runs.Run(config, axes, pathlib.Path(out) if out else None, planned)
     run.info |= {"command": command, "inputs": provenance.inputs(run)}
     job = _Job(run, on_rows, on_event or (lambda event: None), should_stop)
-    directory = None
     try:
         if run.dir is not None:
-            inputs = run.info["inputs"]
-            directories.check(run.dir, config, axes, resume, inputs)
-            directory = job.directory = directories.Directory(run.dir)
+            directories.check(run.dir, config, axes, resume, run.info["inputs"])
+            job.directory = directories.Directory(run.dir)
         job.run_all(list(devices or jax.devices()), lane_batch)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
@@ -83,8 +81,8 @@ def sweep(
             "before is intact: make room and run the same command with --resume"
         ) from error
     finally:
-        if directory is not None:
-            directory.close()
+        if job.directory:
+            job.directory.close()
     return run
 
 
@@ -100,7 +98,7 @@ class _Job:
 
     def run_all(self, devices: list[jax.Device], lane_batch: int | None) -> None:
         run = self.run
-        restored = {g.index: self.restore(g) for g in run.planned}
+        restored = {g.index: run.restore(g, self.warn) for g in run.planned}
         if self.directory:
             self.spent = provenance.spent_before(self.directory.dir)
         run.info |= provenance.describe(run, devices)
@@ -109,6 +107,7 @@ class _Job:
         todo = [g for g in run.planned if not restored[g.index][1].get("final")]
         before = provenance.cache_entries()
         self.say("compile", programs=len(todo))
+        finished = True
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             # The first group trains while the next ones compile.
             built = {
@@ -125,33 +124,18 @@ class _Job:
                     self.spent.add_compilation(*one.compiled)
                     self.spent.trace_s += one.trace_s
                     self.stopped = self.stopped or self.should_stop()
-                    if self.stopped:
+                    finished = not self.stopped and self.train_group(one, state, meta)
+                    if not finished:
                         break
-                    self.train_group(one, state, meta)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-        if run.complete:  # asked to stop when all was done
-            self.stopped = False
         run.info["cache"] = provenance.cache_state(before, bool(todo))
-        if not self.stopped:
+        if finished:
             self.finish()
         self.write_info()
 
-    def restore(self, group: groups.Group) -> tuple[Any, dict[str, Any]]:
-        """The newest whole checkpoint and its facts, or (None, {})."""
-        dir = self.run.dir
-        if dir is None or not directories.checkpoints(dir, group.index).is_dir():
-            return None, {}
-        store = self.store(group)
-        found = store.restore(lambda meta: runs.saved_shapes(group, meta))
-        store.close()
-        return found or (None, {})
-
-    def store(self, group: groups.Group) -> checkpoint.Store:
-        return checkpoint.Store(
-            directories.checkpoints(self.run.dir, group.index),
-            lambda text: self.say("warn", text=text),
-        )
+    def warn(self, text: str) -> None:
+        self.say("warn", text=text)
 
     def keep_committed(self, restored: Mapping[int, tuple[Any, dict]]) -> None:
         """Rows that a checkpoint commits; what a kill left beyond is done again."""
@@ -171,26 +155,27 @@ class _Job:
 
     def train_group(
         self, lanes_on: population.Population, state: Any, meta: Mapping[str, Any]
-    ) -> None:
-        """Trains one population to its last step, and evaluates and saves it."""
+    ) -> bool:
+        """Trains one population to its last step, unless stopped before; saves it."""
         group = lanes_on.group
-        recipe, epoch = group.recipe, group.epoch_steps
+        recipe = group.recipe
         lanes_on.place(state)
         feed = feeds.Feed(lanes_on)
         timer = pace.Pace(recipe.unit, recipe.pass_steps, lanes_on.rounds)
-        store = self.store(group) if self.directory else None
+        store = self.directory and checkpoint.Store(
+            directories.checkpoints(self.run.dir, group.index), self.warn
+        )
         saved = time.monotonic()
         step = meta.get("step", -1)
-        every = self.run.config.eval_every * epoch
-        best = None
+        every = self.run.config.eval_every * recipe.epoch_steps
+        losses: list[float] = []
         try:
             while step < recipe.steps and not self.stopped:
                 at = max(step, 0)
                 goal = min(recipe.steps, (at // every + 1) * every)
                 visit = at // recipe.pass_steps
-                bound = goal
-                if group.source.blocks > 1:
-                    bound = min(goal, (visit + 1) * recipe.pass_steps)
+                streams = group.source.blocks > 1
+                bound = min(goal, (visit + 1) * recipe.pass_steps) if streams else goal
                 stop = timer.next_stop(at, bound)
                 which = int(stop == goal)
                 out = self.advance(lanes_on, timer, feed(visit), step, stop, which)
@@ -198,9 +183,8 @@ class _Job:
                     break
                 step = stop
                 if which:
-                    new = self.add_rows(group, lanes_on, out, step, ("train", "valid"))
-                    best = min((v for v in (best, new) if v is not None), default=None)
-                self.progress(group, step, best)
+                    losses += self.add_rows(lanes_on, out, step, ("train", "valid"))
+                self.progress(group, step, min(losses, default=None))
                 self.stopped = self.should_stop()
                 due = time.monotonic() - saved > SAVE_EVERY or self.stopped
                 if store and due and step < recipe.steps:
@@ -208,15 +192,15 @@ class _Job:
                     self.write_info()
                     saved = time.monotonic()
             if step < recipe.steps:
-                return
+                return False
             out = self.advance(lanes_on, timer, feed.last, step, step, 2, force=True)
-            self.add_rows(group, lanes_on, out, step, ("test",))
+            self.add_rows(lanes_on, out, step, ("test",))
             state = lanes_on.host_state()
-            params = state.best if recipe.select == "best" else state.params
-            final = {"params": params, "diverged": state.diverged}
+            final = {"params": state.best or state.params, "diverged": state.diverged}
             self.run.keep(group, final)
             if store:
                 store.save(step, final, final=True)
+            return True
         finally:
             feed.close()
             if store:
@@ -226,7 +210,7 @@ class _Job:
         """All rounds from start to stop, in as many dispatches as are due."""
         group = lanes_on.group
         # An evaluation costs about a third of a training step per example.
-        size = group.recipe.batch_size
+        size = group.recipe.config.batch_size
         rows = sum(group.source.lengths[:2]) if which == 1 else group.source.lengths[2]
         work = stop - max(start, 0) + (rows / size / 3 if which else 0)
         metrics, diverged, low = 0.0, None, 0
@@ -247,18 +231,17 @@ class _Job:
         self.spent.images += steps * size
         return metrics, diverged
 
-    def add_rows(self, group, lanes_on, out, step: int, splits) -> float | None:
-        """Rows of one evaluation; returns the best validation loss among the lanes."""
-        rows = results.rows(
-            group, lanes_on.metrics, *out, step=step, splits=splits, every=self.metrics
-        )
+    def add_rows(self, lanes_on, out, step: int, splits) -> list[float]:
+        """Rows of one evaluation; returns the validation losses of the lanes."""
+        where = {"step": step, "splits": splits, "every": self.metrics}
+        rows = results.rows(lanes_on.group, lanes_on.metrics, *out, **where)
         self.run.rows += rows
         if self.directory:
             self.directory.append(rows)
         if self.on_rows:
             self.on_rows(rows)
         losses = [r["loss"] for r in rows if r["split"] == "valid"]
-        return min((v for v in losses if v is not None), default=None)
+        return [v for v in losses if v is not None]
 
     def progress(self, group: groups.Group, step: int, best: float | None) -> None:
         done = self.spent.lane_steps / max(self.spent.train_s, 1e-9)

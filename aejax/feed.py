@@ -2,7 +2,7 @@
 
 from concurrent import futures
 
-from aejax import population, train
+from aejax import population, source
 
 
 class Feed:
@@ -18,14 +18,14 @@ class Feed:
         self._pool = futures.ThreadPoolExecutor(1)
         self._visit, self._ahead, self.last = None, None, None
 
-    def __call__(self, visit: int) -> train.Data:
+    def __call__(self, visit: int) -> source.Data:
         """The data of a visit; the same object for all visits if it is whole."""
         whole = self._source.blocks == 1
         if self.last is None or (not whole and visit != self._visit):
             ahead = self._ahead or self._pool.submit(self._source.block, visit)
             block = ahead.result()
             self.last = None  # lets go of the block before
-            self.last = train.Data(self._lanes.put(block), *self._held)
+            self.last = source.Data(self._lanes.put(block), *self._held)
             self._visit = visit
             if not whole:
                 self._ahead = self._pool.submit(self._source.block, visit + 1)

@@ -28,47 +28,41 @@ class Group(NamedTuple):
       index: of the group.
       lanes: its lanes, numbered through the whole sweep.
       recipe: the program's static facts.
-      dataset: what it trains on, and ``source`` as the program takes it.
-      source: host arrays.
+      dataset: what it trains on, as it was loaded.
     """
 
     index: int
     lanes: tuple[Lane, ...]
     recipe: train.Recipe
     dataset: datasets.Dataset
-    source: sources.Source
 
     @property
-    def epoch_steps(self) -> int:
-        """Steps of one epoch, over all blocks."""
-        return self.recipe.pass_steps * self.source.blocks
+    def source(self) -> sources.Source:
+        """The data set as the program takes it."""
+        return self.recipe.source
 
-    def traced(self, lane: Lane) -> dict[str, np.ndarray]:
-        """The lane's numbers as the program takes them."""
-        config, out = lane.config, {}
-        for name in configs.TRACED:
-            value = getattr(config, name)
-            kind = np.int32 if isinstance(value, int) else np.float32
-            out[name] = np.asarray(value, np.uint32 if name == "seed" else kind)
-        defaults = self.recipe.objective.defaults
-        for name in self.recipe.traced:
-            kind = np.int32 if isinstance(defaults[name], int) else np.float32
-            out[name] = np.asarray(config.hparams[name], kind)
-        return out
+    def traced(self, config: configs.Config) -> dict[str, np.ndarray]:
+        """A lane's numbers as the program takes them."""
+        values = {n: getattr(config, n) for n in configs.TRACED}
+        is_traced = self.recipe.objective.is_traced
+        values |= {n: v for n, v in config.hparams.items() if is_traced(n)}
+        kinds = {int: np.int32, float: np.float32}
+        kind = {n: kinds[type(v)] for n, v in values.items()} | {"seed": np.uint32}
+        return {n: np.asarray(v, kind[n]) for n, v in values.items()}
 
     def state_shapes(self) -> train.TrainState:
         """Shapes of one lane's state, without computing it."""
         return jax.eval_shape(
             lambda values, data: train.init_state(self.recipe, values, data),
-            self.traced(self.lanes[0]),
-            self.source.shapes(),
+            *self._arguments(),
         )
+
+    def _arguments(self) -> tuple[dict[str, np.ndarray], sources.Data]:
+        return self.traced(self.recipe.config), self.source.shapes()
 
     def metric_names(self) -> tuple[str, ...]:
         """Metrics in the order in which the program returns them."""
-        return lanes.metric_names(
-            self.recipe, self.traced(self.lanes[0]), self.source.shapes()
-        )
+        return lanes.metric_names(self.recipe, *self._arguments())
 
     def state_bytes(self) -> int:
         """Bytes of one lane's state: parameters, optimiser, best parameters."""
@@ -83,16 +77,14 @@ class Group(NamedTuple):
 
         The sum of all intermediate results, none of them shared or fused.
         """
-        shapes = self.source.shapes()
 
         def step(values, state, data):
-            batch = train.fetch(
-                self.recipe, data.train, np.arange(self.recipe.batch_size), None
-            )
+            rows = np.arange(self.recipe.config.batch_size)
+            batch = train.fetch(data.train, rows, self.source.scale)
             return train.train_step(self.recipe, values, state, batch, 0)
 
-        values = self.traced(self.lanes[0])
-        jaxpr = jax.make_jaxpr(step)(values, self.state_shapes(), shapes)
+        values, data = self._arguments()
+        jaxpr = jax.make_jaxpr(step)(values, self.state_shapes(), data)
         return _size([v.aval for e in jaxpr.eqns for v in e.outvars])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from aejax import model as model_lib
+from aejax import source as sources
 from aejax import train
 
 SPLITS = ("train", "valid", "test")
@@ -42,13 +43,13 @@ def held_batches(lengths: tuple[int, ...], largest: int) -> dict[int, np.ndarray
 
 
 def metric_names(
-    recipe: train.Recipe, lane: train.Lane, data: train.Data
+    recipe: train.Recipe, lane: train.Lane, data: sources.Data
 ) -> tuple[str, ...]:
     """loss, mse and what the objective reports, in the order of ``evaluate``."""
 
     def first_batch(lane, data):
         params = train.init_state(recipe, lane, data).params
-        size = next(iter(held_batches(recipe.held, LARGEST)))
+        size = next(iter(held_batches(recipe.source.lengths, LARGEST)))
         return _held_metrics(recipe, lane, params, data, 0, size, 0)
 
     shapes = jax.eval_shape(first_batch, lane, data)
@@ -58,10 +59,10 @@ def metric_names(
     return tuple(sorted(shapes))
 
 
-def _held_metrics(recipe, lane, params, data: train.Data, start, size: int, step):
+def _held_metrics(recipe, lane, params, data: sources.Data, start, size: int, step):
     """Means over rows start … start + size of the held splits."""
     rows = start + jnp.arange(size)
-    batch = train.fetch(recipe._replace(scale=recipe.held_scale), data.held, rows, None)
+    batch = train.fetch(data.held, rows, recipe.source.held_scale)
     # A key of its own for each batch, the same at every evaluation: curves compare.
     key = jax.random.fold_in(train.lane_key(lane, train.EVALUATE), start)
     loss, metrics, _ = train.objective_loss(recipe, lane, params, batch, key, step)
@@ -96,7 +97,7 @@ def evaluate(
     recipe: train.Recipe,
     lane: train.Lane,
     params: Any,
-    data: train.Data,
+    data: sources.Data,
     test: Array,
     step: Array,
     names: tuple[str, ...],
@@ -107,7 +108,7 @@ def evaluate(
     are 0.
     """
     sums = jnp.zeros((len(SPLITS), len(names)))
-    for size, batches in held_batches(recipe.held, LARGEST).items():
+    for size, batches in held_batches(recipe.source.lengths, LARGEST).items():
         table = jnp.asarray(batches)
         before_test = int((batches[:, 1] < 2).sum())
 
@@ -119,14 +120,17 @@ def evaluate(
         low = jnp.where(test, before_test, 0)
         high = jnp.where(test, len(batches), before_test)
         sums = jax.lax.fori_loop(low, high, body, sums)
-    return sums / jnp.maximum(jnp.asarray(recipe.held, jnp.float32), 1.0)[:, None]
+    return (
+        sums
+        / jnp.maximum(jnp.asarray(recipe.source.lengths, jnp.float32), 1.0)[:, None]
+    )
 
 
 def advance(
     recipe: train.Recipe,
     lane: train.Lane,
     state: train.TrainState,
-    data: train.Data,
+    data: sources.Data,
     start: Array,
     stop: Array,
     which: Array,
@@ -147,13 +151,15 @@ def advance(
     state = train.train_steps(recipe, lane, state, data, jnp.maximum(start, 0), stop)
     names = metric_names(recipe, lane, data)
     test = which == 2
-    params = train.selected(recipe, state, test)
+    params, keep_best = state.params, recipe.config.select == "best"
+    if keep_best:
+        params = jax.tree.map(lambda a, b: jnp.where(test, a, b), state.best, params)
     sums = jax.lax.cond(
         which > 0,
         lambda: evaluate(recipe, lane, params, data, test, stop, names),
         lambda: jnp.zeros((len(SPLITS), len(names))),
     )
-    if recipe.select == "best":
+    if keep_best:
         loss = sums[1, names.index("loss")]
         better = (which == 1) & (loss < state.best_loss)
         best = jax.tree.map(

@@ -49,22 +49,25 @@ def _per_example(element_nll: Callable) -> Callable:
     return nll
 
 
-def _one_by_one(loss: Callable) -> Callable:
-    """A loss over the last axis as one over single elements."""
-    return lambda *args: loss(*(a[..., None] for a in args))
+def _scalars(
+    loss: Callable, mean: Callable, sample: Callable, from_mean: Callable, shared=0
+) -> Likelihood:
+    """One parameter per data element and then ``shared`` ones; loss as in losses."""
+
+    def element_nll(x: Array, d: Array) -> Array:
+        return loss(x[..., None], *(d[..., i, None] for i in range(1 + shared)))
+
+    return Likelihood(1, _per_example(element_nll), mean, sample, from_mean, shared)
 
 
 def bernoulli(scale: float = 1.0) -> Likelihood:
     """Logits; data in [0, 1]."""
-    del scale
-    return Likelihood(
-        outputs=1,
-        nll=_per_example(lambda x, d: _one_by_one(losses.bernoulli_nll)(x, d[..., 0])),
-        mean=lambda d: jax.nn.sigmoid(d[..., 0]),
-        sample=lambda key, d: jax.random.bernoulli(
-            key, jax.nn.sigmoid(d[..., 0])
-        ).astype(d.dtype),
-        from_mean=_logit,
+
+    return _scalars(
+        losses.bernoulli_nll,
+        lambda d: jax.nn.sigmoid(d[..., 0]),
+        lambda key, d: 1.0 * jax.random.bernoulli(key, jax.nn.sigmoid(d[..., 0])),
+        _logit,
     )
 
 
@@ -118,27 +121,21 @@ def _continuous_bernoulli_bias(mean: np.ndarray) -> np.ndarray:
 
 def continuous_bernoulli(scale: float = 1.0) -> Likelihood:
     """Natural parameters of the continuous Bernoulli; data in [0, 1]."""
-    del scale
-    return Likelihood(
-        outputs=1,
-        nll=_per_example(
-            lambda x, d: _one_by_one(losses.continuous_bernoulli_nll)(x, d[..., 0])
-        ),
-        mean=lambda d: _continuous_bernoulli_mean(d[..., 0]),
-        sample=lambda key, d: _continuous_bernoulli_sample(key, d[..., 0]),
-        from_mean=_continuous_bernoulli_bias,
+    return _scalars(
+        losses.continuous_bernoulli_nll,
+        lambda d: _continuous_bernoulli_mean(d[..., 0]),
+        lambda key, d: _continuous_bernoulli_sample(key, d[..., 0]),
+        _continuous_bernoulli_bias,
     )
 
 
 def gaussian(scale: float = 1.0) -> Likelihood:
     """Means, with σ = 1 data unit: nll is ½ squared error plus (D/2) log 2π."""
-    del scale
-    return Likelihood(
-        outputs=1,
-        nll=_per_example(lambda x, d: _one_by_one(losses.gaussian_nll)(x, d[..., 0])),
-        mean=lambda d: d[..., 0],
-        sample=lambda key, d: d[..., 0] + jax.random.normal(key, d.shape[:-1], d.dtype),
-        from_mean=lambda mean: np.asarray(mean)[..., None],
+    return _scalars(
+        losses.gaussian_nll,
+        lambda d: d[..., 0],
+        lambda key, d: d[..., 0] + jax.random.normal(key, d.shape[:-1], d.dtype),
+        lambda mean: np.asarray(mean)[..., None],
     )
 
 
@@ -147,20 +144,13 @@ def gaussian_learned(scale: float = 1.0) -> Likelihood:
 
     Rybkin, Daniilidis & Levine, ICML 2021, equation 3 (σ-VAE).
     """
-    del scale
-    return Likelihood(
-        outputs=1,
-        shared=1,
-        nll=_per_example(
-            lambda x, d: _one_by_one(losses.gaussian_nll)(x, d[..., 0], d[..., 1])
-        ),
-        mean=lambda d: d[..., 0],
-        sample=lambda key, d: (
-            d[..., 0]
-            + jnp.exp(0.5 * d[..., 1]) * jax.random.normal(key, d.shape[:-1], d.dtype)
-        ),
-        from_mean=lambda mean: np.asarray(mean)[..., None],
-    )
+
+    def sample(key: Array, d: Array) -> Array:
+        eps = jax.random.normal(key, d.shape[:-1], d.dtype)
+        return d[..., 0] + jnp.exp(0.5 * d[..., 1]) * eps
+
+    plain = gaussian()
+    return _scalars(losses.gaussian_nll, plain.mean, sample, plain.from_mean, 1)
 
 
 def categorical(scale: float = 255.0) -> Likelihood:

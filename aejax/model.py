@@ -76,7 +76,6 @@ class Blueprint(NamedTuple):
     spec: networks.Spec
     likelihood: str
     scale: float
-    precision: str = "float32"
     options: Mapping[str, Any] = {}
 
     def build(self) -> networks.Network:

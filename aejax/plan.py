@@ -1,6 +1,7 @@
 """A configuration and its axes -> groups, one program each, of lanes."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,84 +74,78 @@ def plan(
                 name,
                 (*configs.AXES, *hparams),
             )
+    load = functools.cache(datasets.load)
+
+    @functools.cache
+    def prepare(name: str, binarize: str, sequence: bool) -> tuple:
+        """A data set, its Source and its mean, once for all groups that share them."""
+        dataset = _as_sequences(load(name)) if sequence else load(name)
+        source = sources.source(dataset, binarize, resident)
+        return dataset, source, functools.cache(lambda: sources.training_mean(source))
+
     planned: list[groups.Group] = []
-    memory: dict[Any, Any] = {}
     count = 0
     fields = {n: v for n, v in axes.items() if n in configs.STATIC}
     for fixed in configs.product(fields):
         base = config.replace(hparams={}, **fixed)
         objective = objectives.OBJECTIVES[base.objective]
         network = networks.NETWORKS[base.network]
-        defaults = objective.defaults | network.options
-        own = defaults | {n: v for n, v in config.hparams.items() if n in defaults}
-        mine = {n: v for n, v in axes.items() if n in defaults or n in configs.TRACED}
+        own = objective.defaults | network.options
+        own |= {n: v for n, v in config.hparams.items() if n in own}
+        mine = {n: v for n, v in axes.items() if n in own or n in configs.TRACED}
         moving = {n for n in mine if n in configs.TRACED or objective.is_traced(n)}
         for choice in configs.product({n: mine[n] for n in mine if n not in moving}):
-            lane_configs = []
-            for values in configs.product({n: mine[n] for n in mine if n in moving}):
-                hp = own | choice | {n: v for n, v in values.items() if n in own}
-                traced = {n: v for n, v in values.items() if n not in own}
-                lane = base.replace(**traced)
-                lane_configs.append(
-                    lane.replace(hparams=_checked(objective, network, hp, lane))
-                )
-            group = _group(len(planned), lane_configs, objective, memory, resident)
-            numbered = []
-            for lane in group.lanes:
-                columns = lane.columns | {
-                    n: lane.config.hparams.get(n) for n in sorted(hparams)
-                }
-                numbered.append(lane._replace(index=count, columns=columns))
+            members = [
+                _member(base, objective, network, own | choice | values)
+                for values in configs.product({n: mine[n] for n in mine if n in moving})
+            ]
+            group = _group(len(planned), members, objective, network, prepare)
+            shapes, lanes = group.state_shapes().params, []
+            for lane in members:
+                columns = _columns(lane, group.recipe.blueprint.likelihood)
+                columns |= {n: lane.hparams.get(n) for n in sorted(hparams)}
+                size = model_lib.count(shapes, lane.latent_dim)
+                lanes.append(groups.Lane(count, lane, columns, size))
                 count += 1
-            planned.append(group._replace(lanes=tuple(numbered)))
+            planned.append(group._replace(lanes=tuple(lanes)))
     return planned
 
 
-def _checked(objective, network, hp: dict[str, Any], lane: configs.Config):
-    """All hyperparameters of one lane, as the types of their defaults."""
-    options, free = network.options, (float("-inf"), float("inf"))
-    own = {n: v for n, v in hp.items() if n not in options}
-    return objective.check(own, lane.latent_dim) | {
-        n: configs.check_value(n, hp[n], default, free, lane.latent_dim)
-        for n, default in options.items()
-    }
+def _member(base, objective, network, values: Mapping[str, Any]) -> configs.Config:
+    """One lane: fields, and hyperparameters as the types of their defaults."""
+    lane = base.replace(**{n: v for n, v in values.items() if n in configs.TRACED})
+    own = {n: values[n] for n in objective.defaults}
+    hparams = objective.check(own, lane.latent_dim)
+    free = (float("-inf"), float("inf"))
+    for name, default in network.options.items():
+        hparams[name] = configs.check_value(name, values[name], default, free)
+    return lane.replace(hparams=hparams)
 
 
 def _group(
     index: int,
-    members: list[configs.Config],
+    members: Sequence[configs.Config],
     objective: objectives.Objective,
-    memory: dict[Any, Any],
-    resident: int,
+    network: networks.Entry,
+    prepare: Callable,
 ) -> groups.Group:
+    """The group of these lanes, without its ``lanes``."""
     config = members[0]
-    network = networks.NETWORKS[config.network]
-    if config.dataset not in memory:
-        memory[config.dataset] = datasets.load(config.dataset)
-    dataset = memory[config.dataset]
     sequence = "sequence" in objective.needs | network.needs
-    if sequence and dataset.train.x.ndim == 2 and dataset.train.x.dtype != np.uint8:
-        dataset = _as_sequences(dataset)
-    likelihood = config.likelihood
-    if likelihood == "auto":
-        likelihood = dataset.likelihood
-    if config.binarize == "none":
-        datasets.check_likelihood(dataset, likelihood)
-    elif config.binarize == "dynamic":
-        datasets.check_likelihood(dataset, "bernoulli")
-    key = (config.dataset, config.binarize, dataset.train.x.ndim)
-    if key not in memory:
-        memory[key] = sources.source(dataset, config.binarize, resident)
-    held = memory[key]
-    _check_fit(config, objective, network, dataset, held)
+    dataset, source, mean = prepare(config.dataset, config.binarize, sequence)
+    auto = config.likelihood == "auto"
+    likelihood = dataset.likelihood if auto else config.likelihood
+    if config.binarize != "threshold":
+        drawn = config.binarize == "dynamic"
+        datasets.check_likelihood(dataset, "bernoulli" if drawn else likelihood)
+    _check_fit(config, objective, network, dataset, source)
     options = {n: config.hparams[n] for n in network.options}
-    hp = {n: v for n, v in config.hparams.items() if n not in options}
-    allocated = max(c.latent_dim for c in members)
-    observed = likelihoods.LIKELIHOODS[likelihood](held.held_scale)
+    hp = {n: config.hparams[n] for n in objective.defaults}
+    observed = likelihoods.LIKELIHOODS[likelihood](source.held_scale)
     spec = networks.Spec(
         shape=dataset.train.x.shape[1:],
         outputs=observed.outputs,
-        latent_dim=allocated,
+        latent_dim=max(c.latent_dim for c in members),
         heads=_number(objective.heads, hp),
         inputs=_number(objective.inputs, hp),
         hidden=config.hidden,
@@ -160,65 +155,35 @@ def _group(
         num_classes=dataset.num_classes if "labels" in objective.needs else 0,
         mean=observed.mean,
     )
-    reason = network.check(spec, **options)
-    if reason:
+    if reason := network.check(spec, **options):
         raise configs.InputError(f"network '{config.network}': {reason}")
     blueprint = model_lib.Blueprint(
-        network, spec, likelihood, held.held_scale, config.precision, options
+        network, spec, likelihood, source.held_scale, options
     )
+    if "stages" in objective.needs and (
+        spec.num_classes or not blueprint.build().stages
+    ):
+        raise configs.InputError(
+            f"objective '{config.objective}' trains layer by layer: it needs a network "
+            "with stages, which are not shown labels; use --network mlp"
+        )
     if config.output_bias == "mean":
         if observed.from_mean is None:
             raise configs.InputError(
                 f"--output-bias mean: values of likelihood '{likelihood}' have no mean"
             )
-        mean_key = (*key, "mean")
-        if mean_key not in memory:
-            memory[mean_key] = sources.training_mean(held)
-        bias = model_lib.output_mean(blueprint, memory[mean_key])
-        held = held._replace(output_bias=bias)
-    if {"stages", "labels"} <= objective.needs:
-        raise configs.InputError(
-            f"objective '{config.objective}' needs stages and labels, and no network "
-            "shows labels to its stages"
-        )
-    if "stages" in objective.needs and not blueprint.build().stages:
-        raise configs.InputError(
-            f"objective '{config.objective}' trains layer by layer, and network "
-            f"'{config.network}' has no stages; use --network mlp"
-        )
-    recipe = train.Recipe(
-        objective=objective,
-        blueprint=blueprint,
-        hparams={n: v for n, v in hp.items() if not objective.is_traced(n)},
-        traced=tuple(n for n in hp if objective.is_traced(n)),
-        batch_size=config.batch_size,
-        steps=0,
-        num_examples=len(held.train.x),
-        pass_size=held.pass_size,
-        optimizer=config.optimizer,
-        schedule=config.schedule,
-        clip=any(c.clip_norm > 0 for c in members),
-        decay=any(c.weight_decay > 0 for c in members),
-        scale=held.scale,
-        binarize=config.binarize == "dynamic",
-        select=config.select,
-        held=held.lengths,
-        held_scale=held.held_scale,
-    )
-    recipe = recipe._replace(steps=config.epochs * recipe.pass_steps * held.blocks)
-    group = groups.Group(index, (), recipe, dataset, held)
-    members = [groups.Lane(0, c, _columns(c, likelihood), 0) for c in members]
-    group = group._replace(lanes=tuple(members))
-    shapes = group.state_shapes().params
-    sized = tuple(
-        m._replace(parameters=model_lib.count(shapes, m.config.latent_dim))
-        for m in members
-    )
-    return group._replace(lanes=sized)
+        bias = model_lib.output_mean(blueprint, mean())
+        source = source._replace(output_bias=bias)
+    clip = any(c.clip_norm > 0 for c in members)
+    decay = any(c.weight_decay > 0 for c in members)
+    recipe = train.Recipe(config, objective, blueprint, source, clip, decay)
+    return groups.Group(index, (), recipe, dataset)
 
 
 def _as_sequences(dataset: datasets.Dataset) -> datasets.Dataset:
     """Series (N, T) as sequences (N, T, 1) of one feature."""
+    if dataset.train.x.ndim != 2 or dataset.train.x.dtype == np.uint8:
+        return dataset
     parts = {n: getattr(dataset, n) for n in ("train", "valid", "test")}
     longer = {n: p._replace(x=p.x[..., None]) for n, p in parts.items()}
     return dataset._replace(**longer)
@@ -228,33 +193,29 @@ def _number(value: Any, hp: Mapping[str, Any]) -> int:
     return int(value(**hp)) if callable(value) else value
 
 
-def _check_fit(config, objective, network, dataset, held: sources.Source) -> None:
+def _check_fit(config, objective, network, dataset, source: sources.Source) -> None:
     """Refuses pairs that make no sense, with the reason."""
-    n, size = held.pass_size, config.batch_size
+    n, size = source.pass_size, config.batch_size
     if size > n:
-        what = "a streamed block" if held.blocks > 1 else "the training split"
+        what = "a streamed block" if source.blocks > 1 else "the training split"
         raise configs.InputError(
             f"batch_size is {size}, but {what} of '{registry.label(config.dataset)}' "
             f"has {n} examples; use --batch-size {n} or less"
         )
     if config.select == "best" and not len(dataset.valid.x):
         raise configs.InputError("--select best needs a validation split")
-    for name, entry in (("objective", objective), ("network", network)):
-        who = f"{name} '{getattr(config, name)}'"
-        shape = dataset.train.x.shape[1:]
-        if "labels" in entry.needs and dataset.train.y is None:
+    shape, y = dataset.train.x.shape[1:], dataset.train.y
+    lacking = {
+        "labels": y is None and "labels",
+        "images": len(shape) != 3 and "images (H, W, C)",
+        "sequence": len(shape) != 2 and "sequences (T, F)",
+    }
+    for kind, entry in ("objective", objective), ("network", network):
+        for what in filter(None, (lacking.get(n) for n in entry.needs)):
             raise configs.InputError(
-                f"{who} needs labels, and data set '{config.dataset}' has none"
-            )
-        if "images" in entry.needs and len(shape) != 3:
-            raise configs.InputError(
-                f"{who} needs images (H, W, C), and the examples of data set "
-                f"'{config.dataset}' are {shape}; use --network mlp"
-            )
-        if "sequence" in entry.needs and len(shape) != 2:
-            raise configs.InputError(
-                f"{who} needs sequences (T, F), and the examples of data set "
-                f"'{config.dataset}' are {shape}; use --network mlp or conv"
+                f"{kind} '{getattr(config, kind)}' needs {what}; examples of data set "
+                f"'{config.dataset}' are {shape}, {'without' if y is None else 'with'} "
+                f"labels; use another --{kind}"
             )
 
 

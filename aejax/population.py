@@ -7,7 +7,6 @@ copy of the state is needed. The program is compiled ahead of time and holds
 initialisation, training and evaluation: nothing else ever compiles.
 """
 
-import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from aejax import group as groups
 from aejax import lane as lanes
 from aejax import model as model_lib
+from aejax import source as sources
 from aejax import train
 
 _P = jax.sharding.PartitionSpec
@@ -48,11 +48,11 @@ class Population:
         self.rounds = -(-local // most)
         self.lane_batch = -(-local // self.rounds)  # even rounds: less padding
         local = self.rounds * self.lane_batch
-        slots = [list(range(count))[d :: len(devices)] for d in range(len(devices))]
+        slots = [list(range(d, count, len(devices))) for d in range(len(devices))]
         self._order = np.array(
             [i for s in slots for i in s + [count - 1] * (local - len(s))]
         )
-        self._slot = {int(i): s for s, i in reversed(list(enumerate(self._order)))}
+        self._slots = np.unique(self._order, return_index=True)[1]  # of each lane
         self._mesh = jax.sharding.Mesh(np.array(devices), ("lanes",))
         self._by_lane = jax.sharding.NamedSharding(self._mesh, _P("lanes"))
         self._everywhere = jax.sharding.NamedSharding(self._mesh, _P())
@@ -62,53 +62,55 @@ class Population:
 
     def _compile(self, local: int) -> None:
         group, size = self.group, self.lane_batch
-        one = functools.partial(lanes.advance, group.recipe)
-
-        def body(i, carry, values, data, start, stop, which):
-            at = jax.tree.map(
-                lambda a: jax.lax.dynamic_slice_in_dim(a, i * size, size),
-                (values, carry[0]),
-            )
-            args = (data, start, stop, which)
-            if size == 1:  # vmap over one lane would turn its convolutions into groups
-                at = jax.tree.map(lambda a: a[0], at)
-                out = jax.tree.map(lambda a: a[None], one(*at, *args))
-            else:
-                out = jax.vmap(one, in_axes=(0, 0, None, None, None, None))(*at, *args)
-            return jax.tree.map(
-                lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, i * size, 0),
-                carry,
-                out,
-            )
 
         def run(state, values, data, start, stop, which, low, high):
+            def one(values, state):
+                args = (values, state, data, start, stop, which)
+                return lanes.advance(group.recipe, *args)
+
+            def body(i, carry):
+                at = jax.tree.map(
+                    lambda a: jax.lax.dynamic_slice_in_dim(a, i * size, size),
+                    (values, carry[0]),
+                )
+                if size == 1:  # vmap over one lane would make its convolutions groups
+                    out = one(*jax.tree.map(lambda a: a[0], at))
+                    out = jax.tree.map(lambda a: a[None], out)
+                else:
+                    out = jax.vmap(one)(*at)
+                return jax.tree.map(
+                    lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, i * size, 0),
+                    carry,
+                    out,
+                )
+
             metrics = jnp.zeros((local, len(lanes.SPLITS), len(self.metrics)))
-            state, metrics = jax.lax.fori_loop(
-                low,
-                high,
-                lambda i, c: body(i, c, values, data, start, stop, which),
-                (state, metrics),
-            )
+            state, metrics = jax.lax.fori_loop(low, high, body, (state, metrics))
             return state, metrics, state.diverged
 
-        lane_spec, all_spec = _P("lanes"), _P()
         program = jax.shard_map(
             run,
             mesh=self._mesh,
-            in_specs=(lane_spec, lane_spec, *(all_spec,) * 6),
-            out_specs=lane_spec,
+            in_specs=(_P("lanes"), _P("lanes"), *(_P(),) * 6),
+            out_specs=_P("lanes"),
             check_vma=False,
         )
-        total = local * self._mesh.size
-        state = jax.tree.map(lambda s: self._struct(s, (total,)), self._shapes)
-        values = {n: self._struct(a, (total,)) for n, a in self._values().items()}
-        data = jax.tree.map(
-            lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=self._everywhere),
-            group.source.shapes(),
-        )
-        number = jax.ShapeDtypeStruct((), jnp.int32, sharding=self._everywhere)
+
+        def shapes(tree: Any, sharding: Any, *lead: int) -> Any:
+            return jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct(
+                    (*lead, *a.shape), a.dtype, sharding=sharding
+                ),
+                tree,
+            )
+
+        total = len(self._order)
+        state = shapes(self._shapes, self._by_lane, total)
+        values = shapes(group.traced(group.recipe.config), self._by_lane, total)
+        data = shapes(group.source.shapes(), self._everywhere)
+        number = shapes(np.int32(0), self._everywhere)
         began = time.perf_counter()
-        with model_lib.matmul_precision(group.recipe.blueprint.precision):
+        with model_lib.matmul_precision(group.recipe.config.precision):
             lowered = jax.jit(program, donate_argnums=0).lower(
                 state, values, data, *(number,) * 5
             )
@@ -117,22 +119,15 @@ class Population:
         self.trace_s = traced - began
         self.compiled = (traced, time.perf_counter())
 
-    def _struct(self, leaf: Any, lead: tuple[int, ...]) -> jax.ShapeDtypeStruct:
-        shape = lead + tuple(leaf.shape)
-        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=self._by_lane)
-
-    def _values(self) -> dict[str, np.ndarray]:
-        return self.group.traced(self.group.lanes[0])
-
     def place(self, state: Any = None) -> None:
         """Puts lanes on the devices: from host arrays in lane order, or blank."""
-        slots = [self.group.traced(self.group.lanes[i]) for i in self._order]
+        slots = [self.group.traced(self.group.lanes[i].config) for i in self._order]
         values = {n: np.stack([s[n] for s in slots]) for n in slots[0]}
         self._lanes = jax.device_put(values, self._by_lane)
         if state is None:
-            total = len(self._order)
+            lead = (len(self._order),)
             state = jax.tree.map(
-                lambda s: np.zeros((total, *s.shape), s.dtype), self._shapes
+                lambda s: np.zeros(lead + s.shape, s.dtype), self._shapes
             )
         else:
             state = jax.tree.map(lambda a: np.asarray(a)[self._order], state)
@@ -143,7 +138,7 @@ class Population:
         return jax.device_put(data, self._everywhere)
 
     def advance(
-        self, data: train.Data, start: int, stop: int, which: int, rounds: range
+        self, data: sources.Data, start: int, stop: int, which: int, rounds: range
     ) -> tuple[np.ndarray, np.ndarray]:
         """One dispatch of these rounds; blocks until it is done.
 
@@ -161,18 +156,11 @@ class Population:
         self._state, metrics, diverged = self._program(
             self._state, self._lanes, data, *scalars
         )
-        real = [self._slot[i] for i in range(len(self.group.lanes))]
-        return np.asarray(metrics)[real], np.asarray(diverged)[real]
-
-    def round_of(self, lane: int) -> int:
-        """The round in which the group's lane of this position runs."""
-        per_device = len(self._order) // self._mesh.size
-        return self._slot[lane] % per_device // self.lane_batch
+        return np.asarray(metrics)[self._slots], np.asarray(diverged)[self._slots]
 
     def host_state(self) -> train.TrainState:
         """Host arrays (lanes, …) of the real lanes in lane order."""
-        real = np.array([self._slot[i] for i in range(len(self.group.lanes))])
-        return jax.tree.map(lambda a: np.asarray(a)[real], self._state)
+        return jax.tree.map(lambda a: np.asarray(a)[self._slots], self._state)
 
 
 def _largest_batch(group: groups.Group, device: jax.Device) -> int:

@@ -75,7 +75,7 @@ def rows(
             good = math.isfinite(found["loss"]) and math.isfinite(found["mse"])
             lost = bool(diverged[position]) or not good
             found["psnr"] = evaluate.psnr(found["mse"], top)
-            where = {"lane": lane.index, "epoch": step // group.epoch_steps}
+            where = {"lane": lane.index, "epoch": step // group.recipe.epoch_steps}
             values = {n: None if lost else _json_number(found.get(n)) for n in every}
             where |= {"step": step, "split": split} | values | {"diverged": lost}
             out.append(lane.columns | where)

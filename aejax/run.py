@@ -1,7 +1,8 @@
 """A run: its rows, its summary, its models; in memory or in a directory."""
 
+import contextlib
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -69,49 +70,49 @@ class Run:
         """Writes params.npz and config.json of one lane; see ``Trained.export``."""
         return self.model(**choice).export(folder)
 
-    @property
-    def complete(self) -> bool:
-        """Whether every group's final parameters are at hand."""
-        return len(self._finals) == len(self.planned)
-
     def keep(self, group: groups.Group, final: Any) -> None:
         """Takes a group's final parameters, as a checkpoint holds them."""
         self._finals[group.index] = final
 
+    def restore(
+        self, group: groups.Group, say: Callable[[str], None] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """The newest whole checkpoint of a group and its facts, or (None, {}).
+
+        Without ``say``, which is told of damaged ones, the directory is only read.
+        """
+        folder = directory.checkpoints(self.dir, group.index) if self.dir else None
+        if folder is None or not folder.is_dir():
+            return None, {}
+        with contextlib.closing(checkpoint.Store(folder, say)) as store:
+            return store.restore(lambda meta: saved_shapes(group, meta))
+
     def _find(self, choice: Mapping[str, Any]) -> tuple[groups.Group, int]:
         every = [(g, i) for g in self.planned for i in range(len(g.lanes))]
-        columns = every[0][0].lanes[0].columns
+        columns = [g.lanes[i].columns for g, i in every]
         choice = {n: _column(n, v) for n, v in choice.items()}
         for name in choice:
-            if name not in columns:
-                raise configs.unknown("axis", name, columns)
-        found = [
-            (g, i)
-            for g, i in every
-            if all(g.lanes[i].columns[n] == v for n, v in choice.items())
-        ]
-        if len(found) == 1:
-            return found[0]
-        lanes = [g.lanes[i].columns for g, i in found or every]
-        values = {n: list(dict.fromkeys(c[n] for c in lanes)) for n in columns}
+            if name not in columns[0]:
+                raise configs.unknown("axis", name, columns[0])
+        fit = [all(c[n] == v for n, v in choice.items()) for c in columns]
+        if sum(fit) == 1:
+            return every[fit.index(True)]
+        lanes = [c for c, good in zip(columns, fit, strict=True) if good] or columns
+        values = {n: list(dict.fromkeys(c[n] for c in lanes)) for n in columns[0]}
         free = {n: v for n, v in values.items() if len(v) > 1} or values
         listed = "; ".join(f"{n}: {', '.join(map(str, v))}" for n, v in free.items())
         given = ", ".join(f"{n}={v}" for n, v in choice.items()) or "nothing"
         raise configs.InputError(
-            f"{len(found)} models have {given}; say also which of {listed}"
-            if found
+            f"{sum(fit)} models have {given}; say also which of {listed}"
+            if any(fit)
             else f"no model has {given}; this run has {listed}"
         )
 
     def _final(self, group: groups.Group) -> Any:
-        if group.index not in self._finals and self.dir is not None:
-            folder = directory.checkpoints(self.dir, group.index)
-            store = checkpoint.Store(folder, read_only=True)
-            state, meta = store.restore(lambda m: saved_shapes(group, m)) or (None, {})
-            store.close()
+        if group.index not in self._finals:
+            state, meta = self.restore(group)
             if state and not meta["final"]:
-                best = group.recipe.select == "best"
-                state = {"params": state.best if best else state.params}
+                state = {"params": state.best or state.params}
             if state:
                 self._finals[group.index] = state
         if group.index not in self._finals:

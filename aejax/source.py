@@ -1,13 +1,20 @@
 """What a program trains and is evaluated on: host arrays, whole or in blocks."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from aejax import data as datasets
 from aejax import model as model_lib
-from aejax import train
+
+
+class Data(NamedTuple):
+    """Arrays on the device: Batches of stored x, and the output bias (or None)."""
+
+    train: model_lib.Batch
+    held: model_lib.Batch
+    output_bias: Any = None
 
 
 class Source(NamedTuple):
@@ -52,7 +59,7 @@ class Source(NamedTuple):
             x = (x >= self.threshold).astype(np.uint8)
         return block._replace(x=np.ascontiguousarray(x))
 
-    def shapes(self) -> train.Data:
+    def shapes(self) -> Data:
         """Shapes and types of a program's data argument."""
 
         def rows(a: np.ndarray, n: int) -> jax.ShapeDtypeStruct:
@@ -63,7 +70,7 @@ class Source(NamedTuple):
             x = jax.ShapeDtypeStruct(block.x.shape, np.uint8)
             block = block._replace(x=x)
         bias = self.output_bias
-        return train.Data(
+        return Data(
             block,
             jax.tree.map(lambda a: rows(a, len(a)), self.held),
             None if bias is None else rows(bias, len(bias)),

@@ -17,9 +17,11 @@ import numpy as np
 import optax
 from jax import Array
 
+from aejax import config as configs
 from aejax import model as model_lib
 from aejax import objectives
 from aejax import optimizer as optimizers
+from aejax import source as sources
 
 INIT, ORDER, NOISE, BINARIZE, EVALUATE = range(5)  # purposes of keys
 UNIT = 64
@@ -29,55 +31,38 @@ class Recipe(NamedTuple):
     """The static facts of one compiled program.
 
     Attributes:
+      config: the first lane's; its static fields are those of all.
       objective, blueprint: what is trained.
-      hparams: values of the static hyperparameters.
-      traced: names of the traced ones, found in a lane beside Config's.
-      batch_size, steps, num_examples: B, all steps, and N of the whole training split.
-      pass_size: examples per pass (N, or a streamed block's), ≥ batch_size.
-      optimizer, schedule: names.
+      source: what it is trained on.
       clip, decay: whether any lane clips or decays.
-      scale: of the stored training data.
-      binarize: draw the training batch from Bernoulli(x) at each step.
-      select: "last" or "best".
-      held: (n_train, n_valid, n_test) lengths of the splits in ``data.held``.
-      held_scale: their scale.
     """
 
+    config: configs.Config
     objective: objectives.Objective
     blueprint: model_lib.Blueprint
-    hparams: Mapping[str, Any]
-    traced: tuple[str, ...]
-    batch_size: int
-    steps: int
-    num_examples: int
-    pass_size: int
-    optimizer: str
-    schedule: str
+    source: sources.Source
     clip: bool
     decay: bool
-    scale: float
-    binarize: bool
-    select: str
-    held: tuple[int, int, int]
-    held_scale: float
 
     @property
     def pass_steps(self) -> int:
         """Steps per pass; an incomplete last batch waits for another permutation."""
-        return self.pass_size // self.batch_size
+        return self.source.pass_size // self.config.batch_size
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of one epoch, over all blocks."""
+        return self.pass_steps * self.source.blocks
+
+    @property
+    def steps(self) -> int:
+        """All steps."""
+        return self.config.epochs * self.epoch_steps
 
     @property
     def unit(self) -> int:
         """Steps per unit: a pass, cut evenly if it is longer than ``UNIT``."""
         return -(-self.pass_steps // -(-self.pass_steps // UNIT))
-
-
-class Data(NamedTuple):
-    """Arrays on the device: Batches of stored x, and the output bias (or None)."""
-
-    train: model_lib.Batch
-    held: model_lib.Batch
-    output_bias: Array | None = None
 
 
 class TrainState(NamedTuple):
@@ -104,31 +89,39 @@ def bind(
 ) -> tuple[model_lib.Model, dict[str, Any]]:
     """The lane's Model at this step, and its hyperparameters."""
     mask = model_lib.latent_mask(lane["latent_dim"], recipe.blueprint.spec.latent_dim)
-    clock = model_lib.Clock(step, recipe.steps, recipe.num_examples)
+    clock = model_lib.Clock(step, recipe.steps, len(recipe.source.train.x))
     model = model_lib.build(recipe.blueprint, mask, clock, output_bias)
-    hparams = dict(recipe.hparams) | {n: lane[n] for n in recipe.traced}
-    return model, hparams
+    static = recipe.config.hparams
+    return model, {n: lane.get(n, static[n]) for n in recipe.objective.defaults}
 
 
-def fetch(recipe: Recipe, split: model_lib.Batch, at: Array, key: Array | None):
-    """Batch of stored rows ``at`` in data units, drawn from Bernoulli(x) with a key."""
+def fetch(split: model_lib.Batch, at: Array, scale: float) -> model_lib.Batch:
+    """Batch of stored rows ``at`` in data units."""
     x = split.x[at].astype(jnp.float32)
-    x = x if recipe.scale == 1 else x / recipe.scale
-    if key is not None:
-        x = jax.random.bernoulli(key, x).astype(jnp.float32)
+    x = x if scale == 1 else x / scale
     return jax.tree.map(lambda a: a[at], split._replace(x=None))._replace(x=x)
+
+
+def training_batch(
+    recipe: Recipe, lane: Lane, data: sources.Data, at: Array, step: Array | int
+) -> model_lib.Batch:
+    """Batch of training rows ``at``, drawn from Bernoulli(x) if config says so."""
+    batch = fetch(data.train, at, recipe.source.scale)
+    if recipe.config.binarize != "dynamic":
+        return batch
+    x = jax.random.bernoulli(lane_key(lane, BINARIZE, step), batch.x)
+    return batch._replace(x=x.astype(jnp.float32))
 
 
 def optimizer(
     recipe: Recipe, lane: Lane, model: model_lib.Model, hparams: Mapping[str, Any]
 ) -> optax.GradientTransformation:
     """The optimiser of this lane at the model's step."""
-    clock = model.clock
-    factor = optimizers.schedule(
-        recipe.schedule, clock.step, clock.steps, lane["warmup"]
+    config, clock = recipe.config, model.clock
+    rate = lane["learning_rate"] * optimizers.schedule(
+        config.schedule, clock.step, clock.steps, lane["warmup"]
     )
-    rate = lane["learning_rate"] * factor
-    tx = optimizers.build(recipe.optimizer, lane, rate, recipe.clip, recipe.decay)
+    tx = optimizers.build(config.optimizer, lane, rate, recipe.clip, recipe.decay)
     return recipe.objective.optimizer(tx, model, learning_rate=rate, **hparams)
 
 
@@ -136,17 +129,16 @@ def _trainable(params: Mapping[str, Any]) -> dict[str, Any]:
     return {"net": params["net"], "extra": params["extra"]}
 
 
-def init_state(recipe: Recipe, lane: Lane, data: Data) -> TrainState:
+def init_state(recipe: Recipe, lane: Lane, data: sources.Data) -> TrainState:
     """The lane's state before its first step."""
     model, hparams = bind(recipe, lane, 0, data.output_bias)
     key_net, key_extra = jax.random.split(lane_key(lane, INIT))
-    draw = lane_key(lane, BINARIZE) if recipe.binarize else None
-    batch = fetch(recipe, data.train, jnp.arange(recipe.batch_size), draw)
+    batch = training_batch(recipe, lane, data, jnp.arange(recipe.config.batch_size), 0)
     net = model.init(key_net, batch)
     own = recipe.objective.init(model, net, batch, key_extra, **hparams)
     params = {"net": net, "extra": {}, "state": {}} | own
     opt_state = optimizer(recipe, lane, model, hparams).init(_trainable(params))
-    best = params if recipe.select == "best" else ()
+    best = params if recipe.config.select == "best" else ()
     return TrainState(params, opt_state, jnp.zeros((), bool), best, jnp.float32(np.inf))
 
 
@@ -183,20 +175,26 @@ def _finite(tree: Any) -> Array:
 
 
 def train_steps(
-    recipe: Recipe, lane: Lane, state: TrainState, data: Data, start: Array, stop: Array
+    recipe: Recipe,
+    lane: Lane,
+    state: TrainState,
+    data: sources.Data,
+    start: Array,
+    stop: Array,
 ) -> TrainState:
     """Steps start … stop, both at unit boundaries and the same for all lanes."""
-    per_pass, unit, size = recipe.pass_steps, recipe.unit, recipe.batch_size
+    per_pass, unit, size = recipe.pass_steps, recipe.unit, recipe.config.batch_size
 
     def run_pass(p: Array, state: TrainState) -> TrainState:
-        order = jax.random.permutation(lane_key(lane, ORDER, p), recipe.pass_size)
+        order = jax.random.permutation(
+            lane_key(lane, ORDER, p), recipe.source.pass_size
+        )
         first = p * per_pass
 
         def run_step(step: Array, carry):
             state, total = carry
             rows = jax.lax.dynamic_slice(order, ((step - first) * size,), (size,))
-            draw = lane_key(lane, BINARIZE, step) if recipe.binarize else None
-            batch = fetch(recipe, data.train, rows, draw)
+            batch = training_batch(recipe, lane, data, rows, step)
             state, loss = train_step(recipe, lane, state, batch, step)
             return state, total + loss
 
@@ -215,10 +213,3 @@ def train_steps(
 
     last = -(-stop // per_pass)
     return jax.lax.fori_loop(start // per_pass, last, run_pass, state)
-
-
-def selected(recipe: Recipe, state: TrainState, chosen: Array | bool = True) -> Any:
-    """The parameters a finished lane keeps; those of now unless ``chosen``."""
-    if recipe.select == "last":
-        return state.params
-    return jax.tree.map(lambda a, b: jnp.where(chosen, a, b), state.best, state.params)

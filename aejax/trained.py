@@ -27,32 +27,34 @@ class Functions:
 
     def __init__(self, group: groups.Group):
         recipe, objective = group.recipe, group.recipe.objective
-        self.precision = recipe.blueprint.precision
 
-        def encode(params, values, batch):
-            model, hparams = train.bind(recipe, values, recipe.steps)
+        def bound(function, **options):
+            def run(params, values, *arguments):
+                with model_lib.matmul_precision(recipe.config.precision):
+                    model, hparams = train.bind(recipe, values, recipe.steps)
+                    return function(model, hparams, params, *arguments)
+
+            return jax.jit(run, **options)
+
+        def encode(model, hparams, params, batch):
             return objective.code(model, params, batch, **hparams)
 
-        def decode(params, values, z, y):
-            model, _ = train.bind(recipe, values, recipe.steps)
+        def decode(model, hparams, params, z, y):
             decoded = model.decode(params, z, model_lib.Batch(None, y))
             return model.likelihood.mean(decoded)
 
-        def prior(params, values, key, size, y):
-            model, hparams = train.bind(recipe, values, recipe.steps)
+        def prior(model, hparams, params, key, size, y):
             return objective.prior(model, params, key, size, y, **hparams)
 
-        def log_likelihood(params, values, key, samples, batch):
-            model, hparams = train.bind(recipe, values, recipe.steps)
-
+        def log_likelihood(model, hparams, params, key, samples, batch):
             def log_weight(key):
                 return objective.log_weight(model, params, batch, key, **hparams)
 
             return evaluate.streamed(log_weight, key, samples, len(batch.x))
 
-        self.encode, self.decode = jax.jit(encode), jax.jit(decode)
-        self.prior = jax.jit(prior, static_argnums=3)
-        self.log_likelihood = jax.jit(log_likelihood)
+        self.encode, self.decode = bound(encode), bound(decode)
+        self.prior = bound(prior, static_argnums=3)
+        self.log_likelihood = bound(log_likelihood)
 
 
 class Trained:
@@ -72,7 +74,7 @@ class Trained:
     def __init__(
         self, group: groups.Group, lane: groups.Lane, params: Any, shared: Functions
     ):
-        recipe, self._values = group.recipe, group.traced(lane)
+        recipe, self._values = group.recipe, group.traced(lane.config)
         self.config, self.latent_dim = lane.config, lane.config.latent_dim
         self.params = jax.tree.map(jnp.asarray, params)
         self.model = train.bind(recipe, self._values, recipe.steps)[0]
@@ -132,8 +134,7 @@ class Trained:
                 full = _rounded(n - at)
                 some = None if y is None else _rows(y, at, full)
                 args = (self.params, self._values, jax.random.fold_in(key, at))
-                with model_lib.matmul_precision(self._shared.precision):
-                    codes.append(self._shared.prior(*args, full, some))
+                codes.append(self._shared.prior(*args, full, some))
             z = jax.tree.map(lambda *a: np.concatenate(a)[:n], *codes)
             return self.apply("decode", z, y)
         kind = "gaussian" if density == "prior" else density
@@ -146,7 +147,7 @@ class Trained:
         source = self._group.source
         rows = jax.tree.map(lambda a: a[:most], source.block(0))
         x = np.asarray(rows.x, np.float32) / source.scale
-        if self._group.recipe.binarize:
+        if self.config.binarize == "dynamic":
             x = (np.random.default_rng(0).random(x.shape) < x).astype(np.float32)
         return self.encode(x, rows.y, rows.length), rows.y
 
@@ -187,8 +188,7 @@ class Trained:
             full = _rounded(n - at)
             cut = functools.partial(_rows, at=at, size=full)
             piece = jax.tree.map(cut, (tree, *more))
-            with model_lib.matmul_precision(self._shared.precision):
-                done = function(self.params, self._values, *extra(at), *piece)
+            done = function(self.params, self._values, *extra(at), *piece)
             out.append(jax.tree.map(np.asarray, done))
         return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
 

@@ -50,14 +50,14 @@ def show_plan(
     """Each group's lanes, parameters, steps and memory, and the totals."""
     names, peak, steps = progress.labels(planned), 0, 0
     for name, group in zip(names, planned, strict=True):
-        count = len(group.lanes)
+        count, recipe = len(group.lanes), group.recipe
         used = min(len(devices), count)
         local = -(-count // used)
         # Without the flag a CPU takes one lane at a time, others all that fit.
         batch = min(local, lane_batch or (1 if devices[0].platform == "cpu" else local))
         state, held, step = group.state_bytes(), group.data_bytes(), group.step_bytes()
         total = count * state + used * (held + batch * step)
-        peak, steps = max(peak, total), steps + count * group.recipe.steps
+        peak, steps = max(peak, total), steps + count * recipe.steps
         sizes = " ".join(map(str, sorted({m.config.latent_dim for m in group.lanes})))
         parameters = sorted({lane.parameters for lane in group.lanes})
         ends = dict.fromkeys((parameters[0], parameters[-1]))
@@ -65,7 +65,7 @@ def show_plan(
             f"{name} on {group.dataset.name}: {progress.count(count, 'lane')}, latent "
             f"{sizes}\n"
             f"  {' to '.join(f'{n:,}' for n in ends)} effective parameters, "
-            f"{group.recipe.steps:,} steps of {group.recipe.batch_size} examples\n"
+            f"{recipe.steps:,} steps of {recipe.config.batch_size} examples\n"
             f"  memory at most {_bytes(total)}: {count} × {_bytes(state)} state, "
             f"{used} × ({_bytes(held)} data + {batch} × {_bytes(step)} step)"
         )

@@ -83,7 +83,7 @@ def test_numbers_outside_their_range_are_refused_by_name(name):
         assert type(getattr(made, name)) is type(NUMBERS[name])
     outside = [BELOW[name]] + ([ABOVE[name]] if name in ABOVE else [])
     for value in outside:
-        with pytest.raises(config.InputError, match=rf"^{name} is .*; it must be "):
+        with pytest.raises(config.InputError, match=rf"^{name} is .*; it must lie in "):
             config.Config(**changes | {name: value})
     for value in (math.nan, math.inf, -math.inf, "3", True, None, [1], 1j):
         with pytest.raises(config.InputError, match=rf"^{name} is .*must be a number"):

@@ -199,7 +199,8 @@ def test_rows_of_an_evaluation_have_every_column_and_no_infinity():
         for i, k in enumerate((2, 4))
     ]
     source = make_source(TRAIN, TEST, scale=16.0)._replace(lengths=(3, 0, 597))
-    group = types.SimpleNamespace(source=source, lanes=lanes, epoch_steps=10)
+    recipe = types.SimpleNamespace(epoch_steps=10)
+    group = types.SimpleNamespace(source=source, lanes=lanes, recipe=recipe)
     metrics = np.array(
         [[[0.1, 0.01]] * 3, [[np.nan, np.nan]] * 3], np.float32
     )  # loss, mse

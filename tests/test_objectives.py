@@ -14,6 +14,7 @@ import pytest
 
 import aejax
 from aejax import data, lane, model, networks, objectives, plan, train
+from aejax import source as sources
 
 HIDDEN = {"conv": (4, 16), "resnet_conv": (4, 16)}
 SEQUENCES = {n for n in networks.NETWORKS if "sequence" in networks.NETWORKS[n].needs}
@@ -82,7 +83,7 @@ class Case:
         (self.wide,) = plan.plan(config, {"latent_dim": [K, Z]})
         (self.alone,) = plan.plan(config.replace(latent_dim=K), {})
         source = self.wide.source
-        self.data = train.Data(
+        self.data = sources.Data(
             jax.tree.map(jnp.asarray, source.block(0)),
             jax.tree.map(jnp.asarray, source.held),
         )
@@ -103,7 +104,7 @@ class Case:
                 return jnp.where(padded & poison, 1e3, a)
 
             params = jax.tree_util.tree_map_with_path(poisoned, state.params)
-            batch = train.fetch(recipe, data.train, jnp.arange(16), None)
+            batch = train.fetch(data.train, jnp.arange(16), 1.0)
 
             def scalar(trainable):
                 both = trainable | {"state": params["state"]}
@@ -117,7 +118,7 @@ class Case:
             def step(i, carry):
                 state, losses = carry
                 rows = (jnp.arange(16) + 16 * i) % 64
-                batch = train.fetch(recipe, data.train, rows, None)
+                batch = train.fetch(data.train, rows, 1.0)
                 state, loss = train.train_step(recipe, values, state, batch, i)
                 return state, losses.at[i].set(loss)
 
@@ -139,7 +140,7 @@ class Case:
     def values(self, which, k=K):
         group = getattr(self, which)
         (found,) = [m for m in group.lanes if m.config.latent_dim == k]
-        return group.traced(found)
+        return group.traced(found.config)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +222,7 @@ def test_an_unseen_example_is_not_shown_to_the_decoder(case):
         seen.append(batch)
         return bound.decode(params, z, batch)
 
-    batch = train.fetch(recipe, c.data.train, jnp.arange(16), None)
+    batch = train.fetch(c.data.train, jnp.arange(16), 1.0)
     spied = bound._replace(decode=spy)
     lane.mse(recipe.objective, spied, hparams, c.run("wide")[2], batch)
     assert seen[0].x is None
