@@ -54,14 +54,9 @@ def pca_mse(
 
     Exact up to 4,096 data elements (eigenvectors of the covariance); above, the
     randomised solver of scikit-learn. Of a large training split every n-th example.
-
-    Args:
-      source: data; ``mse`` is the mean over data elements in squared data units.
-      dims: numbers of components; those above the data size count as that size.
-      binarized: training data are drawn from Bernoulli(x).
-
-    Returns:
-      {k: mse}.
+    Returns {k: mse}, means over data elements in squared data units, for k in ``dims``;
+    those above the data size count as that size. ``binarized`` training data are drawn
+    from Bernoulli(x).
     """
     size = math.prod(source.train.x.shape[1:])
     most = min(max(dims), size)
@@ -117,12 +112,8 @@ def truncate(
     """{j: mse} of reconstructions from the first j code dimensions, the others 0.
 
     One model's whole bottleneck curve; meant for ordered codes (nested_dropout, PCA),
-    and a measure of how unordered others are.
-
-    Args:
-      model: a Trained.
-      x, y, length: as ``Trained.encode`` takes them.
-      sizes: numbers of dimensions; 1, 2, 3, 4, 6, 8, 12, 16, … k if not given.
+    and a measure of how unordered others are. x, y and length are as ``Trained.encode``
+    takes them; without ``sizes`` j is 1, 2, 3, 4, 6, 8, 12, 16, … k.
     """
     k = model.latent_dim
     steps = [2**i * f // 2 for i in range(k.bit_length()) for f in (2, 3)]
@@ -167,13 +158,8 @@ def log_likelihood(
     """log p(x) ≈ log 1/K Σ p(x, z) / q(z|x), one draw z ~ q(z|x) at a time.
 
     Burda et al., ICLR 2016, eq. 8. A streaming log-sum-exp on the device: memory does
-    not grow with ``samples``.
-
-    Args:
-      model: a Trained whose objective has a ``log_weight``.
-      x, y, length: as ``Trained.encode`` takes them.
-      key: PRNG key.
-      samples: K, draws per example.
+    not grow with ``samples``, the draws per example. x, y and length are as
+    ``Trained.encode`` takes them.
 
     Raises:
       InputError: the objective has no likelihood, or K < 1.
