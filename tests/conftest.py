@@ -14,7 +14,12 @@ CACHE = tempfile.mkdtemp(prefix="aejax-tests-")
 
 os.environ["AEJAX_CACHE_DIR"] = CACHE
 os.environ["TFDS_DATA_DIR"] = os.path.join(CACHE, "tfds")
-environment.prepare_xla_flags()  # jax reads them once, when it starts
+# jax reads them once, when it starts. Compiling is most of what the tests do, and
+# without optimisation it takes a third of the time.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+).strip()
+environment.prepare_xla_flags()
 
 import jax  # noqa: E402
 

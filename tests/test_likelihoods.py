@@ -13,7 +13,9 @@ import scipy.stats
 from aejax import config, likelihoods
 
 NAMES = tuple(likelihoods.LIKELIHOODS)
-SCALE = 3.0  # categorical: four levels
+WITH_MEAN = tuple(n for n in NAMES if n != "symbols")
+LEVELS = ("categorical", "symbols")
+SCALE = 3.0  # four levels
 B, T, F = 4, 3, 2
 
 
@@ -27,7 +29,7 @@ def width(name):
 
 
 def data(name, rng, shape=(B, T, F)):
-    if name == "categorical":
+    if name in LEVELS:
         return (rng.integers(0, 4, shape) / SCALE).astype(np.float32)
     if name == "bernoulli":
         return rng.integers(0, 2, shape).astype(np.float32)
@@ -41,7 +43,7 @@ def brute(name, x, decoded):
         return -scipy.stats.bernoulli.logpmf(round(x), scipy.special.expit(d[0]))
     if name == "continuous_bernoulli":
         return np.log(np.expm1(d[0]) / d[0]) - x * d[0]
-    if name == "categorical":
+    if name in LEVELS:
         return -scipy.special.log_softmax(d)[round(x * SCALE)]
     sigma = np.exp(d[1] / 2) if name == "gaussian_learned" else 1.0
     return -scipy.stats.norm.logpdf(x, d[0], sigma)
@@ -99,6 +101,17 @@ def test_nll_is_the_brute_force_sum_over_valid_steps(name):
     assert (np.asarray(gradient)[~beyond] != 0).any()
 
 
+def test_symbols_have_a_mode_and_are_wrong_or_not():
+    symbols, rng = make("symbols"), np.random.default_rng(3)
+    decoded = rng.normal(size=(B, T, F, 4)).astype(np.float32)
+    ids = decoded.argmax(-1)
+    np.testing.assert_array_equal(np.rint(symbols.mean(decoded) * SCALE), ids)
+    x = data("symbols", rng)
+    np.testing.assert_array_equal(
+        symbols.wrong(x, decoded), np.rint(x * SCALE).astype(int) != ids
+    )
+
+
 @pytest.mark.parametrize("name", ["bernoulli", "categorical"])
 def test_probabilities_of_discrete_data_sum_to_one(name):
     values = np.arange(4 if name == "categorical" else 2, dtype=np.float32)
@@ -109,7 +122,7 @@ def test_probabilities_of_discrete_data_sum_to_one(name):
     np.testing.assert_allclose(np.exp(-np.asarray(nll)).sum(), 1.0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_MEAN)
 def test_mean_is_the_mean_of_samples(name):
     n = 40_000
     spread = np.linspace(-6, 6, 12).reshape(4, 3, 1)
@@ -143,7 +156,7 @@ def test_mean_is_the_mean_of_samples(name):
     np.testing.assert_array_equal(again, draws.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_MEAN)
 def test_from_mean_is_the_inverse_of_mean(name):
     target = np.linspace(0.015, 0.985, 12).reshape(3, 4)
     if name.startswith("gaussian"):
@@ -156,7 +169,7 @@ def test_from_mean_is_the_inverse_of_mean(name):
     np.testing.assert_allclose(mean, target, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WITH_MEAN)
 def test_from_mean_stays_finite_and_learnable_at_the_ends_of_the_range(name):
     bias = make(name).from_mean(np.array([0.0, 1.0]))
     assert np.isfinite(bias).all() and np.abs(bias).max() < 150

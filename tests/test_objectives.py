@@ -126,9 +126,7 @@ class Case:
             return *first, params, jax.lax.fori_loop(0, steps, step, carry)[1]
 
         arguments = (self.values(which), False, 0, self.data)
-        # Three times as fast to compile; these tests are of the mathematics.
-        options = {"xla_backend_optimization_level": 0}
-        return jax.jit(program).lower(*arguments).compile(compiler_options=options)
+        return jax.jit(program).lower(*arguments).compile()
 
     @functools.cache  # noqa: B019 - cases live as long as the module
     def run(self, which, poison=False, steps=0):
