@@ -23,20 +23,11 @@ def _check_shapes(**arrays: Array) -> None:
 
 
 def gaussian_kl(mu: Array, logvar: Array) -> Array:
-    """KL divergence of a diagonal Gaussian from the standard normal.
+    """KL divergence of a diagonal Gaussian from the standard normal, in nats.
 
-    ½ Σ (μ² + σ² − 1 − log σ²), with logvar = log σ². Kingma & Welling, ICLR 2014,
-    appendix B.
-
-    Args:
-      mu: (..., Z) means.
-      logvar: (..., Z) log variances.
-
-    Returns:
-      (...) nats, never negative. A dimension with mu = logvar = 0 adds exactly 0.
-
-    Raises:
-      ValueError: the shapes differ.
+    mu, logvar (..., Z) -> (...): ½ Σ (μ² + σ² − 1 − log σ²), logvar = log σ². Kingma &
+    Welling, ICLR 2014, appendix B. Never negative; a dimension with mu = logvar = 0
+    adds exactly 0. ValueError: the shapes differ.
     """
     _check_shapes(mu=mu, logvar=logvar)
     # expm1(v) - v instead of exp(v) - 1 - v: exact near v = 0, where the KL vanishes.
@@ -46,18 +37,10 @@ def gaussian_kl(mu: Array, logvar: Array) -> Array:
 def gaussian_kl_between(
     mu_q: Array, logvar_q: Array, mu_p: Array, logvar_p: Array
 ) -> Array:
-    """KL divergence of one diagonal Gaussian from another.
+    """KL divergence of one diagonal Gaussian q from another p, in nats.
 
-    ½ Σ (log σp² − log σq² + (σq² + (μq − μp)²) / σp² − 1).
-
-    Args:
-      mu_q: (..., Z) means of q; logvar_q, mu_p, logvar_p alike.
-
-    Returns:
-      (...) nats.
-
-    Raises:
-      ValueError: the shapes differ.
+    All (..., Z) -> (...): ½ Σ (log σp² − log σq² + (σq² + (μq − μp)²) / σp² − 1).
+    ValueError: the shapes differ.
     """
     _check_shapes(mu_q=mu_q, logvar_q=logvar_q, mu_p=mu_p, logvar_p=logvar_p)
     gap = logvar_q - logvar_p
@@ -68,17 +51,9 @@ def gaussian_kl_between(
 def reparametrize(key: Array, mu: Array, logvar: Array) -> Array:
     """A draw z = μ + σ ε, ε ~ N(0, 1). Kingma & Welling, ICLR 2014, section 2.4.
 
-    Args:
-      key: PRNG key; the same key gives the same draw.
-      mu: (..., Z) means.
-      logvar: (..., Z) log variances.
-
-    Returns:
-      (..., Z). ε is drawn with Z leading, so the first k dimensions are the same
-      whatever Z is.
-
-    Raises:
-      ValueError: the shapes differ.
+    mu, logvar (..., Z) -> (..., Z); the same key gives the same draw. ε is drawn with Z
+    leading, so the first k dimensions are the same whatever Z is. ValueError: the
+    shapes differ.
     """
     _check_shapes(mu=mu, logvar=logvar)
     shape = jnp.shape(mu)
@@ -87,21 +62,12 @@ def reparametrize(key: Array, mu: Array, logvar: Array) -> Array:
 
 
 def bernoulli_nll(x: Array, logits: Array) -> Array:
-    """Negative log-likelihood of Bernoulli data, from logits.
+    """Negative log-likelihood of Bernoulli data, from logits, in nats.
 
-    Σ softplus(l) − x l, which stays finite at any logit (cross-entropy taken from
-    probabilities is inf from logit 104). For 0 < x < 1 it is the cross-entropy, whose
-    least value is the entropy of x and not 0.
-
-    Args:
-      x: (..., D) in [0, 1].
-      logits: (..., D) log-odds.
-
-    Returns:
-      (...) nats.
-
-    Raises:
-      ValueError: the shapes differ.
+    x in [0, 1], logits = log-odds (..., D) -> (...): Σ softplus(l) − x l, which stays
+    finite at any logit (cross-entropy taken from probabilities is inf from logit 104).
+    For 0 < x < 1 it is the cross-entropy, whose least value is the entropy of x and
+    not 0. ValueError: the shapes differ.
     """
     _check_shapes(x=x, logits=logits)
     return jnp.sum(optax.sigmoid_binary_cross_entropy(logits, x), axis=-1)
@@ -114,9 +80,7 @@ def continuous_bernoulli_log_norm(logits: Array) -> Array:
     """
     size = jnp.abs(logits)
     small = size < 0.3
-    safe = jnp.where(
-        small, 1.0, size
-    )  # keeps the branch not taken free of NaN gradients
+    safe = jnp.where(small, 1.0, size)  # no NaN gradients from the branch not taken
     square = jnp.square(jnp.where(small, logits, 0.0))
     # Taylor series of log(sinh(l/2) / (l/2)); the next term is below 1e-9 here.
     series = square * (1 / 24 - square * (1 / 2880 - square * (1 / 181440)))
@@ -125,39 +89,22 @@ def continuous_bernoulli_log_norm(logits: Array) -> Array:
 
 
 def continuous_bernoulli_nll(x: Array, logits: Array) -> Array:
-    """Negative log-density of the continuous Bernoulli on [0, 1].
+    """Negative log-density of the continuous Bernoulli on [0, 1], in nats.
 
-    Σ log((eˡ − 1) / l) − x l. Loaiza-Ganem & Cunningham, NeurIPS 2019.
-
-    Args:
-      x: (..., D) in [0, 1].
-      logits: (..., D) natural parameters.
-
-    Returns:
-      (...) nats; a density, so it may be negative.
-
-    Raises:
-      ValueError: the shapes differ.
+    x in [0, 1], logits = natural parameters (..., D) -> (...): Σ log((eˡ − 1) / l) −
+    x l; a density, so it may be negative. Loaiza-Ganem & Cunningham, NeurIPS 2019.
+    ValueError: the shapes differ.
     """
     _check_shapes(x=x, logits=logits)
     return jnp.sum(continuous_bernoulli_log_norm(logits) - x * logits, axis=-1)
 
 
 def gaussian_nll(x: Array, mean: Array, logvar: Array | float = 0.0) -> Array:
-    """Negative log-density of a diagonal Gaussian.
+    """Negative log-density of a diagonal Gaussian, in nats.
 
-    ½ Σ (log 2π + log σ² + (x − mean)² / σ²).
-
-    Args:
-      x: (..., D) data.
-      mean: (..., D).
-      logvar: log σ², a scalar or (..., D).
-
-    Returns:
-      (...) nats. At logvar = 0 half of ``squared_error`` plus (D/2) log 2π.
-
-    Raises:
-      ValueError: the shapes differ.
+    x, mean (..., D), logvar = log σ² a scalar or (..., D) -> (...):
+    ½ Σ (log 2π + log σ² + (x − mean)² / σ²), at logvar = 0 half of ``squared_error``
+    plus (D/2) log 2π. ValueError: the shapes differ.
     """
     _check_shapes(x=x, mean=mean)
     logvar = jnp.asarray(logvar, jnp.result_type(mean))
@@ -168,17 +115,10 @@ def gaussian_nll(x: Array, mean: Array, logvar: Array | float = 0.0) -> Array:
 
 
 def categorical_nll(labels: Array, logits: Array) -> Array:
-    """Negative log-likelihood of D categorical variables of C classes each.
+    """Negative log-likelihood of D categorical variables of C classes each, in nats.
 
-    Args:
-      labels: (..., D) class ids, integers.
-      logits: (..., D, C) unnormalised log-probabilities.
-
-    Returns:
-      (...) nats.
-
-    Raises:
-      ValueError: labels and logits do not fit.
+    labels (..., D) class ids, logits (..., D, C) unnormalised log-probabilities ->
+    (...). ValueError: labels and logits do not fit.
     """
     if jnp.shape(logits)[:-1] != jnp.shape(labels):
         raise ValueError(
@@ -192,35 +132,18 @@ def categorical_nll(labels: Array, logits: Array) -> Array:
 def squared_error(x: Array, x_hat: Array) -> Array:
     """‖x − x̂‖², summed over the last axis, without a factor ½.
 
-    Args:
-      x: (..., D) data.
-      x_hat: (..., D) reconstruction.
-
-    Returns:
-      (...) squared data units.
-
-    Raises:
-      ValueError: the shapes differ.
+    x, x_hat (..., D) -> (...) squared data units. ValueError: the shapes differ.
     """
     _check_shapes(x=x, x_hat=x_hat)
     return jnp.sum(jnp.square(x - x_hat), axis=-1)
 
 
 def log_weight(nll: Array, z: Array, mu: Array, logvar: Array) -> Array:
-    """Importance weight log p(x, z) − log q(z|x) under the prior N(0, 1).
+    """Importance weight log p(x, z) − log q(z|x) under the prior N(0, 1), in nats.
 
-    Burda et al., ICLR 2016, eq. 8.
-
-    Args:
-      nll: (...) −log p(x|z), nats.
-      z: (..., Z) a draw from q.
-      mu, logvar: (..., Z) of q(z|x).
-
-    Returns:
-      (...) nats. A dimension with z = mu = logvar = 0 adds exactly 0.
-
-    Raises:
-      ValueError: the shapes differ.
+    nll (...) = −log p(x|z); a draw z and mu, logvar of q(z|x) (..., Z) -> (...). Burda
+    et al., ICLR 2016, eq. 8. A dimension with z = mu = logvar = 0 adds exactly 0.
+    ValueError: the shapes differ.
     """
     _check_shapes(z=z, mu=mu, logvar=logvar)
     scaled = jnp.square(z - mu) * jnp.exp(-logvar)
