@@ -27,19 +27,14 @@ def read_info(dir: pathlib.Path) -> dict[str, Any]:
     try:
         return json.loads((dir / "run.json").read_text())
     except FileNotFoundError:
-        raise configs.InputError(
-            f"'{dir}' holds no run: there is no run.json in it"
-        ) from None
+        raise configs.InputError(f"'{dir}' holds no run (no run.json)") from None
     except (OSError, ValueError) as error:
         raise configs.InputError(f"'{dir / 'run.json'}' is damaged: {error}") from None
 
 
 def read_configuration(info: Mapping[str, Any]) -> tuple[configs.Config, dict]:
     """Config and axes as run.json holds them."""
-    axes = {
-        n: [tuple(v) if isinstance(v, list) else v for v in values]
-        for n, values in info["axes"].items()
-    }
+    axes = {n: [configs.plain(v) for v in vs] for n, vs in info["axes"].items()}
     return configs.Config.from_json(info["configuration"]), axes
 
 
@@ -100,18 +95,23 @@ def check(
     inside = [p for p in dir.iterdir() if p.name not in _TRACES] if dir.is_dir() else []
     if not inside:
         return
-    what = ""
     if not (dir / "run.json").is_file():
-        what = "is not empty and holds no run"
-    elif not resume:
-        what = "holds a run already; add --resume to go on with it"
-    if what:
-        raise configs.InputError(f"--out '{dir}' {what}; give another directory")
+        raise configs.InputError(
+            f"--out '{dir}' is not empty and holds no run; give another directory"
+        )
+    if not resume:
+        raise configs.InputError(
+            f"--out '{dir}' holds a run already; add --resume to go on with it; or "
+            "give another directory"
+        )
+
+    def flat(config, axes, inputs):
+        swept = {f"axis {n}": list(v) for n, v in axes.items()}
+        return config.to_json() | swept | inputs
+
     info = read_info(dir)
-    old_config, old_axes = read_configuration(info)
-    old = old_config.to_json() | {f"axis {n}": v for n, v in old_axes.items()}
-    new = config.to_json() | {f"axis {n}": list(v) for n, v in axes.items()}
-    old, new = old | info["inputs"], new | inputs
+    old = flat(*read_configuration(info), info["inputs"])
+    new = flat(config, axes, inputs)
     pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}
     changed = [f"{n}: {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
     if changed:

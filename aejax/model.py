@@ -1,6 +1,7 @@
 """Model: the pure functions an objective is written with, for one lane."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -119,9 +120,8 @@ def build(
 
     def init(key: Array, batch: Batch) -> dict[str, Any]:
         params = dict(net.init(key, batch, mask))
-        params["output_bias"] = (
-            jnp.zeros(net.bias_shape) if output_bias is None else output_bias
-        )
+        zeros = jnp.zeros(net.bias_shape)
+        params["output_bias"] = zeros if output_bias is None else output_bias
         if likelihood.shared:
             params["shared"] = jnp.zeros((likelihood.shared,))
         return params
@@ -130,8 +130,7 @@ def build(
         return net.encode(params["net"], batch, mask)
 
     def decode(params: Mapping[str, Any], z: Any, batch: Batch | None = None) -> Array:
-        decoded = net.decode(params["net"], z, batch, mask)
-        return finish(params, decoded)
+        return finish(params, net.decode(params["net"], z, batch, mask))
 
     def finish(params: Mapping[str, Any], decoded: Array) -> Array:
         decoded = decoded + params["net"]["output_bias"][None]
@@ -165,37 +164,17 @@ def build(
     def decoder_l2(params: Mapping[str, Any]) -> Array:
         decoder = {n: w for n, w in params["net"].items() if n.startswith("decode")}
         leaves = jax.tree_util.tree_leaves_with_path(decoder)
-        in_use = mask[0] > 0
-        return sum(
-            jnp.square(w).sum(where=_along(in_use, w) if is_latent(path) else None)
-            for path, w in leaves
-        )
 
-    def mlp(d_in, d_out, latent_in=False, latent_out=False):
-        return dense.small(spec, mask, d_in, d_out, latent_in, latent_out)
+        def square(path: tuple, w: Array) -> Array:
+            in_use = mask.reshape(-1, *(1,) * (w.ndim - 1)) > 0
+            return jnp.square(w).sum(where=in_use if is_latent(path) else None)
+
+        return sum(square(*leaf) for leaf in leaves)
 
     stages = tuple(stage(i) for i in range(len(net.stages)))
-    return Model(
-        mask,
-        clock,
-        likelihood,
-        init,
-        encode,
-        decode,
-        sample,
-        noise,
-        log_weight,
-        stages,
-        decoder_l2,
-        Batch,
-        spec.num_classes,
-        mlp,
-    )
-
-
-def _along(values: Array, like: Array) -> Array:
-    """``values`` (Z,) as (Z, 1, …), to go with an array of leading axis Z."""
-    return values.reshape(-1, *(1,) * (like.ndim - 1))
+    functions = (init, encode, decode, sample, noise, log_weight, stages, decoder_l2)
+    mlp = functools.partial(dense.small, spec, mask)
+    return Model(mask, clock, likelihood, *functions, Batch, spec.num_classes, mlp)
 
 
 def output_mean(blueprint: Blueprint, mean: Any) -> Any:
@@ -212,10 +191,7 @@ def output_mean(blueprint: Blueprint, mean: Any) -> Any:
 
 def is_latent(path: tuple) -> bool:
     """Whether the leaf at this tree path has Z as its leading axis."""
-    return any(
-        str(getattr(part, "key", getattr(part, "name", ""))).startswith("latent_")
-        for part in path[-1:]
-    )
+    return jax.tree_util.keystr(path[-1:], simple=True).startswith("latent_")
 
 
 def trim(params: Any, k: int) -> Any:
@@ -229,7 +205,7 @@ def count(params: Any, k: int) -> int:
     """Number of effective parameters of a tree of arrays or shapes."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
     sizes = (
-        a.size // a.shape[0] * min(k, a.shape[0]) if is_latent(path) else a.size
+        a.size * min(k, a.shape[0]) // a.shape[0] if is_latent(path) else a.size
         for path, a in leaves
     )
     return int(sum(sizes))

@@ -7,8 +7,6 @@ import numpy as np
 import optax
 from jax import Array
 
-SCHEDULES = ("constant", "cosine", "piecewise")
-
 
 def schedule(name: str, step: Array | int, steps: int, warmup: Array | int) -> Array:
     """Factor on the learning rate at a step.

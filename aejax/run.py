@@ -37,7 +37,7 @@ class Run:
         self.info: dict[str, Any] = {}
         self._planned = planned
         self._finals: dict[int, Any] = {}
-        self._functions: dict[int, trained.Functions] = {}
+        self._functions: dict[int, dict] = {}
 
     @property
     def planned(self) -> list[groups.Group]:
@@ -62,9 +62,8 @@ class Run:
         group, position = self._find(choice)
         lane = group.lanes[position]
         params = jax.tree.map(lambda a: a[position], self._final(group)["params"])
-        if group.index not in self._functions:
-            self._functions[group.index] = trained.Functions(group)
-        return trained.Trained(group, lane, params, self._functions[group.index])
+        shared = self._functions.setdefault(group.index, trained.functions(group))
+        return trained.Trained(group, lane, params, shared)
 
     def export(self, folder: Any, **choice: Any) -> pathlib.Path:
         """Writes params.npz and config.json of one lane; see ``Trained.export``."""

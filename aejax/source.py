@@ -69,12 +69,8 @@ class Source(NamedTuple):
         if self.threshold is not None:
             x = jax.ShapeDtypeStruct(block.x.shape, np.uint8)
             block = block._replace(x=x)
-        bias = self.output_bias
-        return Data(
-            block,
-            jax.tree.map(lambda a: rows(a, len(a)), self.held),
-            None if bias is None else rows(bias, len(bias)),
-        )
+        whole = self.held, self.output_bias
+        return Data(block, *jax.tree.map(lambda a: rows(a, len(a)), whole))
 
 
 def source(dataset: datasets.Dataset, binarize: str, resident: int) -> Source:

@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,42 +20,39 @@ from aejax import model as model_lib
 _BATCH = 512
 
 
-class Functions:
-    """A group's jitted encode, decode and sample; lanes share what they compile.
+def functions(group: groups.Group) -> dict[str, Callable]:
+    """A group's jitted encode, decode, …: its lanes share what they compile.
 
     Each takes parameters and the lane's traced values first; codes are of width Z.
     """
+    recipe, objective = group.recipe, group.recipe.objective
 
-    def __init__(self, group: groups.Group):
-        recipe, objective = group.recipe, group.recipe.objective
+    def encode(model, hparams, params, batch):
+        return objective.code(model, params, batch, **hparams)
 
-        def bound(function, **options):
-            def run(params, values, *arguments):
-                with model_lib.matmul_precision(recipe.config.precision):
-                    model, hparams = train.bind(recipe, values, recipe.steps)
-                    return function(model, hparams, params, *arguments)
+    def decode(model, hparams, params, z, y):
+        decoded = model.decode(params, z, model_lib.Batch(None, y))
+        return model.likelihood.mean(decoded)
 
-            return jax.jit(run, **options)
+    def prior(model, hparams, params, key, rows, y):
+        return objective.prior(model, params, key, len(rows), y, **hparams)
 
-        def encode(model, hparams, params, batch):
-            return objective.code(model, params, batch, **hparams)
+    def log_likelihood(model, hparams, params, key, samples, batch):
+        def log_weight(key):
+            return objective.log_weight(model, params, batch, key, **hparams)
 
-        def decode(model, hparams, params, z, y):
-            decoded = model.decode(params, z, model_lib.Batch(None, y))
-            return model.likelihood.mean(decoded)
+        return evaluate.streamed(log_weight, key, samples, len(batch.x))
 
-        def prior(model, hparams, params, key, size, y):
-            return objective.prior(model, params, key, size, y, **hparams)
+    def bound(function):
+        def run(params, values, *arguments):
+            with model_lib.matmul_precision(recipe.config.precision):
+                model, hparams = train.bind(recipe, values, recipe.steps)
+                return function(model, hparams, params, *arguments)
 
-        def log_likelihood(model, hparams, params, key, samples, batch):
-            def log_weight(key):
-                return objective.log_weight(model, params, batch, key, **hparams)
+        return jax.jit(run)
 
-            return evaluate.streamed(log_weight, key, samples, len(batch.x))
-
-        self.encode, self.decode = bound(encode), bound(decode)
-        self.prior = bound(prior, static_argnums=3)
-        self.log_likelihood = bound(log_likelihood)
+    every = (encode, decode, prior, log_likelihood)
+    return {function.__name__: bound(function) for function in every}
 
 
 class Trained:
@@ -72,7 +70,7 @@ class Trained:
     """
 
     def __init__(
-        self, group: groups.Group, lane: groups.Lane, params: Any, shared: Functions
+        self, group: groups.Group, lane: groups.Lane, params: Any, shared: dict
     ):
         recipe, self._values = group.recipe, group.traced(lane.config)
         self.config, self.latent_dim = lane.config, lane.config.latent_dim
@@ -128,15 +126,9 @@ class Trained:
           InputError: y does not fit.
         """
         if density == "prior" and self._group.recipe.objective.prior is not None:
-            y, codes = self._labels(y, n), []
-            for at in range(0, n, _BATCH):
-                # All draws have one of few sizes: each would compile anew.
-                full = _rounded(n - at)
-                some = None if y is None else _rows(y, at, full)
-                args = (self.params, self._values, jax.random.fold_in(key, at))
-                codes.append(self._shared.prior(*args, full, some))
-            z = jax.tree.map(lambda *a: np.concatenate(a)[:n], *codes)
-            return self.apply("decode", z, y)
+            y, rows = self._labels(y, n), np.arange(n)
+            each = lambda at: (jax.random.fold_in(key, at),)  # noqa: E731
+            return self.apply("decode", self.apply("prior", rows, y, extra=each), y)
         kind = "gaussian" if density == "prior" else density
         if kind not in self._densities:
             self._densities[kind] = densities.fit(self.training_codes()[0], kind)
@@ -158,17 +150,14 @@ class Trained:
           InputError: see ``encode``.
         """
         shape = self._spec.shape
-        if "sequence" in self._group.recipe.blueprint.network.needs and shape[1:] == (
-            1,
-        ):
-            x = np.asarray(x)
-            x = x[..., None] if x.ndim == 2 else x
+        sequences = "sequence" in self._group.recipe.blueprint.network.needs
+        if sequences and shape[1:] == (1,) and np.ndim(x) == 2:
+            x = np.asarray(x)[..., None]
         x = self._checked(x, shape, "x")
         if length is not None:
             length = np.asarray(length, np.int32)
-            if length.shape != x.shape[:1] or not np.all(
-                (length > 0) & (length <= shape[0])
-            ):
+            inside = (length > 0) & (length <= shape[0])
+            if length.shape != x.shape[:1] or not inside.all():
                 raise configs.InputError(
                     f"length must be {len(x)} whole numbers from 1 to {shape[0]}"
                 )
@@ -181,15 +170,13 @@ class Trained:
 
         ``extra`` gives the arguments that are not per example, from a batch's start.
         """
-        function = getattr(self._shared, name)
-        n = len(jax.tree.leaves(tree)[0])
-        out = []
+        n, out = len(jax.tree.leaves(tree)[0]), []
         for at in range(0, max(n, 1), _BATCH):
             full = _rounded(n - at)
             cut = functools.partial(_rows, at=at, size=full)
             piece = jax.tree.map(cut, (tree, *more))
-            done = function(self.params, self._values, *extra(at), *piece)
-            out.append(jax.tree.map(np.asarray, done))
+            arguments = (self.params, self._values, *extra(at), *piece)
+            out.append(jax.tree.map(np.asarray, self._shared[name](*arguments)))
         return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
 
     def export(self, folder: Any) -> pathlib.Path:
@@ -199,12 +186,10 @@ class Trained:
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        leaves = jax.tree_util.tree_leaves_with_path(
-            model_lib.trim(self.params, self.latent_dim)
-        )
+        params = model_lib.trim(self.params, self.latent_dim)
         arrays = {
             jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(a)
-            for path, a in leaves
+            for path, a in jax.tree_util.tree_leaves_with_path(params)
         }
         np.savez(folder / "params.npz", **arrays)
         text = json.dumps(self.config.to_json(), indent=2)
@@ -226,20 +211,12 @@ class Trained:
         classes = self._spec.num_classes
         if not classes:
             return None
-        if y is None:
-            raise configs.InputError(
-                f"this model is conditional: give y, {n} ids from 0 to {classes - 1}"
-            )
         y = np.asarray(y)
-        if (
-            y.shape != (n,)
-            or y.dtype.kind not in "iu"
-            or y.min() < 0
-            or y.max() >= classes
-        ):
+        inside = y.dtype.kind in "iu" and ((y >= 0) & (y < classes)).all()
+        if y.shape != (n,) or not inside:
             raise configs.InputError(
-                f"y has shape {y.shape}, values {np.unique(y)[:20]}; this model takes "
-                f"{n} class ids from 0 to {classes - 1}"
+                f"this model is conditional: y must be {n} class ids from 0 to "
+                f"{classes - 1}, not {np.unique(y)[:20]} of shape {y.shape}"
             )
         return y.astype(np.int32)
 

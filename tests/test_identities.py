@@ -29,6 +29,7 @@ from aejax import (
     trained,
 )
 from aejax import data as datasets
+from aejax import source as sources
 from aejax.objectives import beta_tc_vae, factor_vae, flow_vae, fsq, topk, vq_vae
 
 norm = scipy.stats.norm
@@ -283,7 +284,7 @@ def trained_ppca(tmp_path_factory):
         latent_dim=K,
     )
     (group,) = plan.plan(config, {"latent_dim": [K, Z]})
-    functions = trained.Functions(group)
+    functions = trained.functions(group)
     return trained.Trained(group, group.lanes[0], ppca(*OFF), functions)
 
 
@@ -1045,14 +1046,14 @@ def test_conditional_vae_uses_the_labels_of_digits():
     )
     (group,) = plan.plan(config, {})
     (lane,), recipe = group.lanes, group.recipe
-    data = train.Data(group.source.block(0), group.source.held)
+    data = sources.Data(group.source.block(0), group.source.held)
 
     def fit(values, data):
         state = train.init_state(recipe, values, data)
         return train.train_steps(recipe, values, state, data, 0, recipe.steps).params
 
-    params = run(fit, group.traced(lane), data)
-    fitted = trained.Trained(group, lane, params, trained.Functions(group))
+    params = run(fit, group.traced(lane.config), data)
+    fitted = trained.Trained(group, lane, params, trained.functions(group))
     x, y = group.dataset.test.x[:256] / 16, group.dataset.test.y[:256]
     shuffled = np.random.default_rng(0).permutation(y)
     right, wrong = (
@@ -1386,20 +1387,20 @@ def test_stacked_moves_one_stage_at_a_time_with_a_fresh_optimiser(tmp_path):
     )
     (group,) = plan.plan(config, {})
     recipe = group.recipe
-    data = train.Data(group.source.block(0), group.source.held)
+    data = sources.Data(group.source.block(0), group.source.held)
 
     def program(values, data):
         state = train.init_state(recipe, values, data)
 
         def step(state, at):
             rows = (jnp.arange(16) + 16 * at) % 64
-            batch = train.fetch(recipe, data.train, rows, None)
+            batch = train.fetch(data.train, rows, recipe.source.scale)
             state, _ = train.train_step(recipe, values, state, batch, at)
             return state, (state.params["net"], state.opt_state)
 
         return state.params["net"], jax.lax.scan(step, state, jnp.arange(24))[1]
 
-    start, (nets, opt) = run(program, group.traced(group.lanes[0]), data)
+    start, (nets, opt) = run(program, group.traced(recipe.config), data)
 
     def is_adam(tree):
         return isinstance(tree, optax.ScaleByAdamState)

@@ -21,10 +21,6 @@ def factors(name, at, steps, warmup=0):
     return np.asarray(jax.jit(jax.vmap(one, (0, None)))(at, np.int32(warmup)))
 
 
-def test_the_names_are_what_a_config_may_choose():
-    assert optimizer.SCHEDULES == config.CHOICES["schedule"]
-
-
 def test_constant_is_one():
     np.testing.assert_array_equal(factors("constant", [0, 5, 99], 100), 1.0)
 
@@ -36,7 +32,7 @@ def test_cosine_falls_from_one_to_zero_over_all_steps():
     assert got[0] == 1 and abs(got[50] - 0.5) < 1e-6 and abs(got[100]) < 1e-6
 
 
-@pytest.mark.parametrize("name", optimizer.SCHEDULES)
+@pytest.mark.parametrize("name", config.CHOICES["schedule"])
 def test_warmup_rises_linearly_to_the_schedule(name):
     at = np.arange(30)
     plain, warm = factors(name, at, 3280), factors(name, at, 3280, 8)
