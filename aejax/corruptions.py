@@ -21,11 +21,8 @@ def masking(
 ) -> Array:
     """Sets a fraction ``level`` of the elements to 0, each on its own.
 
-    Args:
-      key: PRNG key.
-      x: (B, *S).
-      level: probability of being set to 0, in [0, 1].
-      rescale: divide what is kept by 1 − level, so that the mean stays (dropout).
+    With ``rescale`` what is kept is divided by 1 − level, so that the mean stays
+    (dropout).
     """
     keep = jax.random.bernoulli(key, 1.0 - jnp.asarray(level), x.shape)
     kept = x / jnp.maximum(1.0 - level, 1e-6) if rescale else x
@@ -43,10 +40,8 @@ def salt_and_pepper(key: Array, x: Array, level: Array | float) -> Array:
 def occlusion(key: Array, x: Array, level: Array | float) -> Array:
     """Sets one axis-parallel box to 0 in every example, wholly inside the image.
 
-    Args:
-      key: PRNG key.
-      x: (B, H, W, C) images, or (B, T, F) and (B, D), where the box is a stretch.
-      level: the box's share of each side, in [0, 1], rounded to whole elements.
+    Of (B, T, F) and (B, D) a stretch; level is the box's share of each side, in [0, 1],
+    rounded to whole elements.
     """
     axes = (1, 2) if x.ndim == 4 else (1,)
     inside = jnp.ones((1,) * x.ndim, bool)
@@ -67,12 +62,9 @@ def occlusion(key: Array, x: Array, level: Array | float) -> Array:
 def downsample(key: Array, x: Array, level: Array | float) -> Array:
     """Area average over level × level blocks, repeated back to full size.
 
-    Args:
-      key: not used; corruptions share one signature.
-      x: (B, H, W, C) images, or (B, T, F) and (B, D), averaged along one axis.
-      level: the factor ≥ 1, traced or not; the last block of a side may be smaller.
+    (B, T, F) and (B, D) are averaged along one axis. level is the factor ≥ 1, traced or
+    not; the last block of a side may be smaller. The key is not used.
     """
-    del key
     for axis in (1, 2) if x.ndim == 4 else (1,):
         block = jnp.arange(x.shape[axis]) // level
         same = (block[:, None] == block[None]).astype(x.dtype)

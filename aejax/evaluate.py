@@ -50,18 +50,12 @@ def _training_rows(source: sources.Source, binarized: bool) -> np.ndarray:
 def pca_mse(
     source: sources.Source, dims: Sequence[int], binarized: bool = False
 ) -> dict[int, float]:
-    """Test mse of PCA fitted on the training split, for each number of components.
+    """{k: test mse} of PCA with these numbers of components, fitted on train.
 
-    Exact up to 4,096 data elements (eigenvectors of the covariance); above, the
-    randomised solver of scikit-learn. Of a large training split every n-th example.
-
-    Args:
-      source: data; ``mse`` is the mean over data elements in squared data units.
-      dims: numbers of components; those above the data size count as that size.
-      binarized: training data are drawn from Bernoulli(x).
-
-    Returns:
-      {k: mse}.
+    The mse is the mean over data elements in squared data units. Exact up to 4,096 data
+    elements (eigenvectors of the covariance); above, scikit-learn's randomised solver.
+    Of a large training split every n-th example; if ``binarized``, drawn from
+    Bernoulli(x). Dimensions above the data size count as that size.
     """
     size = math.prod(source.train.x.shape[1:])
     most = min(max(dims), size)
@@ -117,12 +111,9 @@ def truncate(
     """{j: mse} of reconstructions from the first j code dimensions, the others 0.
 
     One model's whole bottleneck curve; meant for ordered codes (nested_dropout, PCA),
-    and a measure of how unordered others are.
-
-    Args:
-      model: a Trained.
-      x, y, length: as ``Trained.encode`` takes them.
-      sizes: numbers of dimensions; 1, 2, 3, 4, 6, 8, 12, 16, … k if not given.
+    and a measure of how unordered others are. ``model`` is a Trained; x, y and length
+    are as its ``encode`` takes them; sizes are 1, 2, 3, 4, 6, 8, 12, 16, … k if not
+    given.
     """
     k = model.latent_dim
     steps = [2**i * f // 2 for i in range(k.bit_length()) for f in (2, 3)]

@@ -22,10 +22,9 @@ LARGEST = 1024  # examples per batch of an evaluation
 def held_batches(lengths: tuple[int, ...], largest: int) -> dict[int, np.ndarray]:
     """Cuts the held splits into batches with every example exactly once.
 
-    Returns:
-      {batch size: (n, 2) of (start row, split)}, splits in order. As few sizes as can
-      be: one that divides every split if there is one not below a quarter of
-      ``largest``, otherwise each split's batches differ by one example at most.
+    {batch size: (n, 2) of (start row, split)}, splits in order. As few sizes as can be:
+    one that divides every split if there is one not below a quarter of ``largest``,
+    otherwise each split's batches differ by one example at most.
     """
     common = int(np.gcd.reduce([n for n in lengths if n] or [1]))
     fits = [d for d in range(1, largest + 1) if common % d == 0]
@@ -104,8 +103,7 @@ def evaluate(
 ) -> Array:
     """(3, M) exact means over held splits: test's row if ``test``, else the others'.
 
-    The objective's own loss, with the same weights as in training. Rows not asked for
-    are 0.
+    Rows not asked for are 0.
     """
     sums = jnp.zeros((len(SPLITS), len(names)))
     for size, batches in held_batches(recipe.source.lengths, LARGEST).items():
@@ -137,13 +135,9 @@ def advance(
 ) -> tuple[train.TrainState, Array]:
     """One dispatch of one lane: initialise, train, evaluate.
 
-    Args:
-      start: step to begin at; -1 initialises first.
-      stop: step to end at; both are shared by all lanes.
-      which: 0 no evaluation, 1 train and valid, 2 test with the selected parameters.
-
-    Returns:
-      The new state, and (3, M) metrics as ``evaluate`` gives them.
+    From step ``start``, where -1 initialises first, to ``stop``, both shared by all
+    lanes. ``which`` is 0 for no evaluation, 1 for train and valid, 2 for test with the
+    selected parameters. Returns the new state, and the metrics of ``evaluate``.
     """
     state = jax.lax.cond(
         start < 0, lambda s: train.init_state(recipe, lane, data), lambda s: s, state

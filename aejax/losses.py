@@ -153,16 +153,11 @@ def log_weight(nll: Array, z: Array, mu: Array, logvar: Array) -> Array:
 def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
     """Unbiased estimate of the squared maximum mean discrepancy of two samples.
 
-    Gretton et al., JMLR 2012, eq. 3. Kernels of d = ‖a − b‖²: "rbf" exp(−d / scale);
-    "imq" Σ_s s·scale / (s·scale + d), s = .1, .2, .5, 1, 2, 5, 10 (Tolstikhin et al.,
-    ICLR 2018, section 4, who take the scale 2 Z for a standard normal).
-
-    Args:
-      x: (N, Z); y: (M, Z).
-      scale: squared distance at which the kernel falls off.
-
-    Returns:
-      Scalar; about 0 for samples of one distribution, and then negative at times.
+    x (N, Z), y (M, Z) -> scalar; about 0 for samples of one distribution, and then
+    negative at times. Gretton et al., JMLR 2012, eq. 3. Kernels of d = ‖a − b‖²: "rbf"
+    exp(−d / scale); "imq" Σ_s s·scale / (s·scale + d), s = .1, .2, .5, 1, 2, 5, 10
+    (Tolstikhin et al., ICLR 2018, section 4, who take the scale 2 Z for a standard
+    normal).
     """
 
     def mean(a: Array, b: Array, off_diagonal: bool) -> Array:
@@ -185,17 +180,12 @@ def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
 def jacobian_norm(
     encode: Callable, x: Array, probes: tuple[Array, int] | None = None
 ) -> Array:
-    """‖∂z/∂x‖²_F of each example. Rifai et al., ICML 2011, eq. 2.
+    """‖∂z/∂x‖²_F of each example, (B,). Rifai et al., ICML 2011, eq. 2.
 
-    Args:
-      encode: (B, *S) -> (B, Z), each example on its own.
-      x: (B, *S).
-      probes: None for the exact norm, one backward pass per dimension of z; or
-        (key, n), the mean of ‖vᵀ ∂z/∂x‖² over n vectors v of random signs, which is
-        unbiased (Hutchinson, 1990). Signs are drawn with Z leading.
-
-    Returns:
-      (B,).
+    ``encode`` maps x (B, *S) to (B, Z), each example on its own. Exact without
+    ``probes``, by one backward pass per dimension of z; with (key, n) the mean of
+    ‖vᵀ ∂z/∂x‖² over n vectors v of random signs, drawn with Z leading, which is
+    unbiased (Hutchinson, 1990).
     """
     z, pull = jax.vjp(encode, x)
     size = z.shape[-1]

@@ -53,16 +53,11 @@ def rows(
     splits: Sequence[str],
     every: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Rows of results.jsonl for one evaluation of a group.
+    """Rows of results.jsonl for one evaluation of a group at a step.
 
-    Args:
-      group: whose lanes.
-      names: of the metrics in ``metrics``.
-      metrics: (lanes, 3, M).
-      diverged: (lanes,) bool; metrics of such a lane are None.
-      step: of the evaluation.
-      splits: those evaluated; one without examples gives no row.
-      every: metric columns of the whole run, None where the group has none.
+    ``metrics`` (lanes, 3, M) of these ``names``, and ``diverged`` (lanes,), whose
+    metrics are None. A split without examples gives no row. ``every`` are the metric
+    columns of the whole run, None where the group has none.
     """
     top, out = evaluate.peak(group.source), []
     for position, lane in enumerate(group.lanes):
@@ -95,17 +90,12 @@ def summary(
     metrics: Sequence[str],
     parameters: Mapping[int, int],
 ) -> list[dict[str, Any]]:
-    """Final test metrics per setting, over seeds.
+    """Final test metrics per setting, over seeds, from rows as in results.jsonl.
 
-    Args:
-      rows: as in results.jsonl; those of split "test" count.
-      axes: names of the axis columns; "seed" is what is averaged over.
-      metrics: names of the metric columns.
-      parameters: effective parameters by lane.
-
-    Returns:
-      One dict per setting: axis columns without seed, ``n_seeds`` that did not
-      diverge, ``diverged``, ``parameters``, and ``<metric>_mean, _low, _high``.
+    ``axes`` are the axis columns, of which "seed" is averaged over, ``metrics`` the
+    metric columns, ``parameters`` the effective parameters by lane. One dict per
+    setting: axis columns without seed, ``n_seeds`` that did not diverge, ``diverged``,
+    ``parameters``, and ``<metric>_mean, _low, _high``.
     """
     keys = [a for a in axes if a != "seed"]
     settings: dict[tuple, list[Mapping[str, Any]]] = {}
