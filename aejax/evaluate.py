@@ -86,18 +86,16 @@ def baseline(
     """
     wanted: dict[tuple, list[groups.Group]] = {}
     for group in planned:
-        first = group.lanes[0].config
+        shared = group.recipe.config.dataset, group.recipe.config.binarize
         if group.source.held.length is None:
-            wanted.setdefault((first.dataset, first.binarize), []).append(group)
+            wanted.setdefault(shared, []).append(group)
     lines = []
-    for same in wanted.values():
-        group, first = same[0], same[0].lanes[0].config
+    for (_, binarize), same in wanted.items():
+        group = same[0]
         dims = sorted({m.config.latent_dim for g in same for m in g.lanes})
         size = math.prod(group.source.train.x.shape[1:])
         top = peak(group.source)
-        for k, error in pca_mse(
-            group.source, dims, first.binarize == "dynamic"
-        ).items():
+        for k, error in pca_mse(group.source, dims, binarize == "dynamic").items():
             own = {n: group.lanes[0].columns[n] for n in ("dataset", "binarize")}
             own |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
             own |= {"parameters": (min(k, size) + 1) * size, "mse_mean": error}
@@ -105,9 +103,7 @@ def baseline(
     return lines
 
 
-def truncate(
-    model: Any, x: Any, y: Any = None, length: Any = None, sizes: Any = None
-) -> dict[int, float]:
+def truncate(model: Any, x: Any, y=None, length=None, sizes=None) -> dict[int, float]:
     """{j: mse} of reconstructions from the first j code dimensions, the others 0.
 
     One model's whole bottleneck curve; meant for ordered codes (nested_dropout, PCA),
@@ -147,27 +143,16 @@ class Likelihood(NamedTuple):
 
 
 def log_likelihood(
-    model: Any,
-    x: Any,
-    y: Any = None,
-    length: Any = None,
-    *,
-    key: Array,
-    samples: int = 1000,
+    model: Any, x: Any, y=None, length=None, *, key: Array, samples: int = 1000
 ) -> Likelihood:
     """log p(x) ≈ log 1/K Σ p(x, z) / q(z|x), one draw z ~ q(z|x) at a time.
 
-    Burda et al., ICLR 2016, eq. 8. A streaming log-sum-exp on the device: memory does
-    not grow with ``samples``.
-
-    Args:
-      model: a Trained whose objective has a ``log_weight``.
-      x, y, length: as ``Trained.encode`` takes them.
-      key: PRNG key.
-      samples: K, draws per example.
+    Burda et al., ICLR 2016, eq. 8, with K = ``samples`` draws per example; a streaming
+    log-sum-exp on the device: memory does not grow with K. ``model`` is a Trained; x, y
+    and length are as its ``encode`` takes them.
 
     Raises:
-      InputError: the objective has no likelihood, or K < 1.
+      InputError: the objective has no likelihood (no ``log_weight``), or K < 1.
     """
     name = model.config.objective
     if not model.has_likelihood:

@@ -4,8 +4,6 @@ Means are exact: every example counts once, whatever the batch size. The objecti
 own loss is evaluated, with the weights of training.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,8 +50,7 @@ def metric_names(
         return _held_metrics(recipe, lane, params, data, 0, size, 0)
 
     shapes = jax.eval_shape(first_batch, lane, data)
-    bad = {n: s.shape for n, s in shapes.items() if s.shape}
-    if bad:
+    if bad := {n: s.shape for n, s in shapes.items() if s.shape}:
         raise ValueError(f"metrics of an objective must be scalars, got {bad}")
     return tuple(sorted(shapes))
 
@@ -92,21 +89,14 @@ def mse(objective, model, hparams, params, batch: model_lib.Batch) -> Array:
     return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
 
 
-def evaluate(
-    recipe: train.Recipe,
-    lane: train.Lane,
-    params: Any,
-    data: sources.Data,
-    test: Array,
-    step: Array,
-    names: tuple[str, ...],
-) -> Array:
+def evaluate(recipe, lane, params, data: sources.Data, test, step, names) -> Array:
     """(3, M) exact means over held splits: test's row if ``test``, else the others'.
 
     Rows not asked for are 0.
     """
+    lengths = recipe.source.lengths
     sums = jnp.zeros((len(SPLITS), len(names)))
-    for size, batches in held_batches(recipe.source.lengths, LARGEST).items():
+    for size, batches in held_batches(lengths, LARGEST).items():
         table = jnp.asarray(batches)
         before_test = int((batches[:, 1] < 2).sum())
 
@@ -118,10 +108,7 @@ def evaluate(
         low = jnp.where(test, before_test, 0)
         high = jnp.where(test, len(batches), before_test)
         sums = jax.lax.fori_loop(low, high, body, sums)
-    return (
-        sums
-        / jnp.maximum(jnp.asarray(recipe.source.lengths, jnp.float32), 1.0)[:, None]
-    )
+    return sums / jnp.maximum(jnp.asarray(lengths, jnp.float32), 1.0)[:, None]
 
 
 def advance(

@@ -60,7 +60,7 @@ def inputs(run: run.Run) -> dict[str, Any]:
     {path: SHA-256} of the user's files, and the number of blocks its data stream in.
     """
     found: dict[str, Any] = {"blocks": [g.source.blocks for g in run.planned]}
-    for lane in (g.lanes[0].config for g in run.planned):
+    for lane in (g.recipe.config for g in run.planned):
         for name in (lane.dataset, lane.objective, lane.network):
             if registry.is_path(name) and pathlib.Path(name).is_file():
                 content = pathlib.Path(name).read_bytes()

@@ -19,7 +19,7 @@ class Files(Mapping):
 
     Args:
       kind: what an entry is called in an error.
-      package: dotted name of the package.
+      package, folder: dotted name and place of the package.
       build: module -> entry; raises InputError where the file breaks the contract.
       skip: files of the package that are not entries.
     """
@@ -96,6 +96,13 @@ def is_path(name: str) -> bool:
 def label(name: str) -> str:
     """What rows and plots call it: a path's last part, so that runs compare."""
     return pathlib.PurePath(name).name if is_path(name) else name
+
+
+def column(name: str, value: Any) -> Any:
+    """An axis value as rows have it: files by their labels, widths as 128,64."""
+    if name in ("dataset", "objective", "network"):
+        return label(value)
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else value
 
 
 def keywords(function: Callable) -> dict[str, Any]:
