@@ -64,7 +64,6 @@ def downsample(key: Array, x: Array, level: Array | float) -> Array:
     The factor is ≥ 1, traced or not; the last block of a side may be smaller. (B, T, F)
     and (B, D) are averaged along one axis. The key is not used.
     """
-    del key
     for axis in (1, 2) if x.ndim == 4 else (1,):
         block = jnp.arange(x.shape[axis]) // level
         same = (block[:, None] == block[None]).astype(x.dtype)

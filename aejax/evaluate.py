@@ -50,7 +50,7 @@ def _training_rows(source: sources.Source, binarized: bool) -> np.ndarray:
 def pca_mse(
     source: sources.Source, dims: Sequence[int], binarized: bool = False
 ) -> dict[int, float]:
-    """Test mse of PCA fitted on the training split, for each number of components.
+    """{k: test mse} of PCA with these numbers of components, fitted on train.
 
     Exact up to 4,096 data elements (eigenvectors of the covariance); above, the
     randomised solver of scikit-learn. Of a large training split every n-th example.
@@ -87,18 +87,16 @@ def baseline(
     """
     wanted: dict[tuple, list[groups.Group]] = {}
     for group in planned:
-        first = group.lanes[0].config
+        shared = group.recipe.config.dataset, group.recipe.config.binarize
         if group.source.held.length is None:
-            wanted.setdefault((first.dataset, first.binarize), []).append(group)
+            wanted.setdefault(shared, []).append(group)
     lines = []
-    for same in wanted.values():
-        group, first = same[0], same[0].lanes[0].config
+    for (_, binarize), same in wanted.items():
+        group = same[0]
         dims = sorted({m.config.latent_dim for g in same for m in g.lanes})
         size = math.prod(group.source.train.x.shape[1:])
         top = peak(group.source)
-        for k, error in pca_mse(
-            group.source, dims, first.binarize == "dynamic"
-        ).items():
+        for k, error in pca_mse(group.source, dims, binarize == "dynamic").items():
             own = {n: group.lanes[0].columns[n] for n in ("dataset", "binarize")}
             own |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
             own |= {"parameters": (min(k, size) + 1) * size, "mse_mean": error}
@@ -106,9 +104,7 @@ def baseline(
     return lines
 
 
-def truncate(
-    model: Any, x: Any, y: Any = None, length: Any = None, sizes: Any = None
-) -> dict[int, float]:
+def truncate(model: Any, x: Any, y=None, length=None, sizes=None) -> dict[int, float]:
     """{j: mse} of reconstructions from the first j code dimensions, the others 0.
 
     One model's whole bottleneck curve; meant for ordered codes (nested_dropout, PCA),
@@ -147,13 +143,7 @@ class Likelihood(NamedTuple):
 
 
 def log_likelihood(
-    model: Any,
-    x: Any,
-    y: Any = None,
-    length: Any = None,
-    *,
-    key: Array,
-    samples: int = 1000,
+    model: Any, x: Any, y=None, length=None, *, key: Array, samples: int = 1000
 ) -> Likelihood:
     """log p(x) ≈ log 1/K Σ p(x, z) / q(z|x), one draw z ~ q(z|x) at a time.
 
@@ -162,7 +152,7 @@ def log_likelihood(
     ``Trained.encode`` takes them.
 
     Raises:
-      InputError: the objective has no likelihood, or K < 1.
+      InputError: the objective has no likelihood (no ``log_weight``), or K < 1.
     """
     name = model.config.objective
     if not model.has_likelihood:

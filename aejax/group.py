@@ -22,19 +22,12 @@ class Lane(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Lanes that share one compiled program.
-
-    Attributes:
-      index: of the group.
-      lanes: its lanes, numbered through the whole sweep.
-      recipe: the program's static facts.
-      dataset: what it trains on, as it was loaded.
-    """
+    """Lanes that share one compiled program."""
 
     index: int
-    lanes: tuple[Lane, ...]
+    lanes: tuple[Lane, ...]  # numbered through the whole sweep
     recipe: train.Recipe
-    dataset: datasets.Dataset
+    dataset: datasets.Dataset  # as it was loaded
 
     @property
     def source(self) -> sources.Source:

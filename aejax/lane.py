@@ -4,8 +4,6 @@ Means are exact: every example counts once, whatever the batch size. The objecti
 own loss is evaluated, with the weights of training.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,10 +20,9 @@ LARGEST = 1024  # examples per batch of an evaluation
 def held_batches(lengths: tuple[int, ...], largest: int) -> dict[int, np.ndarray]:
     """Cuts the held splits into batches with every example exactly once.
 
-    Returns:
-      {batch size: (n, 2) of (start row, split)}, splits in order. As few sizes as can
-      be: one that divides every split if there is one not below a quarter of
-      ``largest``, otherwise each split's batches differ by one example at most.
+    {batch size: (n, 2) of (start row, split)}, splits in order. As few sizes as can be:
+    one that divides every split if there is one not below a quarter of ``largest``,
+    otherwise each split's batches differ by one example at most.
     """
     common = int(np.gcd.reduce([n for n in lengths if n] or [1]))
     fits = [d for d in range(1, largest + 1) if common % d == 0]
@@ -53,8 +50,7 @@ def metric_names(
         return _held_metrics(recipe, lane, params, data, 0, size, 0)
 
     shapes = jax.eval_shape(first_batch, lane, data)
-    bad = {n: s.shape for n, s in shapes.items() if s.shape}
-    if bad:
+    if bad := {n: s.shape for n, s in shapes.items() if s.shape}:
         raise ValueError(f"metrics of an objective must be scalars, got {bad}")
     return tuple(sorted(shapes))
 
@@ -93,22 +89,14 @@ def mse(objective, model, hparams, params, batch: model_lib.Batch) -> Array:
     return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
 
 
-def evaluate(
-    recipe: train.Recipe,
-    lane: train.Lane,
-    params: Any,
-    data: sources.Data,
-    test: Array,
-    step: Array,
-    names: tuple[str, ...],
-) -> Array:
+def evaluate(recipe, lane, params, data: sources.Data, test, step, names) -> Array:
     """(3, M) exact means over held splits: test's row if ``test``, else the others'.
 
-    The objective's own loss, with the same weights as in training. Rows not asked for
-    are 0.
+    Rows not asked for are 0.
     """
+    lengths = recipe.source.lengths
     sums = jnp.zeros((len(SPLITS), len(names)))
-    for size, batches in held_batches(recipe.source.lengths, LARGEST).items():
+    for size, batches in held_batches(lengths, LARGEST).items():
         table = jnp.asarray(batches)
         before_test = int((batches[:, 1] < 2).sum())
 
@@ -120,10 +108,7 @@ def evaluate(
         low = jnp.where(test, before_test, 0)
         high = jnp.where(test, len(batches), before_test)
         sums = jax.lax.fori_loop(low, high, body, sums)
-    return (
-        sums
-        / jnp.maximum(jnp.asarray(recipe.source.lengths, jnp.float32), 1.0)[:, None]
-    )
+    return sums / jnp.maximum(jnp.asarray(lengths, jnp.float32), 1.0)[:, None]
 
 
 def advance(
@@ -137,13 +122,9 @@ def advance(
 ) -> tuple[train.TrainState, Array]:
     """One dispatch of one lane: initialise, train, evaluate.
 
-    Args:
-      start: step to begin at; -1 initialises first.
-      stop: step to end at; both are shared by all lanes.
-      which: 0 no evaluation, 1 train and valid, 2 test with the selected parameters.
-
-    Returns:
-      The new state, and (3, M) metrics as ``evaluate`` gives them.
+    From step ``start``, where -1 initialises first, to ``stop``, both shared by all
+    lanes. ``which`` is 0 for no evaluation, 1 for train and valid, 2 for test with the
+    selected parameters. Returns the new state, and the metrics of ``evaluate``.
     """
     state = jax.lax.cond(
         start < 0, lambda s: train.init_state(recipe, lane, data), lambda s: s, state

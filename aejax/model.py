@@ -33,41 +33,26 @@ class Model(NamedTuple):
     """Pure functions over ``params = {"net": …, "extra": …, "state": …}``.
 
     It lives at trace time only; ``_replace(clock=…)`` at each step is free.
-
-    Attributes:
-      latent_mask: (1, Z) float32, 1 for the k dimensions this lane uses.
-      clock: where training is.
-      likelihood: p(x | decoded).
-      init: (key, batch) -> parameters of the network.
-      encode: (params, batch) -> (B, Z), or a tuple of ``heads`` such arrays, masked.
-      decode: (params, z, batch=None) -> decoded (B, *S, outputs + shared); batch gives
-        y to a conditional network and x to a teacher-forced one.
-      sample: (key, mu, logvar) -> (B, Z), reparametrised, masked, drawn Z-leading.
-      noise: (key, B) -> (B, Z) standard normal, likewise.
-      log_weight: (params, batch, key) -> (B,) log p(x, z) - log q(z|x) of one draw, for
-        q = N(mu, σ²) of the two heads and p(z) = N(0, 1).
-      stages: ((encode_i, decode_i), …) of (params, h); () if the network has none.
-      decoder_l2: (params) -> Σ w² over the decoder's parameters in use.
-      batch: (x, y=None, length=None) -> Batch, for data of the objective's own.
-      num_classes: of batch.y, for an objective that needs labels; else 0.
-      mlp: (d_in, d_out, latent_in=False, latent_out=False) -> (init, apply), see
-        ``networks.dense.small``: critics, flows, prior networks.
     """
 
-    latent_mask: Array
+    latent_mask: Array  # (1, Z) float32, 1 for the k dimensions this lane uses
     clock: Clock
-    likelihood: likelihoods.Likelihood
-    init: Callable
-    encode: Callable
+    likelihood: likelihoods.Likelihood  # p(x | decoded)
+    init: Callable  # (key, batch) -> parameters of the network
+    encode: Callable  # (params, batch) -> (B, Z), or a tuple of ``heads`` such, masked
+    # (params, z, batch=None) -> decoded (B, *S, outputs + shared); batch gives y to a
+    # conditional network and x to a teacher-forced one.
     decode: Callable
-    sample: Callable
-    noise: Callable
+    sample: Callable  # (key, mu, logvar) -> (B, Z), masked, drawn Z-leading
+    noise: Callable  # (key, B) -> (B, Z) standard normal, likewise
+    # (params, batch, key) -> (B,) log p(x, z) - log q(z|x) of one draw, for
+    # q = N(mu, σ²) of the two heads and p(z) = N(0, 1).
     log_weight: Callable
-    stages: tuple
-    decoder_l2: Callable
-    batch: Callable
-    num_classes: int
-    mlp: Callable
+    stages: tuple  # ((encode_i, decode_i), …) of (params, h); () if there are none
+    decoder_l2: Callable  # (params) -> Σ w² over the decoder's parameters in use
+    batch: Callable  # (x, y=None, length=None) -> Batch, of the objective's own data
+    num_classes: int  # of batch.y, for an objective that needs labels; else 0
+    mlp: Callable  # (d_in, d_out, latent_in, latent_out), see ``networks.dense.small``
 
 
 class Blueprint(NamedTuple):
@@ -106,13 +91,9 @@ def latent_mask(latent_dim: Array | int, allocated: int) -> Array:
 def build(
     blueprint: Blueprint, mask: Array, clock: Clock, output_bias: Array | None = None
 ) -> Model:
-    """The Model of one lane.
+    """The Model of one lane; ``mask`` (1, Z) and ``clock`` may be traced.
 
-    Args:
-      blueprint: static facts.
-      mask: (1, Z) latent mask; may be traced.
-      clock: where training is.
-      output_bias: where the output starts, from ``output_mean``; None is 0.
+    ``output_bias`` is where the output starts, from ``output_mean``; None is 0.
     """
     spec = blueprint.spec
     net = blueprint.build()

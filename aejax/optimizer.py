@@ -33,11 +33,8 @@ def build(
 ) -> optax.GradientTransformation:
     """clip, then Adam or momentum, then decoupled decay, all times -rate.
 
-    Args:
-      name: "adam", "adamw" or "sgd".
-      lane: traced clip_norm, beta1, beta2, eps, weight_decay.
-      rate: learning rate of this step.
-      clip, decay: whether any lane of the program clips or decays.
+    ``lane`` has traced clip_norm, beta1, beta2, eps, weight_decay; ``rate`` is this
+    step's; ``clip`` and ``decay`` say whether any lane of the program does so.
     """
     parts = []
     if clip:  # 0 means off, in a lane whose neighbours clip

@@ -11,10 +11,8 @@ SECONDS = 2.0  # aimed at per dispatch
 class Pace:
     """Seconds per round and step of one population, learned from its dispatches.
 
-    Args:
-      unit: steps that must not be cut (``Recipe.unit``).
-      pass_steps: steps per pass; units start anew with each.
-      rounds: lane batches per device.
+    Units of ``unit`` steps are not cut; they start anew with each pass of
+    ``pass_steps``. ``rounds`` is the number of lane batches per device.
     """
 
     def __init__(self, unit: int, pass_steps: int, rounds: int):

@@ -102,8 +102,10 @@ def plan(
             group = _group(len(planned), members, objective, network, prepare)
             shapes, lanes = group.state_shapes().params, []
             for lane in members:
-                columns = _columns(lane, group.recipe.blueprint.likelihood)
-                columns |= {n: lane.hparams.get(n) for n in sorted(hparams)}
+                values = {n: getattr(lane, n) for n in configs.AXES}
+                values["likelihood"] = group.recipe.blueprint.likelihood
+                values |= {n: lane.hparams.get(n) for n in sorted(hparams)}
+                columns = {n: registry.column(n, v) for n, v in values.items()}
                 size = model_lib.count(shapes, lane.latent_dim)
                 lanes.append(groups.Lane(count, lane, columns, size))
                 count += 1
@@ -217,14 +219,3 @@ def _check_fit(config, objective, network, dataset, source: sources.Source) -> N
                 f"'{config.dataset}' are {shape}, {'without' if y is None else 'with'} "
                 f"labels; use another --{kind}"
             )
-
-
-def _columns(config: configs.Config, likelihood: str) -> dict[str, Any]:
-    values = {n: getattr(config, n) for n in configs.AXES}
-    return values | {
-        "dataset": registry.label(config.dataset),
-        "objective": registry.label(config.objective),
-        "network": registry.label(config.network),
-        "hidden": ",".join(map(str, config.hidden)),
-        "likelihood": likelihood,
-    }

@@ -140,16 +140,11 @@ class Population:
     def advance(
         self, data: sources.Data, start: int, stop: int, which: int, rounds: range
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One dispatch of these rounds; blocks until it is done.
+        """One dispatch of some of ``range(self.rounds)``; waits until it is done.
 
-        Args:
-          data: from ``put``.
-          start, stop, which: see ``lane.advance``.
-          rounds: of ``range(self.rounds)``.
-
-        Returns:
-          (lanes, 3, M) metrics, and (lanes,) whether a lane has diverged, in the order
-          of the group's lanes. Lanes of other rounds have metrics 0.
+        ``data`` is from ``put``; start, stop and which are ``lane.advance``'s. Returns
+        (lanes, 3, M) metrics, 0 for lanes of other rounds, and (lanes,) whether a lane
+        has diverged, in the order of the group's lanes.
         """
         scalars = [np.int32(v) for v in (start, stop, which, rounds.start, rounds.stop)]
         # One name only: using a donated buffer again crashes the process.

@@ -16,19 +16,12 @@ from aejax import directory, registry, run
 
 @dataclasses.dataclass
 class Spent:
-    """Counters of a run, over all its resumptions.
+    """Counters of a run, over all its resumptions."""
 
-    Attributes:
-      compile_s: seconds in which at least one program was in the compiler.
-      trace_s: seconds of tracing and lowering, added over programs.
-      train_s: seconds in dispatches, evaluation included.
-      lane_steps, images: gradient steps and examples, over all lanes.
-    """
-
-    compile_s: float = 0.0
-    trace_s: float = 0.0
-    train_s: float = 0.0
-    lane_steps: float = 0.0
+    compile_s: float = 0.0  # in which at least one program was in the compiler
+    trace_s: float = 0.0  # of tracing and lowering, added over programs
+    train_s: float = 0.0  # in dispatches, evaluation included
+    lane_steps: float = 0.0  # over all lanes
     images: float = 0.0
     compiled_until: float = 0.0
 
@@ -67,7 +60,7 @@ def inputs(run: run.Run) -> dict[str, Any]:
     {path: SHA-256} of the user's files, and the number of blocks its data stream in.
     """
     found: dict[str, Any] = {"blocks": [g.source.blocks for g in run.planned]}
-    for lane in (g.lanes[0].config for g in run.planned):
+    for lane in (g.recipe.config for g in run.planned):
         for name in (lane.dataset, lane.objective, lane.network):
             if registry.is_path(name) and pathlib.Path(name).is_file():
                 content = pathlib.Path(name).read_bytes()

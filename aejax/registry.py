@@ -94,6 +94,13 @@ def label(name: str) -> str:
     return pathlib.PurePath(name).name if is_path(name) else name
 
 
+def column(name: str, value: Any) -> Any:
+    """An axis value as rows have it: files by their labels, widths as 128,64."""
+    if name in ("dataset", "objective", "network"):
+        return label(value)
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else value
+
+
 def keywords(function: Callable) -> dict[str, Any]:
     """{keyword-only parameter: its default}."""
     parameters = inspect.signature(function).parameters.values()

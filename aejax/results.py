@@ -90,7 +90,7 @@ def summary(
     metrics: Sequence[str],
     parameters: Mapping[int, int],
 ) -> list[dict[str, Any]]:
-    """Final test metrics per setting, over seeds.
+    """Final test metrics per setting, over seeds, from rows as in results.jsonl.
 
     Of rows as in results.jsonl those of split "test" count. One dict per setting: the
     axis columns without seed, ``n_seeds`` that did not diverge, ``diverged``,

@@ -48,7 +48,7 @@ class Run:
 
     def dataset(self, name: str | None = None) -> datasets.Dataset:
         """The data set of the run, or the one of this name if it has several."""
-        found = {registry.label(g.lanes[0].config.dataset): g for g in self.planned}
+        found = {registry.label(g.recipe.config.dataset): g for g in self.planned}
         if name is not None and name not in found:
             raise configs.unknown("data set of this run", name, found)
         return (found[name] if name else self.planned[0]).dataset
@@ -89,7 +89,7 @@ class Run:
     def _find(self, choice: Mapping[str, Any]) -> tuple[groups.Group, int]:
         every = [(g, i) for g in self.planned for i in range(len(g.lanes))]
         columns = [g.lanes[i].columns for g, i in every]
-        choice = {n: _column(n, v) for n, v in choice.items()}
+        choice = {n: registry.column(n, v) for n, v in choice.items()}
         for name in choice:
             if name not in columns[0]:
                 raise configs.unknown("axis", name, columns[0])
@@ -120,14 +120,6 @@ class Run:
                 "with --resume"
             )
         return self._finals[group.index]
-
-
-def _column(name: str, value: Any) -> Any:
-    if name in ("dataset", "objective", "network"):
-        return registry.label(value)
-    if name == "hidden" and not isinstance(value, str):
-        return ",".join(map(str, value))
-    return value
 
 
 def saved_shapes(group: groups.Group, meta: Mapping[str, Any]) -> Any:

@@ -18,26 +18,16 @@ class Data(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Training and held-out data on the host, as stored.
+    """Training and held-out data on the host, as stored: x_float = x_stored / scale."""
 
-    Attributes:
-      train: Batch of the training split; x may be a memory map.
-      held: Batch of a slice of train as long as valid, then valid, then test.
-      lengths: of the three.
-      scale, held_scale: x_float = x_stored / scale.
-      threshold: stored value from which x counts as 1, or None.
-      blocks: 1, or the number of blocks training streams in.
-      output_bias: (…) where the decoder starts, or None.
-    """
-
-    train: model_lib.Batch
-    held: model_lib.Batch
-    lengths: tuple[int, int, int]
-    scale: float
+    train: model_lib.Batch  # x may be a memory map
+    held: model_lib.Batch  # a slice of train as long as valid, then valid, then test
+    lengths: tuple[int, int, int]  # of these three
+    scale: float  # of train
     held_scale: float
-    threshold: float | None
-    blocks: int
-    output_bias: np.ndarray | None
+    threshold: float | None  # stored value from which x counts as 1
+    blocks: int  # in which training streams; 1 if it does not
+    output_bias: np.ndarray | None  # where the decoder starts
 
     @property
     def pass_size(self) -> int:

@@ -28,20 +28,13 @@ UNIT = 64
 
 
 class Recipe(NamedTuple):
-    """The static facts of one compiled program.
+    """The static facts of one compiled program."""
 
-    Attributes:
-      config: the first lane's; its static fields are those of all.
-      objective, blueprint: what is trained.
-      source: what it is trained on.
-      clip, decay: whether any lane clips or decays.
-    """
-
-    config: configs.Config
+    config: configs.Config  # the first lane's; its static fields are those of all
     objective: objectives.Objective
     blueprint: model_lib.Blueprint
     source: sources.Source
-    clip: bool
+    clip: bool  # whether any lane clips
     decay: bool
 
     @property

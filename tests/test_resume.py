@@ -185,7 +185,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_there(
 
 
 def test_an_unwritable_checkpoint_is_one_clear_error(tmp_path):
-    store = checkpoint.Store(tmp_path / "group")
+    store = checkpoint.Store(tmp_path / "group", print)
     state = {"w": np.arange(3.0)}
     store.save(1, state, final=False)
     shutil.rmtree(tmp_path / "group")
@@ -197,7 +197,7 @@ def test_an_unwritable_checkpoint_is_one_clear_error(tmp_path):
 
 def test_shapes_other_than_the_configurations_are_refused(tmp_path):
     """And good results of another program are not deleted as if they were damaged."""
-    store = checkpoint.Store(tmp_path / "group")
+    store = checkpoint.Store(tmp_path / "group", print)
     state = {"w": np.arange(3.0)}
     store.save(1, state, final=False)
     for like in ({"w": np.zeros(4)}, {"v": np.zeros(3)}):
