@@ -67,7 +67,8 @@ class Case:
     """One objective and network at width Z, and alone at width K, compiled."""
 
     def __init__(self, folder, objective, network):
-        file = "sequences.npz" if network in SEQUENCES else "images.npz"
+        self.sequences = network in SEQUENCES
+        file = "sequences.npz" if self.sequences else "images.npz"
         config = aejax.Config(
             dataset=str(folder / file),
             objective=objective,
@@ -126,7 +127,9 @@ class Case:
             return *first, params, jax.lax.fori_loop(0, steps, step, carry)[1]
 
         arguments = (self.values(which), False, 0, self.data)
-        return jax.jit(program).lower(*arguments).compile()
+        # Without any optimisation attention takes half a minute to run.
+        options = {"xla_backend_optimization_level": int(self.sequences)}
+        return jax.jit(program).lower(*arguments).compile(compiler_options=options)
 
     @functools.cache  # noqa: B019 - cases live as long as the module
     def run(self, which, poison=False, steps=0):

@@ -33,9 +33,8 @@ def test_network_options_are_programs_and_hyperparameters_are_lanes(files):
     assert [len(g.lanes) for g in groups] == [6, 6]
     for group, cell in zip(groups, ("gru", "lstm"), strict=True):
         assert group.recipe.blueprint.options["cell"] == cell
-        assert group.recipe.traced == ("weight",)
+        assert set(group.traced(group.lanes[0])) == {*configs.TRACED, "weight"}
         assert {m.columns["cell"] for m in group.lanes} == {cell}
-        assert not set(group.recipe.hparams) & set(group.recipe.blueprint.options)
 
 
 def test_series_become_sequences_of_one_feature_where_a_network_needs_them(files):
