@@ -33,7 +33,7 @@ def test_network_options_are_programs_and_hyperparameters_are_lanes(files):
     assert [len(g.lanes) for g in groups] == [6, 6]
     for group, cell in zip(groups, ("gru", "lstm"), strict=True):
         assert group.recipe.blueprint.options["cell"] == cell
-        assert set(group.traced(group.lanes[0])) == {*configs.TRACED, "weight"}
+        assert set(group.traced(group.lanes[0].config)) == {*configs.TRACED, "weight"}
         assert {m.columns["cell"] for m in group.lanes} == {cell}
 
 
@@ -83,8 +83,8 @@ def test_series_become_sequences_of_one_feature_where_a_network_needs_them(files
             },
             "cell",
         ),
-        ({"network": "conv", "objective": "stacked"}, "has no stages; use --network"),
-        ({"objective": "conditional_vae", "dataset": "series"}, "needs labels, and"),
+        ({"network": "conv", "objective": "stacked"}, "it needs a network with stages"),
+        ({"objective": "conditional_vae", "dataset": "series"}, "needs labels; "),
         ({"network": "linear_tied", "objective": "vq_vae"}, "transpose"),
         (
             {"objective": "vae", "hparams": {"activate_code": True}},
