@@ -59,7 +59,8 @@ PRESETS = {
         | {"network": "conv", "hidden": (32, 64, 256), "epochs": 5, "eval_every": 1},
         axes={"objective": ("ae", "vae"), "latent_dim": (2, 8, 32)},
     ),
-    # Test mse at k = 2, 8, 32: see the README's table. 2 CPU cores: 1 minute.
+    # Test mse at k = 8, 32: gelu .0111 .0042, relu .0120 .0046, tanh .0129 .0037,
+    # sigmoid .0168 .0151. 2 CPU cores: 36 s.
     "activations": Preset(
         "relu, sigmoid, tanh and gelu on digits: 48 autoencoders, 1 minute",
         axes={
@@ -69,7 +70,8 @@ PRESETS = {
         },
     ),
     # One tanh layer, under- and over-complete, plain and denoising by dropout; the
-    # report's figure of encoder filters is what to look at. 2 CPU cores: 3 minutes.
+    # report's figure of encoder filters is what to look at. 2 CPU cores: 5 minutes,
+    # estimated from 3 of its 10 epochs.
     "kernels": Preset(
         "784-30-784 and 784-500-784 tanh on MNIST, plain and denoising: filters",
         values=_MNIST
