@@ -54,9 +54,8 @@ def pca_mse(
 
     Exact up to 4,096 data elements (eigenvectors of the covariance); above, the
     randomised solver of scikit-learn. Of a large training split every n-th example.
-    Returns {k: mse}, means over data elements in squared data units, for k in ``dims``;
-    those above the data size count as that size. ``binarized`` training data are drawn
-    from Bernoulli(x).
+    Means over data elements, in squared data units; k above the data size counts as
+    that size. ``binarized`` training data are drawn from Bernoulli(x).
     """
     size = math.prod(source.train.x.shape[1:])
     most = min(max(dims), size)

@@ -166,7 +166,7 @@ class Trained:
         return model_lib.Batch(x, self._labels(y, len(x)), length)
 
     def apply(self, name: str, tree: Any, *more: Any, extra=lambda at: ()) -> Any:
-        """One of ``Functions`` over any N: in batches of few compiled sizes.
+        """One of ``functions`` over any N: in batches of few compiled sizes.
 
         ``extra`` gives the arguments that are not per example, from a batch's start.
         """

@@ -3,6 +3,8 @@
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -44,6 +46,21 @@ def pytest_collection_modifyitems(items):
 def pytest_unconfigure():
 
     shutil.rmtree(CACHE, ignore_errors=True)
+
+
+@pytest.fixture
+def imported():
+    """(code, modules) -> which of them the code has imported, in a new process."""
+
+    def run(code, modules):
+        code += f"\nimport sys\nprint([m for m in {modules} if m in sys.modules])"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return done.stdout.strip()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 import io
 import os
 import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -89,7 +87,7 @@ def same(a, b):
 # digits ------------------------------------------------------------------------------
 
 
-def test_digits_prepare_themselves_quietly(places, capfd):
+def test_digits_prepare_themselves_quietly(places, capfd, imported):
     d = data.load("digits")
     assert capfd.readouterr() == ("", "")
     assert [len(getattr(d, s).x) for s in SPLITS] == [1297, 250, 250]
@@ -99,13 +97,8 @@ def test_digits_prepare_themselves_quietly(places, capfd):
         np.testing.assert_array_equal(getattr(d, s).x, x)
         np.testing.assert_array_equal(getattr(d, s).y, y)
     assert (places / "tfds/digits/1.0.0/features.json").is_file()
-    code = (
-        "import sys\nfrom aejax import data\nd = data.load()\nassert len(d.test.x)\n"
-        "print([m for m in sys.modules if m in ('jax', 'sklearn', 'PIL', "
-        "'tensorflow_datasets')], file=sys.stderr)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.stderr.strip() == "[]"
+    code = "from aejax import data\nd = data.load()\nassert len(d.test.x)"
+    assert imported(code, ("jax", "sklearn", "PIL", "tensorflow_datasets")) == "[]"
 
 
 def test_digits_beside_a_shared_directory_that_is_read_only(places):

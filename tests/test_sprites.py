@@ -1,8 +1,6 @@
 """Sprites: pictures that show their five factors, prepared and read like any data."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -126,7 +124,7 @@ def test_edges_are_smooth(drawn):
     assert shades[0] == 0 and shades[-1] == 255 and len(shades) > 50
 
 
-def test_sprites_prepare_themselves_quietly(places, capfd):
+def test_sprites_prepare_themselves_quietly(places, capfd, imported):
     d, v = data.load(NAME), data.factors(NAME)
     assert capfd.readouterr() == ("", "")
     assert (places / f"tfds/{NAME}/1.0.0/features.json").is_file()
@@ -137,13 +135,9 @@ def test_sprites_prepare_themselves_quietly(places, capfd):
         assert split.x.dtype == np.uint8
         np.testing.assert_array_equal(split.x, sprites.render(v[s]))
         np.testing.assert_array_equal(split.y, v[s][:, 0])
-    code = (
-        f"import sys\nfrom aejax import data\ndata.factors('{NAME}')\n"
-        "print([m for m in sys.modules if m in ('jax', 'sklearn', 'PIL', 'scipy', "
-        "'tensorflow_datasets')], file=sys.stderr)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.stderr.strip() == "[]"
+    code = f"from aejax import data\ndata.factors('{NAME}')"
+    heavy = ("jax", "sklearn", "PIL", "scipy", "tensorflow_datasets")
+    assert imported(code, heavy) == "[]"
 
 
 def test_beside_a_shared_directory_that_is_read_only(places):
