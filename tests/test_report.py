@@ -233,6 +233,18 @@ def test_three_objectives_are_compared_at_equal_size_and_cut(tmp_path):
         np.testing.assert_allclose(error, np.square(flat[:, j:]).sum(1).mean() / 64)
 
 
+def test_a_network_of_other_names_has_no_filters(sweep, monkeypatch):
+    """One from outside need not call its first layer as ours do."""
+
+    def restored(*, latent_dim, **choice):
+        model = Model(latent_dim, (8, 8, 1))
+        model.params = {"net": {"mine": {"kernel": np.zeros((64, 3))}}}
+        return model
+
+    monkeypatch.setattr(sweep, "model", restored)
+    assert "Encoder filters" not in titles(write(sweep))
+
+
 @pytest.mark.parametrize("shape", [(12,), (30, 2), (6, 9, 3)], ids=str)
 def test_other_shapes_of_data(tmp_path, shape):
     run = Run(tmp_path, {"objective": ["vae"], "latent_dim": [2, 8]}, shape=shape)

@@ -110,10 +110,10 @@ def filters(shown: list[Shown]) -> page.Section | None:
         rows = []
         for name, setting, model in one.models:
             net = model.params["net"]
-            if "encoder_0" in net:
-                kernel = np.asarray(net["encoder_0"].get("kernel", ())).T
-            else:
-                kernel = np.asarray(net["code"]["latent_kernel"])[:, 0]
+            first = net.get("encoder_0", net.get("code", {}))
+            kernel = np.asarray(first.get("kernel", ())).T
+            if "latent_kernel" in first:
+                kernel = np.asarray(first["latent_kernel"])[:, 0]
                 kernel = kernel[: setting.axes["latent_dim"]]
             if kernel.ndim == 2 and kernel.shape[1] == one.x[0].size:
                 kernel = canvas.spread(kernel, 3 * COLUMNS)
