@@ -59,11 +59,23 @@ class Run:
         Raises:
           InputError: no lane or several have them; the message lists what there is.
         """
-        group, position = self._find(choice)
+        return self._trained(*self._find(choice, one=True)[0])
+
+    def _trained(self, group: groups.Group, position: int) -> trained.Trained:
         lane = group.lanes[position]
         params = jax.tree.map(lambda a: a[position], self._final(group)["params"])
         shared = self._functions.setdefault(group.index, trained.functions(group))
         return trained.Trained(group, lane, params, shared)
+
+    def models(self, **choice: Any) -> list[trained.Trained]:
+        """The trained models of all lanes that have these axis values, in their order.
+
+        A set stands for any of its values.
+
+        Raises:
+          InputError: no lane has them; the message lists what there is.
+        """
+        return [self._trained(*place) for place in self._find(choice)]
 
     def export(self, folder: Any, **choice: Any) -> pathlib.Path:
         """Writes params.npz and config.json of one lane; see ``Trained.export``."""
@@ -86,21 +98,25 @@ class Run:
         with contextlib.closing(checkpoint.Store(folder, say)) as store:
             return store.restore(lambda meta: saved_shapes(group, meta))
 
-    def _find(self, choice: Mapping[str, Any]) -> tuple[groups.Group, int]:
+    def _find(
+        self, choice: Mapping[str, Any], one: bool = False
+    ) -> list[tuple[groups.Group, int]]:
         every = [(g, i) for g in self.planned for i in range(len(g.lanes))]
         columns = [g.lanes[i].columns for g, i in every]
-        choice = {n: registry.column(n, v) for n, v in choice.items()}
+        several = {n: v if isinstance(v, set) else {v} for n, v in choice.items()}
+        choice = {n: [registry.column(n, v) for v in vs] for n, vs in several.items()}
         for name in choice:
             if name not in columns[0]:
                 raise configs.unknown("axis", name, columns[0])
-        fit = [all(c[n] == v for n, v in choice.items()) for c in columns]
-        if sum(fit) == 1:
-            return every[fit.index(True)]
+        fit = [all(c[n] in v for n, v in choice.items()) for c in columns]
+        if any(fit) and (sum(fit) == 1 or not one):
+            return [place for place, good in zip(every, fit, strict=True) if good]
         lanes = [c for c, good in zip(columns, fit, strict=True) if good] or columns
         values = {n: list(dict.fromkeys(c[n] for c in lanes)) for n in columns[0]}
         free = {n: v for n, v in values.items() if len(v) > 1} or values
         listed = "; ".join(f"{n}: {', '.join(map(str, v))}" for n, v in free.items())
-        given = ", ".join(f"{n}={v}" for n, v in choice.items()) or "nothing"
+        given = "; ".join(f"{n}={', '.join(map(str, v))}" for n, v in choice.items())
+        given = given or "nothing"
         raise configs.InputError(
             f"{sum(fit)} models have {given}; say also which of {listed}"
             if any(fit)

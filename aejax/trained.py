@@ -170,14 +170,8 @@ class Trained:
 
         ``extra`` gives the arguments that are not per example, from a batch's start.
         """
-        n, out = len(jax.tree.leaves(tree)[0]), []
-        for at in range(0, max(n, 1), _BATCH):
-            full = _rounded(n - at)
-            cut = functools.partial(_rows, at=at, size=full)
-            piece = jax.tree.map(cut, (tree, *more))
-            arguments = (self.params, self._values, *extra(at), *piece)
-            out.append(jax.tree.map(np.asarray, self._shared[name](*arguments)))
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
+        run = functools.partial(self._shared[name], self.params, self._values)
+        return in_batches(run, tree, *more, extra=extra)
 
     def export(self, folder: Any) -> pathlib.Path:
         """Writes params.npz, cut to the effective size, and config.json.
@@ -221,9 +215,23 @@ class Trained:
         return y.astype(np.int32)
 
 
-def _rounded(n: int) -> int:
-    """A batch's size for n rows: a power of two, 512 at most."""
-    return min(_BATCH, 1 << max(n - 1, 0).bit_length())
+def in_batches(run: Callable, *trees: Any, extra=lambda at: (), most=_BATCH) -> Any:
+    """``run(*extra(at), *trees)`` as NumPy, over any N: at most ``most`` at a time.
+
+    Sizes are powers of two, filled up with zeros, so that a jitted function compiles
+    for few of them. ``at`` is the first row of a batch.
+    """
+    n, out = len(jax.tree.leaves(trees)[0]), []
+    for at in range(0, max(n, 1), most):
+        cut = functools.partial(_rows, at=at, size=_rounded(n - at, most))
+        done = run(*extra(at), *jax.tree.map(cut, trees))
+        out.append(jax.tree.map(np.asarray, done))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
+
+
+def _rounded(n: int, most: int) -> int:
+    """A batch's size for n rows: a power of two, or ``most``."""
+    return min(most, 1 << max(n - 1, 0).bit_length())
 
 
 def _rows(a: Any, at: int, size: int) -> np.ndarray:

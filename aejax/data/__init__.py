@@ -1,9 +1,12 @@
 """Data sets: ``load(name)`` gives three splits, a likelihood and the unit of x.
 
 A name is one of ``names()``, any data set that TFDS has prepared on disk, or a path to
-an .npz or .npy file or a folder of images. Nothing here imports jax or TensorFlow, and
-``load`` never downloads: ``python -m aejax.data prepare NAME`` does.
+an .npz or .npy file or a folder of images. ``NAME:3`` or ``NAME:0-4,7`` trains on these
+classes alone. Nothing here imports jax or TensorFlow, and ``load`` never downloads:
+``python -m aejax.data prepare NAME`` does.
 """
+
+import re
 
 import numpy as np
 
@@ -21,12 +24,16 @@ def load(name: str = "digits") -> Dataset:
     x is stored as uint8 or float32 (see ``Split``), from 1 GB on as a read-only memory
     map. Where a set has no validation split it is the last tenth of train; where it has
     no test split that is the tenth before. Known names win over folders: ``./mnist``
-    is a folder. ``digits`` and ``sprites`` prepare themselves.
+    is a folder. ``digits`` and ``sprites`` prepare themselves. In ``NAME:CLASSES``
+    train and valid have these classes only, and test has them all.
 
     Raises:
       InputError: unknown or not prepared, with the command that prepares it; a file
         that cannot be used, with the reason.
     """
+    whole, classes = classes_of(name)
+    if classes is not None:
+        return _only(name, load(whole), classes)
     own = name in catalogue.ENTRIES and catalogue.ENTRIES[name].needs == "nothing"
     if own and prepared.find(name) is None:
         from aejax.data import prepare
@@ -49,6 +56,31 @@ def load(name: str = "digits") -> Dataset:
         f"{install}{command}, or {command} --from DIR (of the original files); "
         "--dataset digits needs neither"
     )
+
+
+def classes_of(name: str) -> tuple[str, list[int] | None]:
+    """``NAME:0-2,7`` as NAME and [0, 1, 2, 7]; any other name, and None."""
+    whole, _, text = name.rpartition(":")
+    if not whole or not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+        return name, None
+    ends = [part.split("-") for part in text.split(",")]
+    return whole, sorted({k for e in ends for k in range(int(e[0]), int(e[-1]) + 1)})
+
+
+def _only(name: str, data: Dataset, classes: list[int]) -> Dataset:
+    if data.train.y is None or data.train.y.ndim > 1:
+        raise config.InputError(f"'{data.name}' has no classes to choose from: {name}")
+    parts = {}
+    for split in ("train", "valid"):
+        part = getattr(data, split)
+        rows = np.isin(part.y, classes)
+        if not rows.any():
+            raise config.InputError(
+                f"'{name}': there is no such class in {split} of '{data.name}', whose "
+                f"classes are 0 … {data.num_classes - 1}"
+            )
+        parts[split] = Split(*(None if a is None else a[rows] for a in part))
+    return data._replace(name=name, **parts)
 
 
 def factors(name: str) -> dict[str, np.ndarray]:

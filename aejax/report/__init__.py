@@ -61,3 +61,26 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
     path = out / "report.html"
     path.write_text(page.render(sections, table=facts, **head), "utf-8")
     return path
+
+
+def picture(panels: Sequence[Any], path: Any) -> None:
+    """The panels of an application as a PNG, 1200 pixels wide."""
+    from aejax.report import applied, canvas
+
+    with canvas.style():
+        applied.draw(panels).savefig(path, dpi=120)
+
+
+def applications(out: pathlib.Path) -> pathlib.Path:
+    """Writes ``report.html`` from the ``task-NAME.json`` of a directory alone."""
+    from aejax.report import page, provenance
+
+    sections = provenance.appended(out)
+    names = ", ".join(section.id.removeprefix("task-") for section in sections)
+    head = {"title": "Applications", "kicker": out.name, "facts": names, "x": None}
+    lists = dict.fromkeys(("numbers", "diverged", "unfinished"), ())
+    first = "Every number is of held-out data; each model is named below its figure."
+    path = out / "report.html"
+    text = page.render(sections, table=None, findings=[first], **head, **lists)
+    path.write_text(text, "utf-8")
+    return path

@@ -40,12 +40,18 @@ def svg(fig: figure.Figure) -> str:
     return "<svg" + re.sub(r"font-family: [^;\"]*", f"font-family: {FONTS}", out)
 
 
+def sheet(height: float, width: float = WIDTH) -> figure.Figure:
+    """An empty figure of this size in inches."""
+    fig = figure.Figure(figsize=(width, height))
+    fig.get_layout_engine().set(h_pad=0.1, w_pad=0.1)
+    return fig
+
+
 def panels(
     heights: Sequence[float], count: int = 1, width: float = WIDTH
 ) -> tuple[figure.Figure, list]:
     """``count`` panels per row; rows of these heights in inches, texts included."""
-    fig = figure.Figure(figsize=(width, sum(heights)))
-    fig.get_layout_engine().set(h_pad=0.1, w_pad=0.1)
+    fig = sheet(sum(heights), width)
     grid = {"height_ratios": heights}
     return fig, list(fig.subplots(len(heights), count, squeeze=False, **grid).flat)
 

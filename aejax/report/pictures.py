@@ -140,7 +140,7 @@ def plane(shown: list[Shown]) -> page.Section | None:
         wide = x.ndim == 4
         width = canvas.WIDTH if wide else canvas.HALF
         fig, axes = canvas.panels([4.6], 1 + wide, width)
-        _scatter(axes[0], z, y)
+        scatter(axes[0], z, y)
         axes[0].set_title(canvas.short(one.line.label, 40), color=one.line.color)
         if wide:
             sides = np.linspace(*np.quantile(z, [0.02, 0.98], axis=0), GRID).T
@@ -154,7 +154,7 @@ def plane(shown: list[Shown]) -> page.Section | None:
     return page.Section("plane", "The latent plane", figures) if figures else None
 
 
-def _scatter(ax, z, y):
+def scatter(ax, z, y):
     kinds = np.unique(y) if y is not None and y.ndim == 1 else []
     if not 0 < len(kinds) <= len(CLASSES):  # none, or more than can be told apart
         kinds, hues = [], canvas.MUTED
@@ -192,19 +192,32 @@ def matrix(
       x: (n, ...) the originals, whose range all rows are drawn in.
       rows: (name at the left, note at the right, n examples like ``x``).
     """
-    count, images = len(x), x.ndim == 4
-    shape = x.shape[1] / x.shape[2] if images else 0.7
-    tall = min(0.7, 3.5 / count) * shape * len(rows)
-    fig, (ax,) = canvas.panels([tall + 0.5], width=canvas.HALF)
-    draw = _tiles if images else _strokes
+    tall = height(x, len(rows))
+    fig, (ax,) = canvas.panels([tall], width=canvas.HALF)
+    fill(ax, x, rows)
+    ax.set_title(canvas.short(title, 40), color=color)
+    return fig
+
+
+def _cell(x: np.ndarray) -> float:
+    return x.shape[1] / x.shape[2] if x.ndim == 4 else 0.7
+
+
+def height(x: np.ndarray, rows: int, width: float = canvas.HALF) -> float:
+    """Inches of a matrix of this width with its title."""
+    return min(0.7, 0.72 * width / len(x)) * _cell(x) * rows + 0.5
+
+
+def fill(ax, x: np.ndarray, rows: Sequence[tuple[str, str, np.ndarray]]) -> None:
+    """Draws ``matrix`` into given axes."""
+    count = len(x)
+    draw = _tiles if x.ndim == 4 else _strokes
     draw(ax, x, [examples for *_, examples in rows])
     style = {"color": canvas.MUTED, "fontsize": 9, "va": "center"}
     for i, (name, note, _) in enumerate(rows):
         ax.text(-0.2, i + 0.5, name, ha="right", **style)
         ax.text(count + 0.2, i + 0.5, note, **style)
-    ax.set(aspect=shape, anchor="NW")
-    ax.set_title(canvas.short(title, 40), color=color)
-    return fig
+    ax.set(aspect=_cell(x), anchor="NW")
 
 
 def _tiles(ax, x, rows):

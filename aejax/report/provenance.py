@@ -117,9 +117,7 @@ def appended(folder: pathlib.Path | None) -> list[page.Section]:
 def _task(path: pathlib.Path) -> page.Section:
     task = json.loads(path.read_text())
     metrics = task.get("metrics", [])
-    rows = [metrics] if isinstance(metrics, dict) else metrics
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[_cell(row.get(n)) for n in columns] for row in rows]
+    columns, cells = tables.cells([metrics] if isinstance(metrics, dict) else metrics)
     figures, picture = [], path.with_suffix(".png")
     if picture.is_file():
         png = base64.b64encode(picture.read_bytes()).decode()
@@ -127,7 +125,3 @@ def _task(path: pathlib.Path) -> page.Section:
     grids = [page.Cells(columns, cells)] * bool(cells)
     title = task.get("title", path.stem)
     return page.Section(path.stem, title, figures, grids, task.get("text", ""))
-
-
-def _cell(v: Any) -> str:
-    return tables.measured(v) if isinstance(v, float) else tables.text(v)

@@ -213,6 +213,16 @@ def measured(v: float | None) -> str:
     return f"{v:,.0f}" if abs(v) >= 1000 else f"{v:#.3g}".rstrip(".")
 
 
+def cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Columns and texts of rows of measured numbers and names."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+
+    def cell(v: Any) -> str:
+        return measured(v) if isinstance(v, float) else text(v)
+
+    return columns, [[cell(row.get(n)) for n in columns] for row in rows]
+
+
 def interval(metric: tuple[float, float, float] | None) -> str:
     """Mean [low, high], or the mean alone where one seed gives no interval."""
     mean, low, high = map(measured, metric or (None,) * 3)

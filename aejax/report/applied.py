@@ -1,0 +1,147 @@
+"""The panels of an application as one figure of the page's width."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colors
+
+from aejax import objectives, tasks
+from aejax.report import canvas, pictures, table
+
+FIRST = ("ae", "vae", "denoising")  # have the same colour in every figure
+MUTED = ("#7A7A7A", "#B5A25A", "#8FB8D0", "#A884A0", "#6F9B87", "#C79A85", "#4D5A66")
+ROW = 3.1  # inches of a row without pictures
+HUES = colors.LinearSegmentedColormap.from_list("", ("#f3f6f8", table.PALETTE[0]))
+
+
+def draw(panels: Sequence[tasks.Panel]) -> Any:
+    """A figure: panels two beside each other, wide ones alone.
+
+    A system (a name in Curves and Bars) has one colour throughout.
+    """
+    rows: list[list[tasks.Panel]] = []
+    for panel in panels:
+        if _wide(panel) or not rows or len(rows[-1]) == 2 or _wide(rows[-1][0]):
+            rows.append([])
+        rows[-1].append(panel)
+    heights = [max(map(_height, row)) for row in rows]
+    fig = canvas.sheet(sum(heights))
+    color = _palette(panels)
+    grid = fig.add_gridspec(len(rows), 2, height_ratios=heights)
+    for i, row in enumerate(rows):
+        for j, panel in enumerate(row):
+            at = grid[i, :] if _wide(panel) else grid[i, j]
+            solid = isinstance(panel, tasks.Points) and panel.xy.shape[1] == 3
+            ax = fig.add_subplot(at, projection="3d" if solid else None)
+            _DRAW[type(panel)](ax, panel, color)
+            ax.set_title(canvas.short(panel.title, 90 if _wide(panel) else 46))
+    return fig
+
+
+def _wide(panel: tasks.Panel) -> bool:
+    return isinstance(panel, tasks.Images) and len(panel.rows[0][2]) > 12
+
+
+def _height(panel: tasks.Panel) -> float:
+    if isinstance(panel, tasks.Images):
+        width = canvas.WIDTH if _wide(panel) else canvas.HALF
+        return pictures.height(panel.rows[0][2], len(panel.rows), width)
+    if isinstance(panel, tasks.Points):
+        return 4.2
+    if isinstance(panel, tasks.Bars):
+        return 0.9 + 0.3 * len(panel.bars)
+    if isinstance(panel, tasks.Grid):
+        return max(ROW, 0.9 + 0.28 * len(panel.rows))
+    return ROW
+
+
+def _palette(panels: Iterable[tasks.Panel]) -> dict[str, str]:
+    """{system: colour}; models in strong hues, what they are compared with in muted."""
+    names: dict[str, None] = {}
+    for panel in panels:
+        given = getattr(panel, "lines", None) or getattr(panel, "bars", None) or {}
+        names |= dict.fromkeys(given)
+    ours = [n for n in names if n.split()[0] in objectives.OBJECTIVES]
+    hues = {n: h for n, h in zip(FIRST, table.PALETTE, strict=False) if n in ours}
+    more = [h for h in table.PALETTE if h not in hues.values()]
+    for n in (n for n in ours if n not in hues):
+        hues[n] = more[len(hues) % len(more)]
+    others = [n for n in names if n not in ours]
+    return hues | {n: MUTED[i % len(MUTED)] for i, n in enumerate(others)}
+
+
+def _images(ax, panel: tasks.Images, color) -> None:
+    pictures.fill(ax, panel.rows[0][2], panel.rows)
+
+
+def _curves(ax, panel: tasks.Curves, color) -> None:
+    lines = [(name, color[name], p) for name, p in panel.lines.items() if len(p)]
+    ax.set(xlabel=panel.x, ylabel=panel.y)
+    canvas.lines(ax, lines, "x" in panel.log, "y" in panel.log)
+
+
+def _bars(ax, panel: tasks.Bars, color) -> None:
+    canvas.dots(ax, list(panel.bars), list(panel.bars.values()), canvas.INK)
+    for dot, name in zip(ax.lines, np.repeat(list(panel.bars), 2), strict=True):
+        dot.set_color(color[name])
+    ax.set(xlabel=panel.x)
+
+
+def _points(ax, panel: tasks.Points, color) -> None:
+    xy, labels = np.asarray(panel.xy, float), panel.labels
+    classes = labels is not None and np.asarray(labels).dtype.kind in "iub"
+    if panel.curve is not None:
+        ax.plot(*np.transpose(panel.curve), color=canvas.MUTED, lw=1, zorder=1)
+    if panel.arrows is not None:
+        style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
+        hue = (labels,) if labels is not None else ()
+        drawn = ax.quiver(
+            *xy.T, *np.transpose(panel.arrows), *hue, cmap="viridis", **style
+        )
+    elif xy.shape[1] == 3 or not classes:
+        hue = (
+            {"c": labels, "cmap": "viridis"}
+            if not classes and labels is not None
+            else {"color": canvas.INK}
+        )
+        if classes:
+            hue = {"color": [pictures.CLASSES[int(k) % 10] for k in labels]}
+        drawn = ax.scatter(*xy.T, s=8, alpha=0.8, lw=0, **hue)
+    else:
+        pictures.scatter(ax, xy, np.asarray(labels))
+    if labels is not None and not classes:
+        bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
+        bar.set_label(panel.unit)
+        bar.outline.set_visible(False)
+    ax.grid(False)
+    ax.set(
+        **dict(
+            zip(("xlabel", "ylabel", "zlabel"), panel.axes[: xy.shape[1]], strict=True)
+        )
+    )
+    if panel.arrows is not None or panel.curve is not None:
+        ax.set_aspect("equal")
+
+
+def _grid(ax, panel: tasks.Grid, color) -> None:
+    values = np.asarray(panel.values, float)
+    ax.imshow(values, cmap=HUES, aspect="auto")
+    top = np.nanmin(values) + 0.6 * (np.nanmax(values) - np.nanmin(values))
+    for (i, j), v in np.ndenumerate(values):
+        hue = "white" if v > top else canvas.INK
+        text = table.measured(float(v))
+        ax.text(j, i, text, ha="center", va="center", color=hue, fontsize=8)
+    ax.set_xticks(range(len(panel.columns)), panel.columns)
+    ax.set_yticks(range(len(panel.rows)), panel.rows)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+_DRAW = {
+    tasks.Images: _images,
+    tasks.Curves: _curves,
+    tasks.Bars: _bars,
+    tasks.Points: _points,
+    tasks.Grid: _grid,
+}

@@ -1,0 +1,260 @@
+"""What a trained autoencoder is used for: one file per application.
+
+A file's first docstring line is its title and source. It must have ``apply`` and may
+have the other fields of ``Task``; beside them stand its library functions, for a user's
+own models and arrays. It draws nothing: its panels say what is to be seen.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aejax import config, registry
+from aejax import data as datasets
+
+
+class Sweep(NamedTuple):
+    """Models to be trained: values of Config, and axes.
+
+    Attributes:
+      name: its directory. Tasks that give equal sweeps of one name share the models.
+      values: fields of Config and hyperparameters; ``dataset`` is added to them.
+      axes: {field or hyperparameter: values}.
+    """
+
+    name: str
+    values: Mapping[str, Any] = {}
+    axes: Mapping[str, Sequence[Any]] = {}
+
+
+class Images(NamedTuple):
+    """Rows of examples, images (n, H, W, C) or series (n, T, F), in data units.
+
+    The first row gives the range of all. Above 12 examples it is as wide as the page.
+    """
+
+    title: str
+    rows: Sequence[tuple[str, str, np.ndarray]]  # name at the left, note at the right
+
+
+class Curves(NamedTuple):
+    """Lines: {system: points}; a point is (x, y) or, for a band, (x, mean, low, high).
+
+    ``log`` names the logarithmic axes, "x", "y" or "xy". One system has one colour in
+    all panels of a figure.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, Sequence[tuple[float, ...]]]
+    log: str = ""
+
+
+class Bars(NamedTuple):
+    """One number per system: {system: (mean, low, high)}, or one number thrice."""
+
+    title: str
+    x: str
+    bars: Mapping[str, tuple[float, float, float]]
+
+
+class Points(NamedTuple):
+    """Points (N, 2) or (N, 3), coloured by class or by a number, with arrows.
+
+    Attributes:
+      labels: (N,) integers are classes; floats a scale, which ``unit`` names.
+      arrows: (N, 2), drawn from the points.
+      curve: (M, 2), drawn through the plane.
+    """
+
+    title: str
+    xy: np.ndarray
+    labels: np.ndarray | None = None
+    unit: str = ""
+    arrows: np.ndarray | None = None
+    curve: np.ndarray | None = None
+    axes: tuple[str, ...] = ("z₁", "z₂", "z₃")
+
+
+class Grid(NamedTuple):
+    """A table of numbers with a colour each, dark where large."""
+
+    title: str
+    values: np.ndarray  # (rows, columns)
+    rows: Sequence[str]
+    columns: Sequence[str]
+
+
+Panel = Images | Curves | Bars | Points | Grid
+
+
+class Result(NamedTuple):
+    """What an application found.
+
+    Attributes:
+      metrics: one table; a column's name ends with its unit, as in "psnr [dB]".
+      panels: what a person looks at, two beside each other.
+      text: a few sentences: what was done, on which split, what was chosen by which.
+      files: {name: content}, also written.
+    """
+
+    metrics: Sequence[Mapping[str, Any]]
+    panels: Sequence[Panel]
+    text: str
+    files: Mapping[str, bytes] = {}
+
+
+class Task(NamedTuple):
+    """A task file's public names.
+
+    Attributes:
+      apply: (models, data, *, option=default, …) -> Result; keyword-only parameters are
+        options. Metrics are of held-out data only. Raises InputError where the models
+        or the data will not do, and says which would.
+      sweeps: (data) -> models that suit the task, where no run is given.
+      choose: {axis: value, or a set of them}: those of ``sweeps`` that it takes.
+      dataset: what ``sweeps`` are trained on unless the user says otherwise.
+      needs: "images" or "labels": what the data must have.
+    """
+
+    apply: Callable[..., Result]
+    sweeps: Callable[[datasets.Dataset], Sequence[Sweep]]
+    choose: Mapping[str, Any] = {}
+    dataset: str = "digits"
+    needs: frozenset = frozenset()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of ``apply`` and their defaults."""
+        return registry.keywords(self.apply)
+
+    def check(self, data: datasets.Dataset) -> None:
+        """Refuses data that lack what the task needs.
+
+        Raises:
+          InputError: with the reason.
+        """
+        shape, y = data.train.x.shape[1:], data.train.y
+        lacks = {"images": len(shape) != 3, "labels": y is None}
+        for what in self.needs:
+            if lacks[what]:
+                raise config.InputError(
+                    f"this task needs {what}; examples of data set '{data.name}' are "
+                    f"{shape}, {'without' if y is None else 'with'} labels. Give it "
+                    f"another --dataset, {self.dataset} for example"
+                )
+
+
+def _entry(module: Any) -> Task:
+    return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
+
+
+TASKS = registry.Files("task", __name__, __path__[0], _entry)
+
+
+def zoo(data: datasets.Dataset) -> Sweep:
+    """The models that most tasks take some of: three objectives at four sizes."""
+    objectives, sizes = ("ae", "vae", "denoising"), (2, 8, 16, 32)
+    return Sweep("zoo", size(data), {"objective": objectives, "latent_dim": sizes})
+
+
+def size(data: datasets.Dataset) -> dict[str, Any]:
+    """Network, widths and schedule that suit a data set: minutes on two cores."""
+    shape, n = data.train.x.shape[1:], len(data.train.x)
+    batch = 128 if n >= 1024 else min(32, n)
+    # Small data: as many steps as the digits get; large ones: ten passes at least.
+    epochs = max(10, round(1600 * batch / n))
+    values = {"batch_size": batch, "epochs": epochs, "eval_every": epochs}
+    if len(shape) == 2:
+        return values | {"network": "recurrent", "hidden": (64,)}
+    small = math.prod(shape) <= 256
+    widths, rate = ((128, 64), 3e-3) if small else ((512, 256), 1e-3)
+    return values | {"hidden": widths, "learning_rate": rate}
+
+
+def held_out(data: datasets.Dataset, split: str = "test", most: int | None = None):
+    """Split of the first ``most`` rows, x in data units, float32."""
+    part = getattr(data, split)
+    x, *more = (None if a is None else a[:most] for a in part)
+    x = np.asarray(x, np.float32) / np.float32(data.scale)
+    return datasets.Split(x, *more)
+
+
+def examples(part: datasets.Split, count: int = 10) -> np.ndarray:
+    """Positions of rows to show, spread over the classes or else over the rows."""
+    rows = np.arange(len(part.x))
+    if part.y is not None and part.y.ndim == 1:
+        rows = np.argsort(part.y, kind="stable")
+    count = min(count, len(rows))
+    return rows[((np.arange(count) + 0.5) / count * len(rows)).astype(int)]
+
+
+def names(models: Sequence[Any]) -> list[str]:
+    """A short unique name of each: its objective and what differs among them."""
+    every = [
+        {n: registry.column(n, getattr(m.config, n)) for n in config.AXES}
+        | dict(m.config.hparams)
+        for m in models
+    ]
+    keys = dict.fromkeys(name for one in every for name in one)
+    differ = [n for n in keys if len({one.get(n) for one in every}) > 1]
+    short = {"latent_dim": "k", "learning_rate": "lr"}
+
+    def told(one: Mapping[str, Any], name: str) -> str:
+        value = one[name]
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        return text if name == "network" else f"{short.get(name, name)}={text}"
+
+    return [
+        " ".join(
+            [
+                o["objective"],
+                *(told(o, n) for n in differ if n in o and n != "objective"),
+            ]
+        )
+        for o in every
+    ]
+
+
+def only(models: Sequence[Any]) -> Any:
+    """The one model of a task that takes one.
+
+    Raises:
+      InputError: there are several; what they differ in is listed.
+    """
+    if len(models) == 1:
+        return models[0]
+    raise config.InputError(
+        f"this task takes one model and {len(models)} fit: {', '.join(names(models))}; "
+        "choose with --where NAME=VALUE"
+    )
+
+
+def peak(data: datasets.Dataset) -> float:
+    """The range in data units: 1 of images, max - min of training data of others."""
+    if data.scale != 1 or data.likelihood != "gaussian":
+        return 1.0
+    return float(data.train.x.max() - data.train.x.min()) or 1.0
+
+
+def psnr(x: np.ndarray, x_hat: np.ndarray, peak: float = 1.0) -> np.ndarray:
+    """Peak signal-to-noise ratio of each example, (N,) dB; 100 at most."""
+    mse = np.square(x - x_hat).reshape(len(x), -1).mean(1)
+    return 10 * np.log10(peak**2 / np.maximum(mse, 1e-10 * peak**2))
+
+
+def ssim(x: np.ndarray, x_hat: np.ndarray, peak: float = 1.0) -> float:
+    """Mean structural similarity of images (N, H, W, C). Wang et al., 2004."""
+    from skimage import metrics  # half a second
+
+    flat = [np.moveaxis(a, 3, 1).reshape(-1, *a.shape[1:3]) for a in (x, x_hat)]
+    return float(metrics.structural_similarity(*flat, data_range=peak, channel_axis=0))
+
+
+def quality(x: np.ndarray, x_hat: np.ndarray, peak: float = 1.0) -> dict[str, float]:
+    """Columns of a table: mean PSNR and, of images, mean SSIM."""
+    row = {"psnr [dB]": float(psnr(x, x_hat, peak).mean())}
+    return row | ({"ssim": ssim(x, x_hat, peak)} if x.ndim == 4 else {})
