@@ -67,3 +67,59 @@ def imported():
 def shared_data():
     """The folder of real data; for tests marked ``shared``."""
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def digits():
+    from aejax import data
+
+    return data.load("digits")
+
+
+@pytest.fixture(scope="session")
+def small():
+    """(objective, axes=None, **values) -> a Run on digits, trained once in seconds."""
+    import aejax
+    from aejax import config
+
+    runs = {}
+
+    def train(objective, axes=None, **values):
+        key = str((objective, axes, values))
+        if key not in runs:
+            fields = {n: v for n, v in values.items() if n in config.FIELDS}
+            hparams = {n: v for n, v in values.items() if n not in fields}
+            fields = {"epochs": 40, "eval_every": 40} | fields
+            base = aejax.Config(objective=objective, hparams=hparams, **fields)
+            runs[key] = aejax.sweep(base, axes or {})
+        return runs[key]
+
+    return train
+
+
+@pytest.fixture
+def drawn():
+    """result -> the figure of an application's panels, without a warning."""
+    from aejax.report import applied, canvas
+
+    def draw(result):
+        with canvas.style():
+            fig = applied.draw(result.panels)
+            fig.canvas.draw()
+            return fig
+
+    return draw
+
+
+@pytest.fixture
+def forgetful():
+    """data -> the same with noise for a training split: no metric may look at it."""
+    import numpy as np
+
+    def forget(data):
+        rng = np.random.default_rng(0)
+        noise = rng.uniform(0, data.scale, data.train.x.shape)
+        train = data.train._replace(x=noise.astype(data.train.x.dtype))
+        return data._replace(train=train)
+
+    return forget
