@@ -94,7 +94,7 @@ def _points(ax, panel: tasks.Points, color) -> None:
     if panel.curve is not None:
         ax.plot(*np.transpose(panel.curve), color=canvas.MUTED, lw=1, zorder=1)
     if panel.arrows is not None:
-        style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
+        style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.005}
         hue = (labels,) if labels is not None else ()
         drawn = ax.quiver(
             *xy.T, *np.transpose(panel.arrows), *hue, cmap="viridis", **style
@@ -111,13 +111,16 @@ def _points(ax, panel: tasks.Points, color) -> None:
     else:
         pictures.scatter(ax, xy, np.asarray(labels))
     if labels is not None and not classes:
-        bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
+        # Beside it whatever its aspect, and free of a third axis' name.
+        at = ax.inset_axes([1.06 if xy.shape[1] == 2 else 1.22, 0.1, 0.035, 0.8])
+        bar = ax.figure.colorbar(drawn, cax=at)
         bar.set_label(panel.unit)
         bar.outline.set_visible(False)
     ax.grid(False)
+    ax.locator_params(nbins=5)
     ax.set(
         **dict(
-            zip(("xlabel", "ylabel", "zlabel"), panel.axes[: xy.shape[1]], strict=True)
+            zip(("xlabel", "ylabel", "zlabel"), panel.axes[: len(xy.T)], strict=False)
         )
     )
     if panel.arrows is not None or panel.curve is not None:
