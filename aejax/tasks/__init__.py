@@ -200,7 +200,7 @@ def names(models: Sequence[Any]) -> list[str]:
         for m in models
     ]
     keys = dict.fromkeys(name for one in every for name in one)
-    differ = [n for n in keys if len({one.get(n) for one in every}) > 1]
+    differ = [n for n in keys if len({one[n] for one in every if n in one}) > 1]
     short = {"latent_dim": "k", "learning_rate": "lr"}
 
     def told(one: Mapping[str, Any], name: str) -> str:
