@@ -1,8 +1,8 @@
 """Inpainting of hidden pixels. Yeh et al., CVPR 2017; Vincent et al., JMLR 2010.
 
-A denoising model is given zeros for them; of other models the code is looked for that
+A denoising model is given zeros for them; of others that code is looked for which
 agrees with the rest. Beside them the mean, the biharmonic surface (Damelin & Hoang,
-2018) and OpenCV's Telea (2004) and Navier–Stokes (Bertalmio et al., 2001).
+2018), and OpenCV's Telea (2004) and Navier–Stokes (Bertalmio et al., 2001).
 """
 
 import functools
@@ -20,7 +20,7 @@ from aejax import model as model_lib
 
 HOLES = ("patch", "rows", "pixels")
 SHARE = 0.36  # 10 of MNIST's 28 pixels, 3 of the digits' 8
-WEIGHTS, RADII = (0.01, 0.1, 1.0), (1, 3, 5)  # chosen from on valid
+WEIGHTS, RADII = (0.01, 0.1, 1.0), (1, 3, 5)  # to choose from
 choose = {"latent_dim": {32}, "objective": {"vae", "denoising"}}
 needs = {"images"}
 
@@ -52,7 +52,7 @@ def mask(hole: str, shape: Sequence[int], share: float = SHARE, seed: int = 0):
 def energy(
     model, x, known, y=None, *, weight=0.1, starts=4, steps=100, rate=0.1, seed=0
 ) -> np.ndarray:
-    """Codes (N, k) of least ‖known ⊙ (x − decode(z))‖² + weight · ‖z‖² (Yeh, eq. 2).
+    """decode(z) of least ‖known ⊙ (x − decode(z))‖² + weight · ‖z‖² (Yeh, eq. 2).
 
     Of several starts (0, the code of ``mean_fill``, draws from the Gaussian of training
     codes) the one that Adam takes lowest. x (N, *S) may be any data; known is bool and
@@ -73,21 +73,23 @@ def energy(
     numbers = np.float32(weight), np.int32(steps), np.float32(rate)
     run = functools.partial(_lowest, model, model.params, numbers)
     most = max(1, 256 // starts)
-    return trained.in_batches(run, batch, np.float32(known), z, most=most)[:, :k]
+    return trained.in_batches(run, batch, np.float32(known), z, most=most)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _lowest(one, params, numbers, batch, known, z):
-    """Of z (B, starts, Z), all optimised, those of the least energy, (B, Z)."""
+    """Of starts z (B, starts, Z), each optimised, what the lowest means (B, *S)."""
     (weight, steps, rate), (size, starts, width) = numbers, z.shape
     batch, known = jax.tree.map(lambda a: jnp.repeat(a, starts, 0), (batch, known))
 
-    def energies(z):
+    def decoded(z):
         with model_lib.matmul_precision(one.config.precision):
-            decoded = one.model.decode(params, z, model_lib.Batch(None, batch.y))
-        wrong = known * (batch.x - one.model.likelihood.mean(decoded))
-        square = jnp.square(wrong).reshape(len(z), -1).sum(1)
-        return square + weight * jnp.square(z).sum(1)
+            natural = one.model.decode(params, z, model_lib.Batch(None, batch.y))
+        return one.model.likelihood.mean(natural)
+
+    def energies(z):
+        wrong = jnp.square(known * (batch.x - decoded(z))).reshape(len(z), -1)
+        return wrong.sum(1) + weight * jnp.square(z).sum(1)
 
     def step(_, carry):
         slope = jax.grad(lambda z: energies(z).sum())(carry[0])  # each only of its z
@@ -97,7 +99,7 @@ def _lowest(one, params, numbers, batch, known, z):
     adam, z = optax.adam(rate), z.reshape(-1, width)
     z, _ = jax.lax.fori_loop(0, steps, step, (z, adam.init(z)))
     best = energies(z).reshape(size, starts).argmin(1)
-    return z[best + starts * jnp.arange(size)]
+    return decoded(z)[best + starts * jnp.arange(size)]
 
 
 def forward(model, x, known, y=None) -> np.ndarray:
@@ -107,64 +109,53 @@ def forward(model, x, known, y=None) -> np.ndarray:
 
 def mean_fill(x, known, y=None) -> np.ndarray:
     """x (N, *S) with the mean of what is known of each example for the rest."""
-    known = np.broadcast_to(known, x.shape)
-    axes = tuple(range(1, x.ndim))
+    known, axes = np.broadcast_to(known, x.shape), tuple(range(1, x.ndim))
     return np.where(known, x, x.mean(axes, keepdims=True, where=known))
-
-
-def _each(fill: Callable, x, known) -> np.ndarray:
-    pairs = zip(np.where(known, x, 0), ~known[..., 0], strict=True)
-    return np.stack([fill(*pair) for pair in pairs]).clip(0, 1)
 
 
 def biharmonic(x, known, y=None) -> np.ndarray:
     """Images with Δ²x = 0 in their holes (scikit-image)."""
     from skimage import restoration
 
+    pairs = zip(np.where(known, x, 0), ~known[..., 0], strict=True)
     fill = functools.partial(restoration.inpaint_biharmonic, channel_axis=-1)
-    return _each(fill, x, known)
+    return np.stack([fill(*pair) for pair in pairs]).clip(0, 1)
 
 
-def opencv(x, known, y=None, *, method="TELEA", radius=3) -> np.ndarray:
-    """OpenCV's method TELEA or NS, with 8 bits and channel by channel."""
+def opencv(method: str, radius: int, x, known, y=None) -> np.ndarray:
+    """OpenCV's "TELEA" or "NS" with 8 bits, channel by channel."""
     import cv2
 
-    def fill(image, hole):
-        hole, flag = np.uint8(hole), getattr(cv2, f"INPAINT_{method}")
-        grey = np.rollaxis(np.uint8(np.round(255 * image.clip(0, 1))), 2)
-        return np.stack([cv2.inpaint(c, hole, radius, flag) for c in grey], 2) / 255
+    grey = np.uint8(np.round(255 * np.where(known, x, 0).clip(0, 1)))
+    flag, out = getattr(cv2, f"INPAINT_{method}"), np.zeros(x.shape, np.float32)
+    for i, c in np.ndindex(len(x), x.shape[3]):
+        hole = np.uint8(~known[i, :, :, 0])
+        out[i, :, :, c] = cv2.inpaint(grey[i, :, :, c], hole, radius, flag) / 255
+    return out
 
-    return _each(fill, x, known)
+
+def _systems(models) -> dict[str, dict[str, Callable]]:
+    """{system: {what is chosen: (x, known, y) -> x_hat}}."""
+    part = functools.partial
+    every = {"mean": {"": mean_fill}, "biharmonic": {"": biharmonic}}
+    if importlib.util.find_spec("cv2"):
+        for name, method in (("Telea", "TELEA"), ("Navier–Stokes", "NS")):
+            every[name] = {f"radius={r}": part(opencv, method, r) for r in RADII}
+    for model, told in zip(models, tasks.names(models), strict=True):
+        name, _, told = told.partition(" ")
+        if name == "denoising":
+            every.setdefault("denoising forward", {})[told] = part(forward, model)
+        else:
+            fills = every.setdefault(f"{name} energy", {})
+            for w in WEIGHTS:
+                fills[f"{told} weight={w:g}".strip()] = part(energy, model, weight=w)
+    return every
 
 
 def hidden_psnr(x, x_hat, known) -> float:
     """PSNR [dB] of all pixels of images in [0, 1] that are not known, as one."""
     hidden = ~np.broadcast_to(known, x.shape)
     return float(tasks.psnr(x[hidden][None], x_hat[hidden][None])[0])
-
-
-def _systems(models) -> dict[str, dict[str, Callable]]:
-    """{system: {what is chosen: (x, known, y) -> x_hat}}."""
-    every = {"mean": {"": mean_fill}, "biharmonic": {"": biharmonic}}
-    part = functools.partial
-    if importlib.util.find_spec("cv2"):
-        for name, code in (("Telea", "TELEA"), ("Navier–Stokes", "NS")):
-            fills = {f"radius={r}": part(opencv, method=code, radius=r) for r in RADII}
-            every[name] = fills
-    for model, told in zip(models, tasks.names(models), strict=True):
-        name, _, told = told.partition(" ")
-        if name == "denoising":
-            every.setdefault("denoising forward", {})[told] = part(forward, model)
-            continue
-        for weight in WEIGHTS:
-            label = f"{told} weight={weight:g}".strip()
-            one = part(_energy_fill, model, weight)
-            every.setdefault(f"{name} energy", {})[label] = one
-    return every
-
-
-def _energy_fill(model, weight, x, known, y):
-    return model.decode(energy(model, x, known, y, weight=weight), y)
 
 
 def apply(
@@ -190,8 +181,8 @@ def apply(
     for hole in holes:
         known = mask(hole, test.x.shape, share)
         tried = mask(hole, valid.x.shape, share, seed=1)
-        rows = [("clean", "PSNR", test.x[at])]
-        rows.append(("hidden", "", np.where(known, test.x, 0.5)[at]))
+        grey = np.where(known, test.x, 0.5)
+        rows = [("clean", "PSNR", test.x[at]), ("hidden", "", grey[at])]
         for name, fills in systems.items():
             score = {
                 told: hidden_psnr(valid.x, fill(valid.x, tried, valid.y), tried)
@@ -203,7 +194,8 @@ def apply(
             row = {"hole": hole, "system": name, "chosen": best, "psnr [dB]": psnr}
             metrics.append(row)
             rows.append((name, f"{psnr:.1f} dB", x_hat[at]))
-        panels.append(tasks.Images(f"{hole}, {share:.0%} hidden", rows))
+        what = "each side" if hole == "patch" else hole
+        panels.append(tasks.Images(f"{hole}: {share:.0%} of {what} hidden", rows))
     grid = np.reshape([row["psnr [dB]"] for row in metrics], (len(holes), -1)).T
     title = "PSNR of hidden pixels [dB]"
     panels.append(tasks.Grid(title, grid, list(systems), list(holes)))

@@ -15,6 +15,7 @@ from aejax import data as datasets
 from aejax.tasks import denoise
 
 FACTORS = (2, 4)
+every = True  # models of several factors are lanes of one program
 needs = {"images"}
 
 
@@ -49,15 +50,10 @@ def low_resolution(x: np.ndarray, factor: int) -> np.ndarray:
 
 
 def enlarged(low: np.ndarray, factor: int, method: str = "cubic") -> np.ndarray:
-    """``jax.image.resize`` by a factor: "cubic" is Keys's kernel, "nearest" repeats."""
+    """``jax.image.resize`` by a factor: "cubic", or "nearest", which models take."""
     n, h, w, c = low.shape
     shape = n, factor * h, factor * w, c
     return np.asarray(jax.image.resize(low, shape, method))
-
-
-def restore(model: trained.Trained, low: np.ndarray, factor: int, y=None) -> np.ndarray:
-    """Images (N, H, W, C) that a model makes of low-resolution ones."""
-    return model.reconstruct(enlarged(low, factor, "nearest"), y)
 
 
 def back_projected(x_hat: np.ndarray, low: np.ndarray, rounds: int = 3) -> np.ndarray:
@@ -95,11 +91,12 @@ def apply(
     grid: dict[str, list[float]] = {}
     for factor in factors:
         low = low_resolution(test.x, factor)
+        nearest = enlarged(low, factor, "nearest")
         made = {"bicubic": enlarged(low, factor)}
         fit = denoise.fitting(models, "downsample", factor)
         for name, model in zip(tasks.names(fit), fit, strict=True):
-            made[name] = restore(model, low, factor, test.y)
-        systems = {"nearest": enlarged(low, factor, "nearest")}
+            made[name] = model.reconstruct(nearest, test.y)
+        systems = {"nearest": nearest}
         for name, x_hat in made.items():
             systems |= {name: x_hat, f"{name} + bp": back_projected(x_hat, low)}
         rows = [("clean", "PSNR", test.x[at])]
