@@ -117,6 +117,8 @@ class Task(NamedTuple):
       sweeps: (data) -> models that suit the task, where no run is given.
       choose: {axis: value, or a set of them}: those of ``sweeps`` that it takes.
       dataset: what ``sweeps`` are trained on unless the user says otherwise.
+      every: whether it takes all models of a run that the user's choice leaves, or of
+        each program the one of lowest validation mse.
       needs: "images" or "labels": what the data must have.
     """
 
@@ -124,6 +126,7 @@ class Task(NamedTuple):
     sweeps: Callable[[datasets.Dataset], Sequence[Sweep]]
     choose: Mapping[str, Any] = {}
     dataset: str = "digits"
+    every: bool = False
     needs: frozenset = frozenset()
 
     @property
