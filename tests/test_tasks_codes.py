@@ -11,7 +11,9 @@ from scipy import special, stats
 import aejax
 from aejax import model as model_lib
 from aejax import tasks
-from aejax.tasks import coding
+from aejax.tasks import coding, interpolate, visualize
+
+SIZES = {"latent_dim": [2, 8]}  # of models that all tests share
 
 
 @pytest.mark.parametrize("n, k, step", [(1, 1, 1), (7, 3, 0.5), (3000, 5, 0.1)])
@@ -56,7 +58,7 @@ def test_image_files_are_read_back_in_their_order(one, channels):
 
 @pytest.mark.parametrize("values", [{}, {"likelihood": "categorical", "epochs": 1}])
 def test_bits_back_is_the_elbo_over_levels(small, digits, values):
-    model = small("vae", latent_dim=8, **values).model()
+    model = small("vae", SIZES, **values).model(latent_dim=8)
     x = tasks.held_out(digits, "test", 64).x
     got = coding.bits_back(model, x, levels=17)
     mu, logvar = model.model.encode(model.params, model_lib.Batch(x))
@@ -71,7 +73,7 @@ def test_bits_back_is_the_elbo_over_levels(small, digits, values):
 
 
 def test_compress_scores_what_its_files_hold(small, digits, forgetful, drawn):
-    models = [small(n, latent_dim=8).model() for n in ("ae", "vae")]
+    models = [small(n, SIZES).model(latent_dim=8) for n in ("ae", "vae")]
     task = tasks.TASKS["compress"]
     options = {"steps": (1.0, 0.5), "qualities": (10, 60)}
     result = task.apply(models, digits, **options)
@@ -100,4 +102,116 @@ def test_compress_scores_what_its_files_hold(small, digits, forgetful, drawn):
     assert rows == [r for r in result.metrics if r["system"] != "pca"]
     worse = [r["psnr [dB]"] for r in again.metrics if r["system"] == "pca"]
     assert max(worse) < best["pca"] - 1
+    assert drawn(result)
+
+
+def test_maps_are_scored_by_the_neighbours_they_keep():
+    rng = np.random.default_rng(0)
+    flat, y = rng.normal(size=(200, 2)), np.arange(200) % 2
+    x = flat @ np.linalg.qr(rng.normal(size=(9, 9)))[0][:2]  # the plane, turned
+    apart = flat + 20 * y[:, None]
+    assert visualize.score(x, flat) == {"trustworthiness": 1.0}
+    assert visualize.score(x, apart, y)["kNN accuracy"] == 1
+    other = visualize.score(x, rng.normal(size=(200, 2)), y)
+    assert other["trustworthiness"] < 0.6
+    assert abs(other["kNN accuracy"] - 0.5) < 0.15
+
+
+def test_planes_atoms_and_filters_show_their_model(small):
+    vae = small("vae", SIZES).model(latent_dim=2)
+    ae = small("ae", SIZES).model(latent_dim=2)
+    upper = stats.norm.ppf(5 / 6)
+    shown = visualize.plane(vae, 3)
+    top = vae.decode([[upper, upper]])[0]
+    np.testing.assert_allclose(shown[0, 2], top, atol=1e-5)
+    codes = ae.training_codes()[0]
+    corner = [[np.quantile(codes[:, 0], 1 / 6), np.quantile(codes[:, 1], 1 / 6)]]
+    np.testing.assert_allclose(
+        visualize.plane(ae, 3)[2, 0], ae.decode(corner)[0], atol=1e-6
+    )
+    shape = (8, 8, 1)
+    moved = vae.decode([[0, 1]]) - vae.decode([[0, 0]])
+    np.testing.assert_allclose(visualize.atoms(vae, shape)[1:], moved, atol=1e-6)
+    weights = np.asarray(vae.params["net"]["encoder_0"]["kernel"])
+    assert np.array_equal(visualize.filters(vae, shape)[5].ravel(), weights[:, 5])
+    assert visualize.filters(vae, (4, 4, 1)) is None
+    board = np.indices((8, 8)).sum(0).reshape(1, *shape) % 2
+    assert visualize.smoothness(board) == pytest.approx(-1)
+    assert visualize.smoothness(np.arange(64.0).reshape(1, *shape)) > 0.5
+
+
+def test_visualize_maps_held_out_digits_better_than_pca(
+    small, digits, forgetful, drawn
+):
+    models = [
+        small("vae", SIZES).model(latent_dim=2),
+        small("ae", SIZES).model(latent_dim=8),
+    ]
+    task = tasks.TASKS["visualize"]
+    result = task.apply(models, digits, most=150)
+    rows = {(r["system"], r["map"]): r for r in result.metrics}
+    vae, pca = ("vae k=2", "latent plane"), ("pixels", "PCA")
+    both = {(n, m) for n in ("pixels", "ae k=8") for m in ("PCA", "t-SNE")}
+    assert set(rows) == both | {vae}
+    for metric in ("trustworthiness", "kNN accuracy"):
+        assert rows[vae][metric] > rows[pca][metric] + 0.05
+    again = task.apply(models, forgetful(digits), most=150).metrics
+    worse = {(r["system"], r["map"]): r for r in again}
+    assert {p: r for p, r in worse.items() if p != pca} == {
+        p: r for p, r in rows.items() if p != pca
+    }
+    assert worse[pca]["kNN accuracy"] < rows[pca]["kNN accuracy"] - 0.1
+    assert drawn(result)
+
+
+def test_arcs_keep_their_radius_and_lines_their_mean():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 5, 7))
+    a, b = (3 * z / np.linalg.norm(z, axis=1, keepdims=True) for z in (a, b))
+    t = np.linspace(0, 1, 5)
+    bent, straight = interpolate.arc(a, b, t), interpolate.line(a, b, t)
+    np.testing.assert_allclose(np.linalg.norm(bent, axis=-1), 3, rtol=1e-5)
+    for path in (bent, straight):
+        np.testing.assert_allclose(path[:, 0], a, atol=1e-5)
+        np.testing.assert_allclose(path[:, -1], b, atol=1e-5)
+        middle = (a + b) / np.linalg.norm(a + b, axis=1, keepdims=True)
+        unit = path[:, 2] / np.linalg.norm(path[:, 2], axis=1, keepdims=True)
+        np.testing.assert_allclose(unit, middle, atol=1e-5)
+    steps = np.linalg.norm(np.diff(bent, axis=1), axis=-1)
+    np.testing.assert_allclose(steps, steps[:, :1].repeat(4, 1), rtol=1e-4)
+    same = interpolate.arc(a, a, t)  # no angle
+    np.testing.assert_allclose(same, a[:, None].repeat(5, 1), rtol=1e-5)
+
+
+def test_the_nearest_is_the_nearest_far_from_zero():
+    rng = np.random.default_rng(0)
+    reference = (1000 + rng.normal(size=(300, 4, 4, 1))).astype(np.float32)
+    x = reference[:7] + 0.01
+    distance, which = interpolate.nearest(x, reference)
+    assert which.tolist() == list(range(7))
+    np.testing.assert_allclose(distance, 0.04, rtol=0.02)
+
+
+def test_interpolate_compares_paths_with_blending_of_held_out_digits(
+    small, digits, forgetful, drawn
+):
+    models = [small("vae", SIZES).model(latent_dim=8)]
+    task = tasks.TASKS["interpolate"]
+    result = task.apply(models, digits, pairs=40, frames=7)
+    train, valid = (f"distance to {n} [data units]" for n in ("train", "valid"))
+    for kind in ("two classes", "one class"):
+        rows = {r["system"]: r for r in result.metrics if r["pairs"] == kind}
+        ours = {"vae line", "vae arc", "vae blend"}
+        assert set(rows) == ours | {"pixels", "real images"}
+        if kind == "two classes":
+            far = {system: row[train] for system, row in rows.items()}
+            assert far["vae arc"] < far["vae line"] < far["vae blend"]
+            assert far["vae arc"] < far["pixels"] - 0.05
+    again = task.apply(models, forgetful(digits), pairs=40, frames=7).metrics
+    for one, other in zip(result.metrics, again, strict=True):
+        assert one[valid] == other[valid]  # frames are of test images alone
+        assert other[train] > one[train] + 1  # which noise is far from
+    few = digits._replace(test=digits.test._replace(x=digits.test.x[:1], y=None))
+    with pytest.raises(aejax.InputError, match="no pairs"):
+        task.apply(models, few)
     assert drawn(result)

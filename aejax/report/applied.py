@@ -115,11 +115,8 @@ def _points(ax, panel: tasks.Points, color) -> None:
         bar.set_label(panel.unit)
         bar.outline.set_visible(False)
     ax.grid(False)
-    ax.set(
-        **dict(
-            zip(("xlabel", "ylabel", "zlabel"), panel.axes[: xy.shape[1]], strict=True)
-        )
-    )
+    for side, name in zip("xyz"[: xy.shape[1]], panel.axes, strict=False):
+        ax.set(**{f"{side}label": name})
     if panel.arrows is not None or panel.curve is not None:
         ax.set_aspect("equal")
 

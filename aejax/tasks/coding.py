@@ -53,15 +53,7 @@ class Coder(NamedTuple):
 
 
 def fit(z: np.ndarray, step: float) -> Coder:
-    """The coder of training codes z (n, k); step is relative to their rms spread.
-
-    Raises:
-      InputError: codes of vectors, of vq_vae say; codes that are not finite.
-    """
-    if isinstance(z, tuple):
-        raise config.InputError(
-            "codes of vectors are not quantised here; those of ae are"
-        )
+    """The coder of training codes z (n, k); step is relative to their rms spread."""
     size = np.float32(step * np.sqrt(z.var(0).mean()) or 1.0)
     none = np.zeros((1, 2), np.int64)
     coder = Coder(z.mean(0, dtype=np.float32), size, none[:, 0], none)

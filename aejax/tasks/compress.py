@@ -4,6 +4,7 @@ One file of integers for all test images. Beside it PCA with the same quantiser 
 coder; JPEG, WebP, PNG; and of VAEs the lossless rate that bits-back coding would reach.
 """
 
+import functools
 import io
 import itertools
 import math
@@ -17,7 +18,7 @@ from aejax import tasks, trained
 from aejax.tasks import coding
 
 needs = {"images"}
-choose = {"objective": {"ae", "vae"}}
+choose, every = {"objective": {"ae", "vae"}}, True
 RATE, PSNR = "rate [bytes/image]", "psnr [dB]"
 LIMITS = """Steps are relative to the rms spread of training codes, to which the coder's
 tables are fitted. PCA is fitted to training images. JPEG, WebP and PNG make a file of
@@ -47,15 +48,16 @@ def _systems(models, data, shape):
     for k in sorted({min(m.latent_dim, *train.shape) for m in models}):
         pca = decomposition.PCA(k, random_state=0).fit(train)
 
-        def encode(x, y, pca=pca):
-            return pca.transform(x.reshape(len(x), -1))
+        def encode(part, pca=pca):
+            return pca.transform(part.x.reshape(len(part.x), -1))
 
         def decode(z, y, pca=pca):
             return pca.inverse_transform(z).reshape(-1, *shape)
 
         yield f"pca k={k}", encode, decode, pca.transform(train)
     for name, model in zip(tasks.names(models), models, strict=True):
-        yield name, model.encode, model.decode, model.training_codes()[0]
+        code = functools.partial(tasks.codes, model)
+        yield name, code, model.decode, model.training_codes()[0]
 
 
 def apply(
@@ -85,7 +87,7 @@ def apply(
     files, coders = {}, {}
     for name, code, back, z in _systems(models, data, test.x.shape[1:]):
         system, _, rest = name.partition(" ")
-        codes, before = code(test.x, test.y), code(valid.x, valid.y)
+        codes, before = code(test), code(valid)
         for step in steps:
             coder = coding.fit(z, step)
             file = coding.encode(coder, q := coder.quantise(codes))
