@@ -118,11 +118,8 @@ def _points(ax, panel: tasks.Points, color) -> None:
         bar.outline.set_visible(False)
     ax.grid(False)
     ax.locator_params(nbins=5)
-    ax.set(
-        **dict(
-            zip(("xlabel", "ylabel", "zlabel"), panel.axes[: len(xy.T)], strict=False)
-        )
-    )
+    for side, name in zip("xyz"[: xy.shape[1]], panel.axes, strict=False):
+        ax.set(**{f"{side}label": name})
     if panel.arrows is not None or panel.curve is not None:
         ax.set_aspect("equal")
 

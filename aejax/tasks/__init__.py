@@ -155,7 +155,7 @@ def _entry(module: Any) -> Task:
     return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
 
 
-TASKS = registry.Files("task", __name__, __path__[0], _entry)
+TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=("coding",))
 
 
 def zoo(data: datasets.Dataset) -> Sweep:
@@ -186,6 +186,21 @@ def held_out(data: datasets.Dataset, split: str = "test", most: int | None = Non
     return datasets.Split(x, *more)
 
 
+def codes(model: Any, part: datasets.Split) -> np.ndarray:
+    """Codes (N, k) of a split.
+
+    Raises:
+      InputError: the model's codes are vectors.
+    """
+    z = model.encode(part.x, part.y, part.length)
+    if isinstance(z, tuple):
+        raise config.InputError(
+            f"codes of objective '{model.config.objective}' are tuples of vectors; "
+            "this task needs numbers: those of ae or vae would do"
+        )
+    return z
+
+
 def examples(part: datasets.Split, count: int = 10) -> np.ndarray:
     """Positions of rows to show, spread over the classes or else over the rows."""
     rows = np.arange(len(part.x))
@@ -203,7 +218,7 @@ def names(models: Sequence[Any]) -> list[str]:
         for m in models
     ]
     keys = dict.fromkeys(name for one in every for name in one)
-    differ = [n for n in keys if len({one[n] for one in every if n in one}) > 1]
+    differ = [n for n in keys if len({o[n] for o in every if n in o}) > 1]
     short = {"latent_dim": "k", "learning_rate": "lr"}
 
     def told(one: Mapping[str, Any], name: str) -> str:
