@@ -40,6 +40,8 @@ def draw(panels: Sequence[tasks.Panel]) -> Any:
 
 
 def _wide(panel: tasks.Panel) -> bool:
+    if isinstance(panel, tasks.Grid):
+        return len(panel.columns) > 10
     return isinstance(panel, tasks.Images) and len(panel.rows[0][2]) > 12
 
 

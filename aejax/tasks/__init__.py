@@ -237,6 +237,14 @@ def names(models: Sequence[Any]) -> list[str]:
     ]
 
 
+def by_dataset(models: Sequence[Any]) -> dict[str, list[Any]]:
+    """{name of the data set that they were trained on: models}."""
+    found: dict[str, list[Any]] = {}
+    for model in models:
+        found.setdefault(model.config.dataset, []).append(model)
+    return found
+
+
 def only(models: Sequence[Any]) -> Any:
     """The one model of a task that takes one.
 
@@ -249,6 +257,16 @@ def only(models: Sequence[Any]) -> Any:
         f"this task takes one model and {len(models)} fit: {', '.join(names(models))}; "
         "choose with --where NAME=VALUE"
     )
+
+
+def errors(part: datasets.Split, x_hat: np.ndarray) -> np.ndarray:
+    """(N,) mean over data elements, of valid steps alone, of (x − x̂)²."""
+    square = np.square(part.x.reshape(x_hat.shape) - x_hat)
+    square = square.reshape(*x_hat.shape[:2], -1).mean(2)
+    if part.length is None:
+        return square.mean(1)
+    valid = np.arange(square.shape[1])[None] < part.length[:, None]
+    return (square * valid).sum(1) / part.length
 
 
 def peak(data: datasets.Dataset) -> float:
