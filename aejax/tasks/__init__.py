@@ -152,7 +152,7 @@ def _entry(module: Any) -> Task:
     return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
 
 
-TASKS = registry.Files("task", __name__, __path__[0], _entry)
+TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=("judge",))
 
 
 def zoo(data: datasets.Dataset) -> Sweep:
