@@ -1,5 +1,7 @@
 """Images made anew, from nothing and from words: generate and caption."""
 
+import functools
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -8,6 +10,13 @@ from aejax import config, tasks
 from aejax.tasks import judge
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Classifiers of fewer steps: tests compile without optimisation."""
+    quick = functools.partial(judge.classifier, steps=200)
+    monkeypatch.setattr(judge, "classifier", quick)
 
 
 # ---- generate
@@ -121,6 +130,6 @@ def test_the_classifier_reads_several_factors_of_odd_images():
     x[y[:, 0] == 0, :3] += 0.8
     x[y[:, 0] == 1, 4:] += 0.8
     x[y[:, 1] == 1, 3] += 0.4
-    features, read = judge.classifier(x[:300], y[:300], steps=100)(x[300:])
+    features, read = judge.classifier(x[:300], y[:300])(x[300:])
     assert features.shape == (100, judge.WIDTH) and read.shape == (100, 2)
     assert (read == y[300:]).mean(0).min() > 0.95
