@@ -28,12 +28,14 @@ def draw(panels: Sequence[tasks.Panel]) -> Any:
     heights = [max(map(_height, row)) for row in rows]
     fig = canvas.sheet(sum(heights))
     color = _palette(panels)
-    grid = fig.add_gridspec(len(rows), 2, height_ratios=heights)
-    for i, row in enumerate(rows):
+    # A figure to each row, so that a row's long names do not narrow the others.
+    parts = fig.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
+    for part, row in zip(parts[:, 0], rows, strict=True):
+        grid = part.add_gridspec(1, 2)
         for j, panel in enumerate(row):
-            at = grid[i, :] if _wide(panel) else grid[i, j]
             solid = isinstance(panel, tasks.Points) and panel.xy.shape[1] == 3
-            ax = fig.add_subplot(at, projection="3d" if solid else None)
+            at = grid[0, :] if _wide(panel) else grid[0, j]
+            ax = part.add_subplot(at, projection="3d" if solid else None)
             _DRAW[type(panel)](ax, panel, color)
             ax.set_title(canvas.short(panel.title, 90 if _wide(panel) else 46))
     return fig

@@ -155,7 +155,8 @@ def _entry(module: Any) -> Task:
     return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
 
 
-TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=("coding",))
+_SHARED = ("coding", "judge")  # what tasks share, no tasks themselves
+TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=_SHARED)
 
 
 def zoo(data: datasets.Dataset) -> Sweep:
