@@ -185,11 +185,11 @@ def test_arcs_keep_their_radius_and_lines_their_mean():
 
 def test_the_nearest_is_the_nearest_far_from_zero():
     rng = np.random.default_rng(0)
-    reference = (1000 + rng.normal(size=(300, 4, 4, 1))).astype(np.float32)
+    reference = (10_000 + rng.normal(size=(300, 4, 4, 1))).astype(np.float32)
     x = reference[:7] + 0.01
     distance, which = interpolate.nearest(x, reference)
     assert which.tolist() == list(range(7))
-    np.testing.assert_allclose(distance, 0.04, rtol=0.02)
+    np.testing.assert_allclose(distance, 0.04, rtol=0.1)
 
 
 def test_interpolate_compares_paths_with_blending_of_held_out_digits(
@@ -207,6 +207,8 @@ def test_interpolate_compares_paths_with_blending_of_held_out_digits(
             far = {system: row[train] for system, row in rows.items()}
             assert far["vae arc"] < far["vae line"] < far["vae blend"]
             assert far["vae arc"] < far["pixels"] - 0.05
+            drawn_bars = result.panels[1].bars
+            assert {n: float(bar[0]) for n, bar in drawn_bars.items()} == far
     again = task.apply(models, forgetful(digits), pairs=40, frames=7).metrics
     for one, other in zip(result.metrics, again, strict=True):
         assert one[valid] == other[valid]  # frames are of test images alone
