@@ -51,7 +51,7 @@ def test_energy_does_not_look_at_hidden_pixels(linear, held):
 
 def test_the_best_of_several_starts_is_taken(small, held):
     """No step: the start of least energy, and never a worse one for more of them."""
-    model = small("vae", latent_dim=8).model()
+    model = small("vae", latent_dim=32).model()
     known = inpaint.mask("rows", held.x.shape)
 
     def misfit(starts, steps):
@@ -61,7 +61,7 @@ def test_the_best_of_several_starts_is_taken(small, held):
         wrong = np.where(known, held.x - x_hat, 0)
         return np.square(wrong).reshape(20, -1).sum(1)
 
-    zero = np.repeat(model.decode(np.zeros((1, 8))), 20, 0)
+    zero = np.repeat(model.decode(np.zeros((1, 32))), 20, 0)
     code = model.reconstruct(inpaint.mean_fill(held.x, known))
     each = [
         np.square(np.where(known, held.x - x, 0)).reshape(20, -1).sum(1)
@@ -76,16 +76,16 @@ def test_the_best_of_several_starts_is_taken(small, held):
     ("hole", "count"), [("patch", 9), ("rows", 24), ("pixels", 23)]
 )
 def test_a_mask_hides_its_share_at_random_places(hole, count):
-    hidden = ~inpaint.mask(hole, (50, 8, 8, 1))
-    assert hidden.shape == (50, 8, 8, 1)
+    hidden = ~inpaint.mask(hole, (400, 8, 8, 1))
+    assert hidden.shape == (400, 8, 8, 1)
     assert (hidden.sum((1, 2, 3)) == count).all()
     assert hidden.any(0).all() and not hidden.all(0).any()
     if hole == "patch":
         assert (hidden.any(2).sum(1) == 3).all() and (hidden.any(1).sum(1) == 3).all()
     if hole == "rows":
         assert (hidden.all(2).sum(1) == 3).all()
-    np.testing.assert_array_equal(hidden, ~inpaint.mask(hole, (50, 8, 8, 1)))
-    assert (hidden != ~inpaint.mask(hole, (50, 8, 8, 1), seed=1)).any()
+    np.testing.assert_array_equal(hidden, ~inpaint.mask(hole, (400, 8, 8, 1)))
+    assert (hidden != ~inpaint.mask(hole, (400, 8, 8, 1), seed=1)).any()
 
 
 def test_masks_that_cannot_be_are_refused():
@@ -96,10 +96,10 @@ def test_masks_that_cannot_be_are_refused():
             inpaint.mask("patch", (2, 8, 8, 1), share)
 
 
-def test_codes_of_several_vectors_are_refused_by_energy(small, held):
-    model = small("hierarchical_vae", epochs=1, eval_every=1).model()
-    with pytest.raises(config.InputError, match="take a vae"):
-        inpaint.energy(model, held.x, np.ones(held.x.shape, bool))
+def test_codes_of_several_vectors_are_refused_by_energy(linear, held, monkeypatch):
+    monkeypatch.setattr(linear, "encode", lambda x, y: (np.zeros((20, 3)),) * 2)
+    with pytest.raises(config.InputError, match="of ae is several vectors; take a vae"):
+        inpaint.energy(linear, held.x, np.ones(held.x.shape, bool))
 
 
 def test_opencv_fills_each_channel(held):
@@ -113,19 +113,19 @@ def test_opencv_fills_each_channel(held):
         kept = np.where(known, x_hat - x, 0)
         assert np.abs(kept).max() < 0.5 / 255 + 1e-6
         flat = inpaint.opencv(method, 3, np.full_like(x, 0.6), known)
-        np.testing.assert_allclose(flat, 0.6, atol=1e-6)
+        np.testing.assert_allclose(flat, 0.6, atol=2.1 / 255)
 
 
 def test_inpaint_beats_the_baselines_on_held_out_digits(
     small, digits, forgetful, drawn
 ):
-    models = [
-        small("vae", latent_dim=32).model(),
-        small("denoising", latent_dim=32, corruption="occlusion", level=0.36).model(),
-        small("denoising", latent_dim=32, corruption="gaussian", level=0.5).model(),
-    ]
+    vae = small("vae", latent_dim=32).model()
+    axes = {"level": [0.0, 0.36]}
+    run = small("denoising", axes, latent_dim=32, corruption="occlusion")
+    models = [vae, *run.models()]
     task = tasks.TASKS["inpaint"]
-    result = task.apply(models, digits, holes=("patch",))
+    options = {"holes": ("patch",), "most": 100}
+    result = task.apply(models, digits, **options)
     rows = {row["system"]: row for row in result.metrics}
     got = {name: row["psnr [dB]"] for name, row in rows.items()}
     ours = {"vae energy", "denoising forward"}
@@ -133,11 +133,8 @@ def test_inpaint_beats_the_baselines_on_held_out_digits(
     others = max(v for name, v in got.items() if name not in ours)
     assert min(got[name] for name in ours) > others + 1
     # The model was chosen on valid, and the right one.
-    assert rows["denoising forward"]["chosen"].startswith("corruption=occlusion")
-    assert (
-        result.metrics
-        == task.apply(models, forgetful(digits), holes=("patch",)).metrics
-    )
+    assert rows["denoising forward"]["chosen"] == "level=0.36"
+    assert result.metrics == task.apply(models, forgetful(digits), **options).metrics
     # Known pixels are kept, hidden ones are grey in the picture and count alone.
     clean, hidden, *filled = (examples for *_, examples in result.panels[0].rows)
     assert len(filled) == len(got)
@@ -155,8 +152,9 @@ def test_psnr_is_of_hidden_pixels_alone():
 
 def test_without_opencv_the_text_says_what_to_install(small, digits, monkeypatch):
     monkeypatch.setattr(inpaint.importlib.util, "find_spec", lambda name: None)
-    model = small("denoising", latent_dim=32, corruption="occlusion", level=0.36)
-    result = inpaint.apply([model.model()], digits, holes=("rows",), most=10)
+    axes = {"level": [0.0, 0.36]}
+    run = small("denoising", axes, latent_dim=32, corruption="occlusion")
+    result = inpaint.apply(run.models(), digits, holes=("rows",), most=10)
     assert {r["system"] for r in result.metrics} == {
         "mean",
         "biharmonic",
@@ -216,3 +214,17 @@ def test_super_resolution_beats_bicubic_on_held_out_digits(
     assert got["denoising + bp"] > got["denoising"]
     assert result.metrics == task.apply(run.models(), forgetful(digits)).metrics
     assert drawn(result)
+
+
+def test_the_texts_of_pictures_beside_each_other_stay_inside(drawn):
+    images = np.zeros((8, 28, 28, 1))
+    rows = [("denoising + bp", "25.7 dB", images)] * 6
+    names = ["a rather long name"] * 5
+    grid = tasks.Grid("table", np.arange(10.0).reshape(5, 2), names, ["×2", "×4"])
+    panels = [tasks.Images("×2", rows), tasks.Images("×4", rows), grid]
+    fig = drawn(tasks.Result([], panels, ""))
+    boxes = [t.get_window_extent() for ax in fig.axes[:2] for t in ax.texts]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= fig.bbox.x1
+    left, right = boxes[:12], boxes[12:]
+    assert max(box.x1 for box in left) < min(box.x0 for box in right)

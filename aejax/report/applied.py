@@ -38,6 +38,9 @@ def draw(panels: Sequence[tasks.Panel]) -> Any:
             ax = part.add_subplot(at, projection="3d" if solid else None)
             _DRAW[type(panel)](ax, panel, color)
             ax.set_title(canvas.short(panel.title, 90 if _wide(panel) else 46))
+    # Pictures keep their shape: only further passes know the room their texts take.
+    for _ in range(2):
+        fig.get_layout_engine().execute(fig)
     return fig
 
 
