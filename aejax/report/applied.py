@@ -131,10 +131,18 @@ def _grid(ax, panel: tasks.Grid, color) -> None:
     values = np.asarray(panel.values, float)
     ax.imshow(values, cmap=HUES, aspect="auto")
     top = np.nanmin(values) + 0.6 * (np.nanmax(values) - np.nanmin(values))
-    for (i, j), v in np.ndenumerate(values):
+    for i, j in np.argwhere(np.isfinite(values)):
+        v = values[i, j]
         hue = "white" if v > top else canvas.INK
-        text = table.measured(float(v))
-        ax.text(j, i, text, ha="center", va="center", color=hue, fontsize=8)
+        ax.text(
+            j,
+            i,
+            table.measured(float(v)),
+            ha="center",
+            va="center",
+            color=hue,
+            fontsize=8,
+        )
     ax.set_xticks(range(len(panel.columns)), panel.columns)
     ax.set_yticks(range(len(panel.rows)), panel.rows)
     ax.grid(False)

@@ -236,6 +236,20 @@ def only(models: Sequence[Any]) -> Any:
     )
 
 
+def parts(
+    models: Sequence[Any], data: datasets.Dataset
+) -> list[tuple[datasets.Dataset, list[Any]]]:
+    """Data sets and the models to apply to each: if some are of ``data``, others go to
+    what they were trained on."""
+    own: dict[str, list[Any]] = {}
+    for model in models:
+        own.setdefault(model.config.dataset, []).append(model)
+    if data.name not in own:
+        return [(data, list(models))]
+    load = datasets.load
+    return [(data if n == data.name else load(n), some) for n, some in own.items()]
+
+
 def peak(data: datasets.Dataset) -> float:
     """The range in data units: 1 of images, max - min of training data of others."""
     if data.scale != 1 or data.likelihood != "gaussian":
