@@ -28,18 +28,22 @@ def draw(panels: Sequence[tasks.Panel]) -> Any:
     heights = [max(map(_height, row)) for row in rows]
     fig = canvas.sheet(sum(heights))
     color = _palette(panels)
-    grid = fig.add_gridspec(len(rows), 2, height_ratios=heights)
-    for i, row in enumerate(rows):
+    # A figure to each row, so that a row's long names do not narrow the others.
+    parts = fig.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
+    for part, row in zip(parts[:, 0], rows, strict=True):
+        grid = part.add_gridspec(1, 2)
         for j, panel in enumerate(row):
-            at = grid[i, :] if _wide(panel) else grid[i, j]
             solid = isinstance(panel, tasks.Points) and panel.xy.shape[1] == 3
-            ax = fig.add_subplot(at, projection="3d" if solid else None)
+            at = grid[0, :] if _wide(panel) else grid[0, j]
+            ax = part.add_subplot(at, projection="3d" if solid else None)
             _DRAW[type(panel)](ax, panel, color)
             ax.set_title(canvas.short(panel.title, 90 if _wide(panel) else 46))
     return fig
 
 
 def _wide(panel: tasks.Panel) -> bool:
+    if isinstance(panel, tasks.Grid):
+        return len(panel.columns) > 10
     return isinstance(panel, tasks.Images) and len(panel.rows[0][2]) > 12
 
 
@@ -118,11 +122,8 @@ def _points(ax, panel: tasks.Points, color) -> None:
         bar.outline.set_visible(False)
     ax.grid(False)
     ax.locator_params(nbins=5)
-    ax.set(
-        **dict(
-            zip(("xlabel", "ylabel", "zlabel"), panel.axes[: len(xy.T)], strict=False)
-        )
-    )
+    for side, name in zip("xyz"[: xy.shape[1]], panel.axes, strict=False):
+        ax.set(**{f"{side}label": name})
     if panel.arrows is not None or panel.curve is not None:
         ax.set_aspect("equal")
 
@@ -134,15 +135,8 @@ def _grid(ax, panel: tasks.Grid, color) -> None:
     for i, j in np.argwhere(np.isfinite(values)):
         v = values[i, j]
         hue = "white" if v > top else canvas.INK
-        ax.text(
-            j,
-            i,
-            table.measured(float(v)),
-            ha="center",
-            va="center",
-            color=hue,
-            fontsize=8,
-        )
+        text = table.measured(float(v))
+        ax.text(j, i, text, ha="center", va="center", color=hue, fontsize=8)
     ax.set_xticks(range(len(panel.columns)), panel.columns)
     ax.set_yticks(range(len(panel.rows)), panel.rows)
     ax.grid(False)

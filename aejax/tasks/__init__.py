@@ -155,7 +155,8 @@ def _entry(module: Any) -> Task:
     return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
 
 
-TASKS = registry.Files("task", __name__, __path__[0], _entry)
+_SHARED = ("coding", "judge")  # what tasks share, no tasks themselves
+TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=_SHARED)
 
 
 def zoo(data: datasets.Dataset) -> Sweep:
@@ -186,6 +187,21 @@ def held_out(data: datasets.Dataset, split: str = "test", most: int | None = Non
     return datasets.Split(x, *more)
 
 
+def codes(model: Any, part: datasets.Split) -> np.ndarray:
+    """Codes (N, k) of a split.
+
+    Raises:
+      InputError: the model's codes are vectors.
+    """
+    z = model.encode(part.x, part.y, part.length)
+    if isinstance(z, tuple):
+        raise config.InputError(
+            f"codes of objective '{model.config.objective}' are tuples of vectors; "
+            "this task needs numbers: those of ae or vae would do"
+        )
+    return z
+
+
 def examples(part: datasets.Split, count: int = 10) -> np.ndarray:
     """Positions of rows to show, spread over the classes or else over the rows."""
     rows = np.arange(len(part.x))
@@ -203,7 +219,7 @@ def names(models: Sequence[Any]) -> list[str]:
         for m in models
     ]
     keys = dict.fromkeys(name for one in every for name in one)
-    differ = [n for n in keys if len({one[n] for one in every if n in one}) > 1]
+    differ = [n for n in keys if len({o[n] for o in every if n in o}) > 1]
     short = {"latent_dim": "k", "learning_rate": "lr"}
 
     def told(one: Mapping[str, Any], name: str) -> str:
@@ -220,6 +236,14 @@ def names(models: Sequence[Any]) -> list[str]:
         )
         for o in every
     ]
+
+
+def by_dataset(models: Sequence[Any]) -> dict[str, list[Any]]:
+    """{name of the data set that they were trained on: models}."""
+    found: dict[str, list[Any]] = {}
+    for model in models:
+        found.setdefault(model.config.dataset, []).append(model)
+    return found
 
 
 def only(models: Sequence[Any]) -> Any:
@@ -239,15 +263,22 @@ def only(models: Sequence[Any]) -> Any:
 def parts(
     models: Sequence[Any], data: datasets.Dataset
 ) -> list[tuple[datasets.Dataset, list[Any]]]:
-    """Data sets and the models to apply to each: if some are of ``data``, others go to
-    what they were trained on."""
-    own: dict[str, list[Any]] = {}
-    for model in models:
-        own.setdefault(model.config.dataset, []).append(model)
-    if data.name not in own:
+    """Data sets and the models to apply to each: those of others, beside models of
+    ``data``, are for what they were trained on."""
+    if data.name not in (own := by_dataset(models)):
         return [(data, list(models))]
     load = datasets.load
     return [(data if n == data.name else load(n), some) for n, some in own.items()]
+
+
+def errors(part: datasets.Split, x_hat: np.ndarray) -> np.ndarray:
+    """(N,) mean over data elements, of valid steps alone, of (x − x̂)²."""
+    square = np.square(part.x.reshape(x_hat.shape) - x_hat)
+    square = square.reshape(*x_hat.shape[:2], -1).mean(2)
+    if part.length is None:
+        return square.mean(1)
+    valid = np.arange(square.shape[1])[None] < part.length[:, None]
+    return (square * valid).sum(1) / part.length
 
 
 def peak(data: datasets.Dataset) -> float:

@@ -99,7 +99,7 @@ def apply(
             for name, (clean, values) in BASELINES.items():
                 best = tuned(clean, values, valid.x, before)
                 restored[name] = clean(noisy, best).clip(0, 1)
-            fit = _fitting(models, corruption, level)
+            fit = fitting(models, corruption, level)
             for name, model in zip(tasks.names(fit), fit, strict=True):
                 restored[name] = model.reconstruct(noisy, test.y)
             for name, x_hat in restored.items():
@@ -123,7 +123,11 @@ def apply(
     return tasks.Result(metrics, panels, text)
 
 
-def _fitting(models, corruption, level) -> list[trained.Trained]:
+def fitting(
+    models: Sequence[trained.Trained], corruption: str, level: float
+) -> list[trained.Trained]:
+    """Models trained against this corruption, at the nearest level; all if none is."""
+
     def noise(model):
         own = model.config.hparams.get("corruption")
         return own if model.config.objective == "denoising" else None
