@@ -49,12 +49,20 @@ def _plane(*u: np.ndarray) -> np.ndarray:
     return (2 * np.stack(u, 1) - 1) @ np.cos(waves) / 4  # orthogonal, of equal length
 
 
+def _bumps(*u: np.ndarray) -> np.ndarray:
+    """Two bumps on a line of 64: where the first and second are, and how high."""
+    u, i = np.stack(u, 1)[..., None], np.arange(64)
+    bump = np.exp(-(((i - 10 - 32 * np.arange(2)[:, None] - 12 * u[:, :2]) / 3) ** 2))
+    return ((0.5 + 0.5 * u[:, 2:]) * bump).sum(1)
+
+
 MANIFOLDS = {
     "spiral": Manifold(1, 2, 0.03, "a curve in the plane", _spiral),
     "circles": Manifold(1, 2, 0.03, "two curves, one inside the other", _circles),
     "helix": Manifold(1, 3, 0.03, "a curve in space", _helix),
     "swiss_roll": Manifold(2, 3, 0.03, "a rolled sheet", _spiral),
     "sphere": Manifold(2, 3, 0.03, "the surface of a ball", _sphere),
+    "bumps": Manifold(4, 64, 0.01, "two bumps that move and grow", _bumps),
     "plane_8": Manifold(8, 64, 0.01, "sums of eight cosines", _plane),
 }
 

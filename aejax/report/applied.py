@@ -135,7 +135,8 @@ def _grid(ax, panel: tasks.Grid, color) -> None:
     values = np.asarray(panel.values, float)
     ax.imshow(values, cmap=HUES, aspect="auto")
     top = np.nanmin(values) + 0.6 * (np.nanmax(values) - np.nanmin(values))
-    for (i, j), v in np.ndenumerate(values):
+    for i, j in np.argwhere(np.isfinite(values)):
+        v = values[i, j]
         hue = "white" if v > top else canvas.INK
         text = table.measured(float(v))
         ax.text(j, i, text, ha="center", va="center", color=hue, fontsize=8)

@@ -260,6 +260,17 @@ def only(models: Sequence[Any]) -> Any:
     )
 
 
+def parts(
+    models: Sequence[Any], data: datasets.Dataset
+) -> list[tuple[datasets.Dataset, list[Any]]]:
+    """Data sets and the models to apply to each: those of others, beside models of
+    ``data``, are for what they were trained on."""
+    if data.name not in (own := by_dataset(models)):
+        return [(data, list(models))]
+    load = datasets.load
+    return [(data if n == data.name else load(n), some) for n, some in own.items()]
+
+
 def errors(part: datasets.Split, x_hat: np.ndarray) -> np.ndarray:
     """(N,) mean over data elements, of valid steps alone, of (x − x̂)²."""
     square = np.square(part.x.reshape(x_hat.shape) - x_hat)

@@ -83,15 +83,12 @@ def apply(
 
     Args:
       models: trained on data sets of ``data.manifolds``.
-      data: one of these. If some models are of this one, others go to their own.
+      data: one of these; see ``tasks.parts``.
       levels: σ of the noise that is added to test points, data units.
     """
-    parts: dict[str, list[trained.Trained]] = {}
-    for model in models:
-        parts.setdefault(model.config.dataset, []).append(model)
     result = tasks.Result([], [], TEXT)
-    for name, some in parts.items() if data.name in parts else [(data.name, models)]:
-        _one(some, data if name == data.name else datasets.load(name), levels, result)
+    for of, some in tasks.parts(models, data):
+        _one(some, of, levels, result)
     return result
 
 
