@@ -59,7 +59,7 @@ def test_image_files_are_read_back_in_their_order(one, channels):
 @pytest.mark.parametrize("values", [{}, {"likelihood": "categorical", "epochs": 1}])
 def test_bits_back_is_the_elbo_over_levels(small, digits, values):
     model = small("vae", SIZES, **values).model(latent_dim=8)
-    x = tasks.held_out(digits, "test", 64).x
+    x = tasks.held_out(digits).x[:64]
     got = coding.bits_back(model, x, levels=17)
     mu, logvar = model.model.encode(model.params, model_lib.Batch(x))
     z = model.model.sample(jax.random.fold_in(jax.random.key(0), 0), mu, logvar)
@@ -150,8 +150,8 @@ def test_visualize_maps_held_out_digits_better_than_pca(
     task = tasks.TASKS["visualize"]
     result = task.apply(models, digits, most=150)
     rows = {(r["system"], r["map"]): r for r in result.metrics}
-    vae, pca = ("vae k=2", "latent plane"), ("pixels", "PCA")
-    both = {(n, m) for n in ("pixels", "ae k=8") for m in ("PCA", "t-SNE")}
+    vae, pca = ("vae k=2", "latent plane"), ("data", "PCA")
+    both = {(n, m) for n in ("data", "ae k=8") for m in ("PCA", "t-SNE")}
     assert set(rows) == both | {vae}
     for metric in ("trustworthiness", "kNN accuracy"):
         assert rows[vae][metric] > rows[pca][metric] + 0.05
@@ -214,6 +214,15 @@ def test_interpolate_compares_paths_with_blending_of_held_out_digits(
         assert one[valid] == other[valid]  # frames are of test images alone
         assert other[train] > one[train] + 1  # which noise is far from
     few = digits._replace(test=digits.test._replace(x=digits.test.x[:1], y=None))
-    with pytest.raises(aejax.InputError, match="no pairs"):
+    with pytest.raises(aejax.InputError, match="too few"):
         task.apply(models, few)
     assert drawn(result)
+
+
+def test_a_part_of_a_sorted_split_has_its_classes(digits):
+    order = np.argsort(digits.test.y)
+    part = type(digits.test)(digits.test.x[order], digits.test.y[order])
+    some = tasks.held_out(digits._replace(test=part), "test", 30)
+    assert len(some.x) == len(some.y) <= 30
+    assert len(set(some.y.tolist())) == 10
+    assert len(tasks.held_out(digits).x) == len(digits.test.x)

@@ -194,9 +194,9 @@ def images(x: np.ndarray, kind: str, one: bool = False, **options: Any):
 def lossless(models: Any, data: Any, most: int) -> list[tuple[str, float]]:
     """(system, bytes per test image) of what keeps all stored levels; () of floats."""
     test, levels = tasks.held_out(data, "test", most), round(data.scale) + 1
-    stored = data.test.x[:most]
-    if stored.dtype != np.uint8:
+    if data.test.x.dtype != np.uint8:
         return []
+    stored = np.rint(test.x * data.scale).astype(np.uint8)
     found = [("raw", math.log2(levels) / 8 * stored[0].size)]
     for one in (False, True):
         size, _ = images(stored, "png", one, optimize=True)

@@ -23,8 +23,9 @@ RATE, PSNR = "rate [bytes/image]", "psnr [dB]"
 LIMITS = """Steps are relative to the rms spread of training codes, to which the coder's
 tables are fitted. PCA is fitted to training images. JPEG, WebP and PNG make a file of
 each image or one of all beside each other. Bits-back is a net rate, -ELBO / ln 2 at one
-draw of z under the model's likelihood of the stored grey levels, computed without a
-file; models without a likelihood, models of binarised data and floats have none."""
+draw of z under the likelihood of the stored grey levels, computed without a file: what
+a VAE trained with likelihood=categorical minimises, and others not. Floats and models
+of binarised data or without a likelihood have none."""
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:

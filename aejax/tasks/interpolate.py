@@ -1,7 +1,6 @@
 """Paths between two images in latent space, lines and arcs. White, arXiv:1609.04468.
 
-Beside them blending of the pixels, and of the reconstructions' pixels, which shows what
-the path does and what the reconstruction. Metric: distance to the nearest real image.
+Beside them blending of the pixels, and of the reconstructions' pixels.
 """
 
 from collections.abc import Sequence
@@ -59,10 +58,10 @@ def nearest(x: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def path(model: trained.Trained, kind: str, ends: Sequence, t: np.ndarray):
-    """Decoded frames (P, T, *S) between two splits of P: "line", "arc" or "blend".
+    """Decoded frames (P, T, *S) between two splits of P.
 
-    Arcs are around the prior's mean, or that of training codes where there is none; a
-    blend is of the two reconstructions.
+    "line" or "arc", around the prior's mean or else that of training codes; or "blend",
+    of the pixels of the two reconstructions.
     """
     a, b = (tasks.codes(model, end) for end in ends)
     if kind == "blend":
@@ -71,20 +70,19 @@ def path(model: trained.Trained, kind: str, ends: Sequence, t: np.ndarray):
     if not model.has_normal_prior:
         middle = model.training_codes()[0].mean(0, keepdims=True)
     between = {"line": line, "arc": arc}[kind](a - middle, b - middle, t)
-    decoded = model.decode((between + middle[None]).reshape(-1, a.shape[1]))
-    return decoded.reshape(*between.shape[:2], *decoded.shape[1:])
+    x = model.decode((between + middle[None]).reshape(-1, a.shape[1]))
+    return x.reshape(*between.shape[:2], *x.shape[1:])
 
 
 def _pairs(part: datasets.Split, count: int) -> dict[str, np.ndarray]:
     """{what they have in common: (count, 2) rows}, drawn with a fixed seed."""
     rows = np.random.default_rng(0).integers(len(part.x), size=(50 * count, 2))
-    rows, found = rows[rows[:, 0] != rows[:, 1]], {}
-    if part.y is None or part.y.ndim != 1:
-        found["any two"] = rows[:count]
-    else:
+    rows, kinds = rows[rows[:, 0] != rows[:, 1]], {"any two": slice(None)}
+    if part.y is not None and part.y.ndim == 1:
         same = part.y[rows[:, 0]] == part.y[rows[:, 1]]
-        found |= {"two classes": rows[~same][:count], "one class": rows[same][:count]}
-    return {kind: rows for kind, rows in found.items() if len(rows) > 1}
+        kinds = {"two classes": ~same, "one class": same}
+    found = {kind: rows[which][:count] for kind, which in kinds.items()}
+    return {kind: some for kind, some in found.items() if len(some) > 1}
 
 
 def apply(
@@ -102,15 +100,14 @@ def apply(
       data: what they are tested on.
       pairs: of test images, of each kind (two classes, one class).
       frames: of a path, its ends included.
-      most: real images of a split that are compared with, at most.
+      most: images of a split that are compared with, at most.
     """
     test, t = tasks.held_out(data), np.linspace(0, 1, frames)
     near = {s: tasks.held_out(data, s, most).x for s in ("valid", "train")}
     chosen, metrics, panels, pictures = _pairs(test, pairs), [], [], []
     if not chosen or frames < 3:
-        raise config.InputError(
-            f"{len(test.x)} test images make no pairs, or {frames} frames no path"
-        )
+        told = f"{len(test.x)} test images or {frames} frames are too few for paths"
+        raise config.InputError(f"{told}: 2 and 3 would do")
     for kind, rows in chosen.items():
         ends = [jax.tree.map(lambda a, i=i: a[i], test) for i in rows.T]
         paths = {"pixels": line(ends[0].x, ends[1].x, t)}
@@ -129,8 +126,8 @@ def apply(
             metrics.append(row)
             bars[system] = _interval(inner)  # to train, the last
             if not system.endswith("blend"):
-                places = np.linspace(0, 1, x.shape[1])
-                lines[system] = list(zip(places, *_interval(far), strict=True))
+                at = t if x.shape[1] == frames else t[[0, -1]]
+                lines[system] = list(zip(at, *_interval(far), strict=True))
                 strip.append((system, f"{inner[0]:.2f}", x[0]))
         title = f"{kind}: nearest training image"
         panels.append(tasks.Curves(title, "position on the path", UNIT, lines))
@@ -140,10 +137,9 @@ def apply(
         f"{len(rows)} pairs of test images of {data.name} of each kind, drawn with a "
         f"fixed seed; {frames} frames, the means without their ends. Distance is "
         f"Euclidean, to the nearest of {len(near['train'])} training and "
-        f"{len(near['valid'])} validation images; real images are the ends themselves. "
-        "Blend is of the pixels of the two reconstructions: what a path gains on it is "
-        "the path's, what it gains on pixels the reconstruction's, which is smoother "
-        "than a real image. Intervals: 95 % over pairs."
+        f"{len(near['valid'])} validation images; real images are the ends. "
+        "Blend is of the two reconstructions; what a path gains on it is the path's, "
+        "what it gains on pixels the smoother reconstruction's. Intervals: 95 %."
     )
     return tasks.Result(metrics, panels + pictures, text)
 

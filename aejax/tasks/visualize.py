@@ -1,6 +1,6 @@
 """Maps of codes, decoded planes, filters. van der Maaten & Hinton, JMLR 2008 (t-SNE).
 
-Two latents are a map; longer codes are mapped by PCA and t-SNE, as are the pixels.
+Two latents are a map; longer codes are mapped by PCA and t-SNE, as are the data.
 """
 
 import statistics
@@ -108,7 +108,7 @@ def apply(
     named = dict(zip(tasks.names(models), models, strict=True))
     test, train = tasks.held_out(data, "test", most), tasks.held_out(data, "train")
     y = test.y if test.y is not None and test.y.ndim == 1 else None
-    maps = {"pixels": flatten(*(p.x.reshape(len(p.x), -1) for p in (train, test)))}
+    maps = {"data": flatten(*(p.x.reshape(len(p.x), -1) for p in (train, test)))}
     for name, model in named.items():
         z, flat = tasks.codes(model, test), model.latent_dim == 2
         maps[name] = {PLANE: z} if flat else flatten(model.training_codes()[0], z)
@@ -122,7 +122,7 @@ def apply(
         for n in list(metrics[0])[2:]
     ]
     large = [name for name, kinds in maps.items() if "t-SNE" in kinds]
-    shown = [("pixels", "PCA"), *((name, "t-SNE") for name in large[:2][-1:])]
+    shown = [("data", "PCA"), *((name, "t-SNE") for name in large[:2][-1:])]
     for name, kind in shown + [place for place in places if place[1] == PLANE]:
         axes = ("z₁", "z₂") if kind == PLANE else (f"{kind} 1", f"{kind} 2")
         panels += [tasks.Points(f"{name}: {kind}", maps[name][kind], y, axes=axes)]
