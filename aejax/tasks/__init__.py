@@ -220,6 +220,7 @@ def names(models: Sequence[Any]) -> list[str]:
         for m in models
     ]
     keys = dict.fromkeys(name for one in every for name in one)
+    keys.pop("objective", None)
     differ = [n for n in keys if len({o[n] for o in every if n in o}) > 1]
     short = {"latent_dim": "k", "learning_rate": "lr"}
 
@@ -229,12 +230,7 @@ def names(models: Sequence[Any]) -> list[str]:
         return text if name == "network" else f"{short.get(name, name)}={text}"
 
     return [
-        " ".join(
-            [
-                o["objective"],
-                *(told(o, n) for n in differ if n in o and n != "objective"),
-            ]
-        )
+        " ".join([o["objective"], *(told(o, n) for n in differ if n in o)])
         for o in every
     ]
 
@@ -261,15 +257,11 @@ def only(models: Sequence[Any]) -> Any:
     )
 
 
-def parts(
-    models: Sequence[Any], data: datasets.Dataset
-) -> list[tuple[datasets.Dataset, list[Any]]]:
-    """Data sets and the models to apply to each: those of others, beside models of
-    ``data``, are for what they were trained on."""
+def parts(models: Sequence[Any], data: Any) -> list[tuple[Any, list[Any]]]:
+    """(data set, models to apply to it): each its own one, if some are of ``data``."""
     if data.name not in (own := by_dataset(models)):
         return [(data, list(models))]
-    load = datasets.load
-    return [(data if n == data.name else load(n), some) for n, some in own.items()]
+    return [(data if n == data.name else datasets.load(n), m) for n, m in own.items()]
 
 
 def errors(part: datasets.Split, x_hat: np.ndarray) -> np.ndarray:
