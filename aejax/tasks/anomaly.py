@@ -1,7 +1,4 @@
-"""Anomaly detection, one class as normal. Sakurada & Yairi, MLSDA 2014.
-
-A model of normal examples alone scores the test split; other classes are anomalies.
-"""
+"""Anomaly detection, one class as normal. Sakurada & Yairi, MLSDA 2014."""
 
 from collections.abc import Callable, Sequence
 
@@ -87,11 +84,13 @@ def apply(
     data: datasets.Dataset,
     *,
     rate: float = 0.05,
+    pca: tuple = (2, 30),
 ) -> tasks.Result:
     """AUROC and AUPRC of every score on the test split, detection at a threshold.
 
-    ``models`` were trained on normal examples alone; of several ``NAME:K`` means are
-    taken. Above a threshold is this ``rate`` of normal validation examples, at most.
+    ``models`` know normal examples alone; of several ``NAME:K`` means are taken. At
+    most this ``rate`` of normal validation examples lie above thresholds. ``pca``:
+    numbers of components, beside the models' own.
     """
     from sklearn import metrics
 
@@ -106,7 +105,7 @@ def apply(
         train, held = (cut(view, split) for split in ("train", "valid"))
         ours = zip(tasks.names(mine), mine, strict=True)
         systems = {f"{system} ": scores(m, train, held) for system, m in ours}
-        systems[""] = baselines(train, sorted({30, *(m.latent_dim for m in mine)}))
+        systems[""] = baselines(train, sorted({*pca, *(m.latent_dim for m in mine)}))
         for system, score in systems.items():
             before, after = score(held), score(test)
             for kind, values in after.items():
@@ -129,8 +128,8 @@ def apply(
         pair = ("test", "", test.x[at]), ("output", "", mine[0].reconstruct(test.x[at]))
         panels.append(tasks.Images(f"{name}, {told} error", pair))
     text = (
-        f"Means over {len(views)} normal classes; the others are anomalies among "
-        f"{len(test.x)} test examples, {strange.mean():.0%} for '{name}'. The score "
+        f"Means over normal classes, {len(views)} in turn. Test examples of the others "
+        f"are anomalies: of {len(test.x)} {strange.mean():.0%} for '{name}'. The score "
         f"'{DEFAULT}' was fixed beforehand; baselines know the same training examples. "
         f"At most {rate:.0%} of the normal validation examples, {len(held.x)} for "
         f"'{name}', exceed the threshold; the rates of alarms are those on test."
@@ -140,7 +139,7 @@ def apply(
 
 def _strange(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray:
     whole = datasets.classes_of(data.name)[0]
-    if datasets.classes_of(view.name)[0] == whole:
+    if datasets.classes_of(view.name)[0] == whole and data.test.y.ndim == 1:
         strange = ~np.isin(data.test.y, view.train.y)
         if 0 < strange.sum() < len(strange):
             return strange
