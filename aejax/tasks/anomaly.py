@@ -7,6 +7,7 @@ import numpy as np
 
 from aejax import config, evaluate, panels, tasks, trained
 from aejax import data as datasets
+from aejax.tasks import represent
 
 DEFAULT = "error"  # fixed before anything was measured; the others stand beside it
 needs = {"labels"}
@@ -23,10 +24,10 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
 
 
 def mahalanobis(codes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """codes (n, k) -> z (N, k) -> (N,) squared distances; of Ledoit–Wolf covariance."""
+    """Codes (n, k) -> z (N, k) -> (N,) squared distances; of Ledoit–Wolf covariance."""
     from sklearn import covariance
 
-    return covariance.LedoitWolf().fit(codes.astype(np.float64)).mahalanobis
+    return covariance.LedoitWolf().fit(np.asarray(codes, np.float64)).mahalanobis
 
 
 def scores(model: trained.Trained, normal: datasets.Split, held) -> Score:
@@ -37,12 +38,12 @@ def scores(model: trained.Trained, normal: datasets.Split, held) -> Score:
     ``held`` normal ones: -2 log p(x, z) of a Gaussian model but for a constant; "nll",
     where there is a likelihood, -log p(x) in nats by 32 importance samples.
     """
-    distance = mahalanobis(model.encode(*normal))
+    distance = mahalanobis(represent.flat(model.encode(*normal)))
     weight = held.x[0].size / tasks.errors(held, model.reconstruct(*held)).mean()
 
     def score(part: datasets.Split) -> dict[str, np.ndarray]:
         wrong = tasks.errors(part, model.reconstruct(*part))
-        far = distance(model.encode(*part))
+        far = distance(represent.flat(model.encode(*part)))
         out = {"error": wrong, "mahalanobis": far, "both": weight * wrong + far}
         if model.has_likelihood:
             key = jax.random.key(0)

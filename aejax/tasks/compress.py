@@ -133,7 +133,7 @@ def apply(
     if exact:
         metrics += [{"system": s, "setting": "lossless", RATE: r} for s, r in exact]
         bars = {system: (rate,) * 3 for system, rate in exact}
-        panels.insert(1, panels.Bars("lossless", "bytes per image", bars))
+        shown.insert(1, panels.Bars("lossless", "bytes per image", bars))
     np.savez_compressed(buffer := io.BytesIO(), **coders)
     sizes = sorted(model_lib.count(m.params, m.latent_dim) for m in models)
     black = coding.images(np.zeros_like(eight[:1]), "jpeg", quality=1)[0]

@@ -12,7 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax import config, objectives, panels, representation, results, tasks, trained
+from aejax import (
+    config,
+    objectives,
+    panels,
+    representation,
+    results,
+    tasks,
+    trained,
+)
 from aejax import data as datasets
 
 STEPS = 200  # of fine-tuning; fixed beforehand, as is its rate: the model's own
@@ -31,6 +39,11 @@ def draw(y: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.stack(rows, 1).reshape(-1)
 
 
+def flat(z: Any) -> Any:
+    """Codes as (N, k): where they are a tuple of arrays, side by side."""
+    return jnp.concatenate(z, -1) if isinstance(z, tuple) else z
+
+
 def nearest(z_train, y_train, z_test, y_test) -> float:
     """Test accuracy of the nearest code's label; arguments as ``probe_accuracy``."""
     from sklearn import neighbors
@@ -40,12 +53,11 @@ def nearest(z_train, y_train, z_test, y_test) -> float:
 
 
 def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
-    """Class ids (N, seeds) of ``test`` for each count, from an encoder trained on.
+    """Class ids (N, seeds) of the Split ``test`` for each count: an encoder trained on.
 
-    Adam minimises the cross entropy of a linear layer on the code and of the encoder,
-    from parameters ``net`` on (``model.params["net"]`` are its own), in batches of 64
-    of a seed's first ``count`` rows (seeds, M) of ``pool``, a Split with class ids y in
-    data units, as ``test`` of N. All seeds train in one program.
+    Adam minimises the cross entropy of a linear layer on its code, and of its parameters
+    from ``net`` on (its own: ``model.params["net"]``), in batches of 64 of each seed's
+    first ``count`` rows (seeds, M) of ``pool``, a Split in data units with class ids y.
     """
     objective = objectives.OBJECTIVES[model.config.objective]
     hp = {n: model.config.hparams[n] for n in objective.defaults}
@@ -55,28 +67,28 @@ def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
     def logits(theta, batch):
         net, kernel, bias = theta
         z = objective.code(model.model, model.params | {"net": net}, batch, **hp)
-        return _flat(z) @ kernel + bias
+        return flat(z) @ kernel + bias
 
     def loss(theta, batch, y):
         each = optax.softmax_cross_entropy_with_integer_labels
         return each(logits(theta, batch), y).mean()
 
-    def train(key, rows, count, theta, pool):
+    def train(rows, count, theta, pool):
         def step(i, carry):
-            at = jax.random.randint(jax.random.fold_in(key, i), (64,), 0, count)
+            key = jax.random.fold_in(jax.random.key(0), i)
+            at = jax.random.randint(key, (64,), 0, count)
             some = jax.tree.map(lambda a: a[rows[at]], pool)
             updates, state = adam.update(jax.grad(loss)(carry[0], *some), carry[1])
             return optax.apply_updates(carry[0], updates), state
 
         return jax.lax.fori_loop(0, STEPS, step, (theta, adam.init(theta)))[0]
 
-    width, classes = _flat(model.apply("encode", given)).shape[1], int(pool.y.max()) + 1
+    width, classes = flat(model.apply("encode", given)).shape[1], int(pool.y.max()) + 1
     start = net, jnp.zeros((width, classes)), jnp.zeros((1, classes))
-    many = jax.jit(jax.vmap(train, (0, 0, None, None, None)))
+    many = jax.jit(jax.vmap(train, (0, None, None, None)))
     score = jax.jit(jax.vmap(logits, (0, None), 1))
-    keys = jax.random.split(jax.random.key(0), len(rows))
     for count in counts:
-        theta = many(keys, rows, count, start, (given, pool.y))
+        theta = many(rows, count, start, (given, pool.y))
         yield trained.in_batches(functools.partial(score, theta), held).argmax(-1)
 
 
@@ -97,10 +109,10 @@ def apply(
     classes, counts = np.unique(train.y, return_counts=True)
     labels = sorted(n for n in labels if n <= counts.min())
     known = np.isin(test.y, classes).all() and train.y.ndim == 1 < len(classes)
-    if not (known and labels):
+    if not (known and labels and seeds > 1):
         raise config.InputError(
             f"'{data.name}' has {len(classes)} classes in training, {counts.min()} of "
-            "the rarest, or others in test: no classifier learns them. Try digits"
+            "the rarest, or others in test: take more data, fewer labels, two seeds"
         )
     drawn = np.stack([draw(train.y, labels[-1], seed) for seed in range(seeds)])
     used, rows = np.unique(drawn, return_inverse=True)
@@ -114,7 +126,7 @@ def apply(
     starts, names = {"random start": (models[0], fresh)}, tasks.names(models)
     for name, model in zip(names, models, strict=True):
         codes = (model.encode(p.x, None, p.length) for p in (pool, test))
-        features[name] = [np.asarray(_flat(z)) for z in codes]
+        features[name] = list(map(flat, codes))
         starts[name] = model, model.params["net"]
     found: dict[tuple, list] = {}  # {(classifier, system): accuracies by size and seed}
     probes = {"linear probe": representation.probe_accuracy, "nearest code": nearest}
@@ -136,16 +148,11 @@ def apply(
             row |= {f"accuracy, {n} each": mean, f"± ({n})": mean - low}
             points.append((n, mean, low, high))
         table.append(row)
-    axes = "labels per class", "test accuracy"
-    shown = [panels.Curves(kind, *axes, curves, "x") for kind, curves in lines.items()]
+    told = "labels per class", "test accuracy"
+    shown = [panels.Curves(kind, *told, some, "x") for kind, some in lines.items()]
     text = (
         f"Accuracy on {len(test.x)} test examples of {data.name}: mean and 95 % "
-        f"interval over {seeds} draws of labels from the training split, the same for "
-        "all. PCA knows all training examples but no labels, as the models do. Fine-"
-        f"tuning takes {STEPS} steps; the random start is of {names[0]}'s encoder."
+        f"interval over {seeds} draws of labels from training, the same for all. PCA "
+        f"and models know it all without labels. Fine-tuning takes {STEPS} steps."
     )
     return tasks.Result(table, shown, text)
-
-
-def _flat(z: Any) -> Any:
-    return jnp.concatenate(z, -1) if isinstance(z, tuple) else z
