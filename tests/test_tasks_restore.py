@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax import config, corruptions, tasks
+from aejax import config, corruptions, panels, tasks
 from aejax.tasks import inpaint, super_resolution
 
 
@@ -220,9 +220,9 @@ def test_the_texts_of_pictures_beside_each_other_stay_inside(drawn):
     images = np.zeros((8, 28, 28, 1))
     rows = [("denoising + bp", "25.7 dB", images)] * 6
     names = ["a rather long name"] * 5
-    grid = tasks.Grid("table", np.arange(10.0).reshape(5, 2), names, ["×2", "×4"])
-    panels = [tasks.Images("×2", rows), tasks.Images("×4", rows), grid]
-    fig = drawn(tasks.Result([], panels, ""))
+    grid = panels.Grid("table", np.arange(10.0).reshape(5, 2), names, ["×2", "×4"])
+    every = [panels.Images("×2", rows), panels.Images("×4", rows), grid]
+    fig = drawn(tasks.Result([], every, ""))
     boxes = [t.get_window_extent() for ax in fig.axes[:2] for t in ax.texts]
     assert min(box.x0 for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= fig.bbox.x1

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colors
 
-from aejax import objectives, tasks
+from aejax import objectives, panels
 from aejax.report import canvas, pictures, table
 
 FIRST = ("ae", "vae", "denoising")  # have the same colour in every figure
@@ -15,25 +15,25 @@ ROW = 3.1  # inches of a row without pictures
 HUES = colors.LinearSegmentedColormap.from_list("", ("#f3f6f8", table.PALETTE[0]))
 
 
-def draw(panels: Sequence[tasks.Panel]) -> Any:
+def draw(shown: Sequence[panels.Panel]) -> Any:
     """A figure: panels two beside each other, wide ones alone.
 
     A system (a name in Curves and Bars) has one colour throughout.
     """
-    rows: list[list[tasks.Panel]] = []
-    for panel in panels:
+    rows: list[list[panels.Panel]] = []
+    for panel in shown:
         if _wide(panel) or not rows or len(rows[-1]) == 2 or _wide(rows[-1][0]):
             rows.append([])
         rows[-1].append(panel)
     heights = [max(map(_height, row)) for row in rows]
     fig = canvas.sheet(sum(heights))
-    color = _palette(panels)
+    color = _palette(shown)
     # A figure to each row, so that a row's long names do not narrow the others.
     parts = fig.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
     for part, row in zip(parts[:, 0], rows, strict=True):
         grid = part.add_gridspec(1, 2)
         for j, panel in enumerate(row):
-            solid = isinstance(panel, tasks.Points) and panel.xy.shape[1] == 3
+            solid = isinstance(panel, panels.Points) and panel.xy.shape[1] == 3
             at = grid[0, :] if _wide(panel) else grid[0, j]
             ax = part.add_subplot(at, projection="3d" if solid else None)
             _DRAW[type(panel)](ax, panel, color)
@@ -44,29 +44,29 @@ def draw(panels: Sequence[tasks.Panel]) -> Any:
     return fig
 
 
-def _wide(panel: tasks.Panel) -> bool:
-    if isinstance(panel, tasks.Grid):
+def _wide(panel: panels.Panel) -> bool:
+    if isinstance(panel, panels.Grid):
         return len(panel.columns) > 10
-    return isinstance(panel, tasks.Images) and len(panel.rows[0][2]) > 12
+    return isinstance(panel, panels.Images) and len(panel.rows[0][2]) > 12
 
 
-def _height(panel: tasks.Panel) -> float:
-    if isinstance(panel, tasks.Images):
+def _height(panel: panels.Panel) -> float:
+    if isinstance(panel, panels.Images):
         width = canvas.WIDTH if _wide(panel) else canvas.HALF
         return pictures.height(panel.rows[0][2], len(panel.rows), width)
-    if isinstance(panel, tasks.Points):
+    if isinstance(panel, panels.Points):
         return 4.2
-    if isinstance(panel, tasks.Bars):
+    if isinstance(panel, panels.Bars):
         return 0.9 + 0.3 * len(panel.bars)
-    if isinstance(panel, tasks.Grid):
+    if isinstance(panel, panels.Grid):
         return max(ROW, 0.9 + 0.28 * len(panel.rows))
     return ROW
 
 
-def _palette(panels: Iterable[tasks.Panel]) -> dict[str, str]:
+def _palette(shown: Iterable[panels.Panel]) -> dict[str, str]:
     """{system: colour}; models in strong hues, what they are compared with in muted."""
     names: dict[str, None] = {}
-    for panel in panels:
+    for panel in shown:
         given = getattr(panel, "lines", None) or getattr(panel, "bars", None) or {}
         names |= dict.fromkeys(given)
     ours = [n for n in names if n.split()[0] in objectives.OBJECTIVES]
@@ -78,24 +78,24 @@ def _palette(panels: Iterable[tasks.Panel]) -> dict[str, str]:
     return hues | {n: MUTED[i % len(MUTED)] for i, n in enumerate(others)}
 
 
-def _images(ax, panel: tasks.Images, color) -> None:
+def _images(ax, panel: panels.Images, color) -> None:
     pictures.fill(ax, panel.rows[0][2], panel.rows)
 
 
-def _curves(ax, panel: tasks.Curves, color) -> None:
+def _curves(ax, panel: panels.Curves, color) -> None:
     lines = [(name, color[name], p) for name, p in panel.lines.items() if len(p)]
     ax.set(xlabel=panel.x, ylabel=panel.y)
     canvas.lines(ax, lines, "x" in panel.log, "y" in panel.log)
 
 
-def _bars(ax, panel: tasks.Bars, color) -> None:
+def _bars(ax, panel: panels.Bars, color) -> None:
     canvas.dots(ax, list(panel.bars), list(panel.bars.values()), canvas.INK)
     for dot, name in zip(ax.lines, np.repeat(list(panel.bars), 2), strict=True):
         dot.set_color(color[name])
     ax.set(xlabel=panel.x)
 
 
-def _points(ax, panel: tasks.Points, color) -> None:
+def _points(ax, panel: panels.Points, color) -> None:
     xy, labels = np.asarray(panel.xy, float), panel.labels
     classes = labels is not None and np.asarray(labels).dtype.kind in "iub"
     if panel.curve is not None:
@@ -131,7 +131,7 @@ def _points(ax, panel: tasks.Points, color) -> None:
         ax.set_aspect("equal")
 
 
-def _grid(ax, panel: tasks.Grid, color) -> None:
+def _grid(ax, panel: panels.Grid, color) -> None:
     values = np.asarray(panel.values, float)
     ax.imshow(values, cmap=HUES, aspect="auto")
     top = np.nanmin(values) + 0.6 * (np.nanmax(values) - np.nanmin(values))
@@ -147,9 +147,9 @@ def _grid(ax, panel: tasks.Grid, color) -> None:
 
 
 _DRAW = {
-    tasks.Images: _images,
-    tasks.Curves: _curves,
-    tasks.Bars: _bars,
-    tasks.Points: _points,
-    tasks.Grid: _grid,
+    panels.Images: _images,
+    panels.Curves: _curves,
+    panels.Bars: _bars,
+    panels.Points: _points,
+    panels.Grid: _grid,
 }

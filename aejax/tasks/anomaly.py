@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from aejax import config, evaluate, tasks, trained
+from aejax import config, evaluate, panels, tasks, trained
 from aejax import data as datasets
 
 DEFAULT = "error"  # fixed before anything was measured; the others stand beside it
@@ -117,16 +117,16 @@ def apply(
     rows = [{"system": n} | dict(zip(columns, means[n], strict=True)) for n in means]
     auroc = {n: np.array(lines)[:, 0] for n, lines in found.items()}
     bars = {n: (v.mean(), v.min(), v.max()) for n, v in auroc.items()}
-    panels = [tasks.Bars("Mean and range over normal classes", "AUROC", bars)]
+    shown = [panels.Bars("Mean and range over normal classes", "AUROC", bars)]
     if len(views) > 1:
         normal = [name.rpartition(":")[2] for name in views]
         grid = np.stack(list(auroc.values())), list(found), normal
-        panels.append(tasks.Grid("AUROC by normal class", *grid))
+        shown.append(panels.Grid("AUROC by normal class", *grid))
     order = np.argsort(tasks.errors(test, mine[0].reconstruct(*test)))
     anomalous, normal = order[strange[order]][:10], order[~strange[order]][:-11:-1]
     for told, at in (("anomalies, least", anomalous), ("normal, largest", normal)):
         pair = ("test", "", test.x[at]), ("output", "", mine[0].reconstruct(test.x[at]))
-        panels.append(tasks.Images(f"{name}, {told} error", pair))
+        shown.append(panels.Images(f"{name}, {told} error", pair))
     text = (
         f"Means over normal classes, {len(views)} in turn. Test examples of the others "
         f"are anomalies: of {len(test.x)} {strange.mean():.0%} for '{name}'. The score "
@@ -134,7 +134,7 @@ def apply(
         f"At most {rate:.0%} of the normal validation examples, {len(held.x)} for "
         f"'{name}', exceed the threshold; the rates of alarms are those on test."
     )
-    return tasks.Result(rows, panels, text)
+    return tasks.Result(rows, shown, text)
 
 
 def _strange(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from aejax import data as datasets
 from aejax import model as model_lib
-from aejax import tasks, trained
+from aejax import panels, tasks, trained
 from aejax.tasks import coding
 
 needs = {"images"}
@@ -122,16 +122,18 @@ def apply(
     for system, every in points.items():
         *_, row, x_hat = min(every, key=lambda p: abs(math.log(p[0] / goal)))
         rows.append((system, f"{row[RATE]:.3g} B, {row[PSNR]:.1f} dB", x_hat))
-    panels = [
-        tasks.Curves("rate and distortion", "bytes per image", "PSNR [dB]", lines, "x"),
-        tasks.Images(f"nearest to {goal:.3g} bytes per image", rows),
+    shown = [
+        panels.Curves(
+            "rate and distortion", "bytes per image", "PSNR [dB]", lines, "x"
+        ),
+        panels.Images(f"nearest to {goal:.3g} bytes per image", rows),
     ]
     metrics = [row for every in points.values() for *_, row, _ in every]
     exact = coding.lossless(models, data, n)
     if exact:
         metrics += [{"system": s, "setting": "lossless", RATE: r} for s, r in exact]
         bars = {system: (rate,) * 3 for system, rate in exact}
-        panels.insert(1, tasks.Bars("lossless", "bytes per image", bars))
+        panels.insert(1, panels.Bars("lossless", "bytes per image", bars))
     np.savez_compressed(buffer := io.BytesIO(), **coders)
     sizes = sorted(model_lib.count(m.params, m.latent_dim) for m in models)
     black = coding.images(np.zeros_like(eight[:1]), "jpeg", quality=1)[0]
@@ -145,4 +147,4 @@ def apply(
     )
     kept = {r["file"]: files[r["file"]] for r in metrics if "file" in r}
     kept["compressed/coders.npz"] = buffer.getvalue()
-    return tasks.Result(metrics, panels, text.replace("\n", " "), kept)
+    return tasks.Result(metrics, shown, text.replace("\n", " "), kept)

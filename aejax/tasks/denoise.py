@@ -12,7 +12,7 @@ import numpy as np
 
 from aejax import corruptions as kinds
 from aejax import data as datasets
-from aejax import tasks, trained
+from aejax import panels, tasks, trained
 
 CORRUPTIONS = ("gaussian", "masking", "salt_and_pepper")
 LEVELS = (0.1, 0.25, 0.5)
@@ -88,7 +88,7 @@ def apply(
     """
     test = tasks.held_out(data, "test", most)
     valid = tasks.held_out(data, "valid", 100)
-    at, metrics, panels = tasks.examples(test), [], []
+    at, metrics, shown = tasks.examples(test), [], []
     curves: dict[str, dict[str, list]] = {name: {} for name in corruptions}
     for corruption in corruptions:
         rows = [("clean", "PSNR", test.x[at])]
@@ -110,9 +110,9 @@ def apply(
                 curves[corruption].setdefault(name, []).append(point)
                 if level == max(levels):
                     rows.append((name, f"{point[1]:.1f} dB", x_hat[at]))
-        panels += [
-            tasks.Images(f"{corruption} {max(levels):g}", rows),
-            tasks.Curves(corruption, "level", "PSNR [dB]", curves[corruption]),
+        shown += [
+            panels.Images(f"{corruption} {max(levels):g}", rows),
+            panels.Curves(corruption, "level", "PSNR [dB]", curves[corruption]),
         ]
     text = (
         f"{len(test.x)} test images of {data.name}, noise of a fixed seed; PSNR and "
@@ -120,7 +120,7 @@ def apply(
         f"variation are those with the highest PSNR on {len(valid.x)} validation "
         "images, at each level."
     )
-    return tasks.Result(metrics, panels, text)
+    return tasks.Result(metrics, shown, text)
 
 
 def fitting(

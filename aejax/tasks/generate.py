@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from aejax import config, density, objectives, tasks, trained
+from aejax import config, density, objectives, panels, tasks, trained
 from aejax import data as datasets
 from aejax.tasks import judge
 
@@ -117,7 +117,7 @@ def apply(
         for column, bar in zip(TITLES, zip(mean, low, high, strict=True), strict=True):
             bars[column][name] = bar
         shown = [("sample", "", x[:10]), ("nearest", "", train.x[at[:10]])]
-        pictures.append(tasks.Images(name, shown))
+        pictures.append(panels.Images(name, shown))
     text = (
         f"Of each system {draws} draws of n = {n}, against {n} test images of "
         f"{data.name}; numbers are means over draws (bars: least to greatest) in "
@@ -127,8 +127,8 @@ def apply(
         "validation images. Pictures: samples of the last draw, and below each the "
         f"nearest of {len(train.x)} training images."
     )
-    panels = [tasks.Bars(TITLES[c], c, bar) for c, bar in bars.items()]
-    return tasks.Result(metrics, panels + pictures, text)
+    shown = [panels.Bars(TITLES[c], c, bar) for c, bar in bars.items()]
+    return tasks.Result(metrics, shown + pictures, text)
 
 
 def _sample(model, kind: str, train: datasets.Split, key: jax.Array, n: int):

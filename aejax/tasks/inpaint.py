@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax import config, corruptions, density, tasks, trained
+from aejax import config, corruptions, density, panels, tasks, trained
 from aejax import data as datasets
 from aejax import model as model_lib
 
@@ -176,7 +176,7 @@ def apply(
       most: test images, at most.
     """
     test, valid = tasks.held_out(data, "test", most), tasks.held_out(data, "valid", 64)
-    at, metrics, panels = tasks.examples(test, 8), [], []
+    at, metrics, shown = tasks.examples(test, 8), [], []
     systems = _systems(models)
     for hole in holes:
         known = mask(hole, test.x.shape, share)
@@ -195,10 +195,10 @@ def apply(
             metrics.append(row)
             rows.append((name, f"{psnr:.1f} dB", x_hat[at]))
         what = "each side" if hole == "patch" else hole
-        panels.append(tasks.Images(f"{hole}: {share:.0%} of {what} hidden", rows))
+        shown.append(panels.Images(f"{hole}: {share:.0%} of {what} hidden", rows))
     grid = np.reshape([row["psnr [dB]"] for row in metrics], (len(holes), -1)).T
     title = "PSNR of hidden pixels [dB]"
-    panels.append(tasks.Grid(title, grid, list(systems), list(holes)))
+    shown.append(panels.Grid(title, grid, list(systems), list(holes)))
     text = (
         f"{len(test.x)} test images of {data.name}, holes of a fixed seed. PSNR is of "
         "the mean squared error of all hidden pixels; known pixels are kept. What was "
@@ -207,4 +207,4 @@ def apply(
     )
     if "Telea" not in systems:
         text += ' Telea and Navier–Stokes need: pip install "aejax[opencv]".'
-    return tasks.Result(metrics, panels, text)
+    return tasks.Result(metrics, shown, text)

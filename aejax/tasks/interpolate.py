@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import config, tasks, trained
+from aejax import config, panels, tasks, trained
 from aejax import data as datasets
 
 choose = {"objective": {"ae", "vae"}, "latent_dim": 16}
@@ -104,7 +104,7 @@ def apply(
     """
     test, t = tasks.held_out(data), np.linspace(0, 1, frames)
     near = {s: tasks.held_out(data, s, most).x for s in ("valid", "train")}
-    chosen, metrics, panels, pictures = _pairs(test, pairs), [], [], []
+    chosen, metrics, shown, pictures = _pairs(test, pairs), [], [], []
     if not chosen or frames < 3:
         told = f"{len(test.x)} test images or {frames} frames are too few for paths"
         raise config.InputError(f"{told}: 2 and 3 would do")
@@ -130,9 +130,9 @@ def apply(
                 lines[system] = list(zip(at, *_interval(far), strict=True))
                 strip.append((system, f"{inner[0]:.2f}", x[0]))
         title = f"{kind}: nearest training image"
-        panels.append(tasks.Curves(title, "position on the path", UNIT, lines))
-        panels.append(tasks.Bars(f"{kind}: mean within", UNIT, bars))
-        pictures.append(tasks.Images(f"{kind}: the first pair", strip[:-1]))
+        shown.append(panels.Curves(title, "position on the path", UNIT, lines))
+        shown.append(panels.Bars(f"{kind}: mean within", UNIT, bars))
+        pictures.append(panels.Images(f"{kind}: the first pair", strip[:-1]))
     text = (
         f"{len(rows)} pairs of test images of {data.name} of each kind, drawn with a "
         f"fixed seed; {frames} frames, the means without their ends. Distance is "
@@ -141,7 +141,7 @@ def apply(
         "Blend is of the two reconstructions; what a path gains on it is the path's, "
         "what it gains on pixels the smoother reconstruction's. Intervals: 95 %."
     )
-    return tasks.Result(metrics, panels + pictures, text)
+    return tasks.Result(metrics, shown + pictures, text)
 
 
 def _interval(values: np.ndarray) -> tuple:

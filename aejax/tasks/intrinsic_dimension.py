@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aejax import config, evaluate, tasks, trained
+from aejax import config, evaluate, panels, tasks, trained
 from aejax import data as datasets
 from aejax import source as sources
 from aejax.data import manifolds
@@ -87,7 +87,7 @@ def apply(
       data: see ``tasks.parts``.
       factor: of the plateau, which the knee's mse may reach.
     """
-    metrics, panels, clouds = [], [], {}
+    metrics, shown, clouds = [], [], {}
     for of, some in tasks.parts(models, data):
         test, valid = tasks.held_out(of), tasks.held_out(of, "valid")
         known, lines = manifolds.MANIFOLDS.get(of.name), {}
@@ -99,7 +99,7 @@ def apply(
             row["not enough"] = max((k for k in sizes if k < best), default=None)
             metrics.append(row | {"known": known and known.dim})
             lines[name] = np.transpose([sizes, mse.mean(0), mse.min(0), mse.max(0)])
-        panels.append(tasks.Curves(of.name, "latent size", "test mse", lines, "xy"))
+        shown.append(panels.Curves(of.name, "latent size", "test mse", lines, "xy"))
         clouds[of.name] = np.concatenate([test.x, valid.x])[:4000], known
     count = len(clouds[data.name][0])
     for name, known in manifolds.MANIFOLDS.items():
@@ -113,7 +113,7 @@ def apply(
     table |= {(m["data"], "known"): m["known"] for m in metrics}
     columns = list(dict.fromkeys(system for _, system in table))
     values = np.array([[table.get((n, c)) for c in columns] for n in clouds], float)
-    panels.append(tasks.Grid("dimensions", values, list(clouds), columns))
+    shown.append(panels.Grid("dimensions", values, list(clouds), columns))
     text = (
         "Knees are of the mean squared error on the test split, one of the trained "
         f"sizes: its mse is at most {factor:g} times the least, the size before is not "
@@ -121,7 +121,7 @@ def apply(
         "knees of seeds redrawn, where there are several. mle and two_nn see valid and "
         f"test, {count} points of {data.name} and of each manifold without noise."
     )
-    return tasks.Result(metrics, panels, text)
+    return tasks.Result(metrics, shown, text)
 
 
 def _curves(models, data, test: datasets.Split) -> dict[str, tuple[list, np.ndarray]]:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import config, tasks, trained
+from aejax import config, panels, tasks, trained
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax.data import manifolds
@@ -137,11 +137,11 @@ def _one(models, data: datasets.Dataset, levels, result: tasks.Result) -> None:
         else:
             at, far = moved[name], np.linalg.norm(moved[name] - x, axis=1)
         title = f"{data.name}: {name}"
-        result.panels.append(tasks.Points(title, at, far, "‖x̂ − x‖", **about))
+        result.panels.append(panels.Points(title, at, far, "‖x̂ − x‖", **about))
     values = {n: singular_values(m, test) for n, m in named.items()}
     ends = {n: np.quantile(s, (0.5, 0.05, 0.95), axis=0).T for n, s in values.items()}
     bands = {n: [(i + 1, *e) for i, e in enumerate(v)] for n, v in ends.items()}
     title, axes = f"{data.name}: distance left", ("noise σ", "mean distance")
-    result.panels.append(tasks.Curves(title, *axes, curves, "y"))
+    result.panels.append(panels.Curves(title, *axes, curves, "y"))
     title, axes = f"{data.name}: encoder's Jacobian", ("rank", "singular value")
-    result.panels.append(tasks.Curves(title, *axes, bands, "y"))
+    result.panels.append(panels.Curves(title, *axes, bands, "y"))

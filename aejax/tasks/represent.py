@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax import config, objectives, representation, results, tasks, trained
+from aejax import config, objectives, panels, representation, results, tasks, trained
 from aejax import data as datasets
 
 STEPS = 200  # of fine-tuning; fixed beforehand, as is its rate: the model's own
@@ -137,14 +137,14 @@ def apply(
             points.append((n, mean, low, high))
         table.append(row)
     axes = "labels per class", "test accuracy"
-    panels = [tasks.Curves(kind, *axes, curves, "x") for kind, curves in lines.items()]
+    shown = [panels.Curves(kind, *axes, curves, "x") for kind, curves in lines.items()]
     text = (
         f"Accuracy on {len(test.x)} test examples of {data.name}: mean and 95 % "
         f"interval over {seeds} draws of labels from the training split, the same for "
         "all. PCA knows all training examples but no labels, as the models do. Fine-"
         f"tuning takes {STEPS} steps; the random start is of {names[0]}'s encoder."
     )
-    return tasks.Result(table, panels, text)
+    return tasks.Result(table, shown, text)
 
 
 def _flat(z: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from aejax import config, tasks, trained
+from aejax import config, panels, tasks, trained
 from aejax import data as datasets
 from aejax.tasks import denoise
 
@@ -86,7 +86,7 @@ def apply(
       most: test images, at most.
     """
     test = tasks.held_out(data, "test", most)
-    at, metrics, panels = tasks.examples(test, 8), [], []
+    at, metrics, shown = tasks.examples(test, 8), [], []
     factors = suitable(data, factors)
     grid: dict[str, list[float]] = {}
     for factor in factors:
@@ -106,13 +106,13 @@ def apply(
             grid.setdefault(name, []).append(row["psnr [dB]"])
             rows.append((name, f"{row['psnr [dB]']:.1f} dB", x_hat[at]))
         side = "×".join(map(str, low.shape[1:3]))
-        panels.append(tasks.Images(f"×{factor}, from {side}", rows))
+        shown.append(panels.Images(f"×{factor}, from {side}", rows))
     columns = [f"×{factor}" for factor in factors]
     values = np.array(list(grid.values()))
-    panels.append(tasks.Grid("PSNR [dB]", values, list(grid), columns))
+    shown.append(panels.Grid("PSNR [dB]", values, list(grid), columns))
     text = (
         f"{len(test.x)} test images of {data.name}; PSNR and SSIM are means over "
         "images. Nothing was chosen. + bp: three rounds of back-projection, of ours "
         "and of the baseline alike."
     )
-    return tasks.Result(metrics, panels, text)
+    return tasks.Result(metrics, shown, text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aejax import config, tasks, trained
+from aejax import config, panels, tasks, trained
 from aejax import data as datasets
 
 MOST = 20  # classes in the picture
@@ -95,9 +95,9 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
             f"classes: --dataset {data.name}:0-4"
         )
     names = [row["system"] for row in rows]
-    panels = [
-        tasks.Images("Reconstructions", pictures),
-        tasks.Grid("mse × 1000 by class of test", table, names, list(groups)[:MOST]),
+    shown = [
+        panels.Images("Reconstructions", pictures),
+        panels.Grid("mse × 1000 by class of test", table, names, list(groups)[:MOST]),
     ]
     text = (
         "Errors are in squared data units, of test examples: 'own' are those of what a "
@@ -105,7 +105,7 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
         "are of nothing it was trained on. PCA knows the same training examples. "
         f"Worst classes: {'; '.join(told)}."
     )
-    return tasks.Result(rows, panels, text)
+    return tasks.Result(rows, shown, text)
 
 
 def _some(part: datasets.Split, at: np.ndarray) -> datasets.Split:

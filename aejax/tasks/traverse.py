@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from aejax import config, tasks, trained
+from aejax import config, panels, tasks, trained
 from aejax import data as datasets
 
 choose = {"objective": {"ae", "vae"}, "latent_dim": 16}
@@ -75,11 +75,11 @@ def apply(
     splits = {s: tasks.held_out(data, s, most) for s in ("train", "test")}
     test, at = splits["test"], tasks.examples(splits["test"], 3)[1]
     y = None if test.y is None else np.repeat(test.y[at], 9)
-    metrics, panels = [], []
+    metrics, shown = [], []
     for name, model in named.items():
         z, own = (tasks.codes(model, part) for part in splits.values())
         rows = dimensions(model, z, own[at], y)
-        panels.append(tasks.Images(f"{name}: one latent at a time; its variance", rows))
+        shown.append(panels.Images(f"{name}: one latent at a time; its variance", rows))
     named["pixels"] = types.SimpleNamespace(
         encode=lambda x, *_: x.reshape(len(x), -1),
         decode=lambda z, _: z.reshape(test.x.shape),
@@ -111,7 +111,7 @@ def apply(
                 if way in ("shared direction", "affine map"):
                     rows.append((row["system"], f"{np.mean(psnr):.1f}", x_hat[:, at]))
         axes = f"amount [{UNIT.get(kind, 'share')}]", "PSNR [dB]"
-        panels += [tasks.Images(kind, rows), tasks.Curves(kind, *axes, curves)]
+        shown += [panels.Images(kind, rows), panels.Curves(kind, *axes, curves)]
     text = (
         f"{len(test.x)} test images, transformed by three amounts either way; learned "
         f"from {len(splits['train'].x)} training images, with the ridge that leaving "
@@ -119,7 +119,7 @@ def apply(
         "reconstruction; the code of the image as it was gives no change. linearity r2 "
         "is the share of test codes' squared displacement that is predicted."
     )
-    return tasks.Result(metrics, panels, text)
+    return tasks.Result(metrics, shown, text)
 
 
 def directions(model, splits, moved, amounts) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aejax import data as datasets
-from aejax import tasks, trained
+from aejax import panels, tasks, trained
 
 choose, every = {"objective": {"ae", "vae", "denoising"}, "latent_dim": {2, 32}}, True
 PLANE, SHOWN = "latent plane", 24  # filters of each model
@@ -117,18 +117,18 @@ def apply(
         {"system": name, "map": kind} | score(test.x, maps[name][kind], y)
         for name, kind in places
     ]
-    panels: list[tasks.Panel] = [
-        tasks.Bars(n, n, {f"{r['system']}: {r['map']}": (r[n],) * 3 for r in metrics})
+    shown: list[panels.Panel] = [
+        panels.Bars(n, n, {f"{r['system']}: {r['map']}": (r[n],) * 3 for r in metrics})
         for n in list(metrics[0])[2:]
     ]
     large = [name for name, kinds in maps.items() if "t-SNE" in kinds]
-    shown = [("data", "PCA"), *((name, "t-SNE") for name in large[:2][-1:])]
-    for name, kind in shown + [place for place in places if place[1] == PLANE]:
+    first = [("data", "PCA"), *((name, "t-SNE") for name in large[:2][-1:])]
+    for name, kind in first + [place for place in places if place[1] == PLANE]:
         axes = ("z₁", "z₂") if kind == PLANE else (f"{kind} 1", f"{kind} 2")
-        panels += [tasks.Points(f"{name}: {kind}", maps[name][kind], y, axes=axes)]
+        shown += [panels.Points(f"{name}: {kind}", maps[name][kind], y, axes=axes)]
         if kind == PLANE and test.x.ndim > 2:
             rows = [("", "", row) for row in plane(named[name])]
-            panels.append(tasks.Images(f"{name}: decoded at quantiles", rows))
+            shown.append(panels.Images(f"{name}: decoded at quantiles", rows))
     for title, kernels in (("encoder filters", filters), ("decoder atoms", atoms)):
         every = [kernels(named[n], test.x.shape[1:]) for n in large[1:]]
         rows, few = [], min([SHOWN, *(len(w) for w in every if w is not None)])
@@ -137,7 +137,7 @@ def apply(
                 some = w[np.argsort(-np.square(w).sum((1, 2, 3)))[:few]]
                 size = np.maximum(np.abs(some).max((1, 2, 3), keepdims=True), 1e-12)
                 rows.append((name, f"r = {smoothness(w):.2f}", 0.5 + 0.5 * some / size))
-        panels += [tasks.Images(title, rows)] if rows else []
+        shown += [panels.Images(title, rows)] if rows else []
     text = (
         f"{len(test.x)} test examples of {data.name}. PCA is fitted to training "
         "examples or codes, t-SNE, which maps nothing new, to the test examples. "
@@ -147,4 +147,4 @@ def apply(
         "to decode(0), are those of largest norm, 0 being grey; r is the correlation "
         "of neighbouring pixels in all of them."
     )
-    return tasks.Result(metrics, panels, text)
+    return tasks.Result(metrics, shown, text)
