@@ -45,6 +45,8 @@ class Entry(NamedTuple):
 
     @property
     def likelihood(self) -> str:
+        if len(self.shape) == 2:
+            return "symbols"
         return "gaussian" if self.shape[-1] > 1 else "bernoulli"
 
 
@@ -63,6 +65,12 @@ ENTRIES = {
     ),
     "sprites": _SPRITES,
     "sprites_5000": _SPRITES._replace(splits="4,000 / 500 / 500"),
+    "tunes": Entry(
+        (32, 4),
+        "1,600 / 200 / 200",
+        "synthetic two-bar pieces: scales, arpeggios, cadences; needs no download",
+        needs="nothing",
+    ),
     "mnist": _MNIST,
     "fashion_mnist": _MNIST._replace(note="clothes from Zalando"),
     "kmnist": _MNIST._replace(note="cursive Japanese characters"),

@@ -30,6 +30,8 @@ def prepare(name: str, source: str | None = None) -> Path:
     """
     if found := prepared.find(name):
         return found
+    if name == "tunes":
+        raise config.InputError("'tunes' is drawn when it is loaded, not prepared")
     if source is not None and not Path(source).is_dir():
         raise config.InputError(f"--from {source}: there is no such directory")
     needs = catalogue.ENTRIES.get(name, catalogue.Entry(())).needs

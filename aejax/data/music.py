@@ -1,0 +1,110 @@
+"""Music: two-bar pieces of four voices, from chorales, MIDI files or a grammar.
+
+A piece is x (32, 4) uint8: a row per sixteenth, a column per voice, highest first. An
+id is a position in the data set's ``symbols``, whose characters' codes are MIDI note
+numbers, the first one a rest. A pitch that a voice repeats is a note that it holds.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aejax import config
+from aejax.data import cache, dataset, midi
+
+STEPS, BAR, VOICES = 32, 16, 4
+
+
+def files(folder: Path) -> list[Path]:
+    """MIDI files in the folder and below, sorted."""
+    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in midi.SUFFIXES)
+
+
+def load(name: str) -> dataset.Dataset:
+    """Pieces of a .json file, or of the MIDI files in a folder and below.
+
+    The file holds {"train": songs, "valid": …, "test": …}, or songs; a song is a list
+    of chords, one per sixteenth, and a chord of MIDI numbers in the order of the voices
+    (0 is a rest); of more than four the highest sound. Pieces start at every bar, 16
+    sixteenths from the song's beginning. Missing splits are carved by songs.
+
+    Raises:
+      InputError: not such a file, or no piece in a split.
+    """
+    path = Path(name).expanduser()
+    songs, read = (
+        ({"train": files(path)}, midi.read) if path.is_dir() else (None, _song)
+    )
+
+    def build():
+        told = '; a .json file has {"train": [[[74, 70, 65, 58], …], …]}'
+        with dataset.explained(f"'{name}' holds no music", told):
+            given = songs or json.loads(path.read_text("utf-8"))
+            given = {"train": given} if isinstance(given, list) else given
+            given = {s: given[s] for s in dataset.SPLITS if s in given}
+            parts = dataset.carve({s: len(given[s]) for s in given}).items()
+            cut = {s: [pieces(read(given[o][i])) for i in at] for s, (o, at) in parts}
+            about, x = _ids({s: np.concatenate(each) for s, each in cut.items()})
+        return about, {s: (rows, lambda rows: {"x": rows}) for s, rows in x.items()}
+
+    return cache.fetch(name, path, songs["train"] if songs else [path], build)
+
+
+def _song(chords: Sequence[Sequence[float]]) -> np.ndarray:
+    """(T, 4) of chords; voices that one lacks are silent."""
+    out = np.zeros((len(chords), VOICES), int)
+    for row, chord in zip(out, chords, strict=True):
+        chord = chord if len(chord) <= VOICES else sorted(chord, reverse=True)[:VOICES]
+        row[: len(chord)] = np.maximum(chord, 0)
+    return out
+
+
+def pieces(song: np.ndarray) -> np.ndarray:
+    """(n, 32, 4) of a song (T, 4): from every bar on, without those of rests alone."""
+    starts = range(0, len(song) - STEPS + 1, BAR)
+    cut = [song[at : at + STEPS] for at in starts if song[at : at + STEPS].any()]
+    return np.reshape(cut, (-1, STEPS, VOICES)).astype(int)
+
+
+def _ids(splits: Mapping[str, np.ndarray]):
+    """What makes a Dataset, and its x, of {split: MIDI numbers (N, 32, 4)}."""
+    every = np.concatenate(list(splits.values()))
+    if not all(map(len, splits.values())) or every.max() > 127:
+        raise config.InputError("a split has no song of two bars, or notes above 127")
+    low, high = int(every[every > 0].min()), int(every.max())
+    symbols = "\0" + "".join(map(chr, range(low, high + 1)))
+    about = {"likelihood": "symbols", "scale": len(symbols) - 1.0, "symbols": symbols}
+    x = {s: np.maximum(x - low + 1, 0).astype(np.uint8) for s, x in splits.items()}
+    return about, x
+
+
+def tunes() -> dataset.Dataset:
+    """2,000 synthetic pieces, no two the same, in all major and minor keys.
+
+    Four half-bars make a cadence. Of two figures (scale, arpeggio or turn) three make
+    the melody, which then rests; inner voices and bass have one pattern each.
+    """
+    rng = np.random.RandomState(0)  # the same in every NumPy
+    drawn = rng.permutation(np.unique([_tune(rng) for _ in range(2200)], axis=0))
+    parts = np.split(drawn[:2000], (1600, 1800))
+    about, x = _ids(dict(zip(dataset.SPLITS, parts, strict=True)))
+    return dataset.Dataset("tunes", *map(dataset.Split, x.values()), **about)
+
+
+def _tune(rng: np.random.RandomState) -> np.ndarray:
+    def draw(words: str, count: int = 1) -> np.ndarray:
+        rows = np.array([[int(digit) for digit in word] for word in words.split()])
+        return rows[rng.permutation(len(rows))[:count]]
+
+    # Degrees of the scale: a half-bar's root, and above it those of its four eighths.
+    (roots,), (form,) = draw("0340 0140 5340 0453"), draw("0012 0102 0112")
+    melody = np.vstack([draw("0123 4321 0247 7420 0121", 2), [[0, 0, 0, 0]]])[form]
+    inner, bass = draw("2222 2424 4422"), draw("0000 0044 0404")
+    scale = np.array([0, 2, 4, 5, 7, 9, 11]) - rng.randint(2) * np.eye(7, dtype=int)[2]
+    voices, key = [], rng.randint(-5, 7)
+    for figure, tonic in ((melody, 72), (inner + 2, 60), (inner, 60), (bass, 48)):
+        degree = np.repeat(roots[:, None] + figure, 2)
+        voices.append(tonic + key + 12 * (degree // 7) + scale[degree % 7])
+    return np.stack(voices, 1)
