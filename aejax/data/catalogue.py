@@ -67,7 +67,7 @@ ENTRIES = {
     "sprites_5000": _SPRITES._replace(splits="4,000 / 500 / 500"),
     "tunes": Entry(
         (32, 4),
-        "1,600 / 200 / 200",
+        "4,000 / 500 / 500",
         "synthetic two-bar pieces: scales, arpeggios, cadences; needs no download",
         needs="nothing",
     ),

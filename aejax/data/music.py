@@ -5,6 +5,7 @@ id is a position in the data set's ``symbols``, whose characters' codes are MIDI
 numbers, the first one a rest. A pitch that a voice repeats is a note that it holds.
 """
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,17 +27,16 @@ def load(name: str) -> dataset.Dataset:
     """Pieces of a .json file, or of the MIDI files in a folder and below.
 
     The file holds {"train": songs, "valid": …, "test": …}, or songs; a song is a list
-    of chords, one per sixteenth, and a chord of MIDI numbers in the order of the voices
-    (0 is a rest); of more than four the highest sound. Pieces start at every bar, 16
-    sixteenths from the song's beginning. Missing splits are carved by songs.
+    of chords, one per sixteenth, and a chord of up to four MIDI numbers in the order of
+    the voices; 0 is a rest. Pieces start at every bar, 16 sixteenths from the song's
+    beginning; those of train are there in all keys. Missing splits are carved by songs.
 
     Raises:
       InputError: not such a file, or no piece in a split.
     """
-    path = Path(name).expanduser()
-    songs, read = (
-        ({"train": files(path)}, midi.read) if path.is_dir() else (None, _song)
-    )
+    path, songs, read = Path(name).expanduser(), {}, _song
+    if path.is_dir():
+        songs, read = {"train": files(path)}, midi.read
 
     def build():
         told = '; a .json file has {"train": [[[74, 70, 65, 58], …], …]}'
@@ -47,17 +47,17 @@ def load(name: str) -> dataset.Dataset:
             parts = dataset.carve({s: len(given[s]) for s in given}).items()
             cut = {s: [pieces(read(given[o][i])) for i in at] for s, (o, at) in parts}
             about, x = _ids({s: np.concatenate(each) for s, each in cut.items()})
+            x["train"] = transposed(x["train"], about["scale"])
         return about, {s: (rows, lambda rows: {"x": rows}) for s, rows in x.items()}
 
-    return cache.fetch(name, path, songs["train"] if songs else [path], build)
+    return cache.fetch(name, path, songs.get("train", [path]), build)
 
 
 def _song(chords: Sequence[Sequence[float]]) -> np.ndarray:
     """(T, 4) of chords; voices that one lacks are silent."""
     out = np.zeros((len(chords), VOICES), int)
     for row, chord in zip(out, chords, strict=True):
-        chord = chord if len(chord) <= VOICES else sorted(chord, reverse=True)[:VOICES]
-        row[: len(chord)] = np.maximum(chord, 0)
+        row[: len(chord)] = np.maximum(chord[:VOICES], 0)
     return out
 
 
@@ -80,15 +80,26 @@ def _ids(splits: Mapping[str, np.ndarray]):
     return about, x
 
 
-def tunes() -> dataset.Dataset:
-    """2,000 synthetic pieces, no two the same, in all major and minor keys.
+def transposed(x: np.ndarray, top: float) -> np.ndarray:
+    """Ids (N, 32, 4) in all the keys in which their notes are among 1 … top."""
+    out = []
+    for shift in range(-5, 7):
+        moved = x + shift * (x > 0)
+        fits = ((moved > 0) == (x > 0)) & (moved <= top)
+        out.append(moved[fits.all((1, 2))].astype(np.uint8))
+    return np.concatenate(out)
 
-    Four half-bars make a cadence. Of two figures (scale, arpeggio or turn) three make
-    the melody, which then rests; inner voices and bass have one pattern each.
+
+@functools.cache
+def tunes() -> dataset.Dataset:
+    """5,000 synthetic pieces, no two the same, in all major and minor keys.
+
+    Four half-bars make a cadence. The melody has a figure in each (scale, arpeggio or
+    turn) and rests in the last; inner voices and bass have patterns.
     """
     rng = np.random.RandomState(0)  # the same in every NumPy
-    drawn = rng.permutation(np.unique([_tune(rng) for _ in range(2200)], axis=0))
-    parts = np.split(drawn[:2000], (1600, 1800))
+    drawn = rng.permutation(np.unique([_tune(rng) for _ in range(5500)], axis=0))
+    parts = np.split(drawn[:5000], (4000, 4500))
     about, x = _ids(dict(zip(dataset.SPLITS, parts, strict=True)))
     return dataset.Dataset("tunes", *map(dataset.Split, x.values()), **about)
 
@@ -96,12 +107,12 @@ def tunes() -> dataset.Dataset:
 def _tune(rng: np.random.RandomState) -> np.ndarray:
     def draw(words: str, count: int = 1) -> np.ndarray:
         rows = np.array([[int(digit) for digit in word] for word in words.split()])
-        return rows[rng.permutation(len(rows))[:count]]
+        return rows[rng.randint(len(rows), size=count)]
 
     # Degrees of the scale: a half-bar's root, and above it those of its four eighths.
-    (roots,), (form,) = draw("0340 0140 5340 0453"), draw("0012 0102 0112")
-    melody = np.vstack([draw("0123 4321 0247 7420 0121", 2), [[0, 0, 0, 0]]])[form]
-    inner, bass = draw("2222 2424 4422"), draw("0000 0044 0404")
+    (roots,) = draw("0340 0140 5340 0540 3140 0450 0510 5045")
+    melody = np.vstack([draw("0123 4321 0247 7420 0121 4244", 3), [[0, 0, 0, 0]]])
+    inner, bass = draw("2222 2424 4422", 4), draw("0000 0044 0404", 4)
     scale = np.array([0, 2, 4, 5, 7, 9, 11]) - rng.randint(2) * np.eye(7, dtype=int)[2]
     voices, key = [], rng.randint(-5, 7)
     for figure, tonic in ((melody, 72), (inner + 2, 60), (inner, 60), (bass, 48)):

@@ -40,13 +40,15 @@ def draw(panels: Sequence[tasks.Panel]) -> Any:
 
 
 def _wide(panel: tasks.Panel) -> bool:
-    return isinstance(panel, tasks.Images) and len(panel.rows[0][2]) > 12
+    images = isinstance(panel, tasks.Images)
+    return images and (panel.wide or len(panel.rows[0][2]) > 12)
 
 
 def _height(panel: tasks.Panel) -> float:
     if isinstance(panel, tasks.Images):
         width = canvas.WIDTH if _wide(panel) else canvas.HALF
-        return pictures.height(panel.rows[0][2], len(panel.rows), width)
+        most = width if panel.wide else 0.7
+        return pictures.height(panel.rows[0][2], len(panel.rows), width, most)
     if isinstance(panel, tasks.Points):
         return 4.2
     if isinstance(panel, tasks.Bars):
