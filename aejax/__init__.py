@@ -10,6 +10,7 @@ _WHERE = {
     "NETWORKS": "networks",
     "OBJECTIVES": "objectives",
     "open_run": "run",
+    "TASKS": "tasks",
     "sweep": "execute",
 }
 

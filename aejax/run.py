@@ -1,6 +1,7 @@
 """A run: its rows, its summary, its models; in memory or in a directory."""
 
 import contextlib
+import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -76,6 +77,24 @@ class Run:
           InputError: no lane has them; the message lists what there is.
         """
         return [self._trained(*place) for place in self._find(choice)]
+
+    def best(self, **choice: Any) -> list[trained.Trained]:
+        """Of each program the model of lowest validation mse among those that fit.
+
+        The first that fits where there is no validation split.
+
+        Raises:
+          InputError: as ``models``.
+        """
+        last = {r["lane"]: r for r in self.rows if r["split"] == "valid"}
+        scores: dict[int, tuple] = {}
+        for group, position in self._find(choice):
+            row = last.get(group.lanes[position].index, {})
+            mse = row.get("mse")  # None of a lane that diverged
+            score = (math.inf if mse is None else mse, position)
+            scores[group.index] = min(scores.get(group.index, score), score)
+        groups = {group.index: group for group in self.planned}
+        return [self._trained(groups[i], score[-1]) for i, score in scores.items()]
 
     def export(self, folder: Any, **choice: Any) -> pathlib.Path:
         """Writes params.npz and config.json of one lane; see ``Trained.export``."""

@@ -67,6 +67,7 @@ class Trained:
       model: pure functions for one's own ``jax.grad``; they take ``params`` and codes
         of width Z.
       latent_dim: k.
+      has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
     """
 
     def __init__(
@@ -79,6 +80,8 @@ class Trained:
         self._group, self._shared = group, shared
         self._spec = recipe.blueprint.spec
         self.has_likelihood = recipe.objective.log_weight is not None
+        standard = type(recipe.objective)._field_defaults["prior"]
+        self.has_normal_prior = recipe.objective.prior is standard
         self._densities: dict[str, densities.Density] = {}
 
     def encode(self, x: Any, y: Any = None, length: Any = None) -> np.ndarray:

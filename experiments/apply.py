@@ -71,7 +71,6 @@ def _apply(argv: list[str]) -> int:
     now = datetime.datetime.now(datetime.UTC)
     out = pathlib.Path(flags.out or flags.run or f"runs/apply-{now:%Y%m%d-%H%M%S}")
     given = run.open_run(flags.run) if flags.run else None
-    out.mkdir(parents=True, exist_ok=True)
     began, refused = time.monotonic(), []
     for name in names:
         print(f"\n— {name}: {tasks.TASKS.title(name)}", flush=True)
@@ -82,7 +81,13 @@ def _apply(argv: list[str]) -> int:
                 raise
             refused.append(name)
             print(f"not applied: {error}")
+        except OSError as error:
+            raise config.InputError(
+                f"{name} cannot be written: {error}; give another place with --out"
+            ) from error
     own = given is not None and out.resolve() == given.dir.resolve()
+    if not own and len(refused) == len(names):
+        return 2
     page = report.write([given]) if own else report.applications(out)
     told = f"; not applied: {', '.join(refused)}" * bool(refused)
     minutes = (time.monotonic() - began) / 60
@@ -117,7 +122,7 @@ def _one(name: str, flags: Flags, given: Any, out: pathlib.Path, devices: Any) -
     short = {n: getattr(flags, n) for n in ("latent_dim", "seed")}
     choice |= {n: {v} for n, v in short.items() if v is not None}
     if given is not None:
-        models = given.models(**choice)
+        models = (given.models if task.every else given.best)(**choice)
         data = datasets.load(flags.dataset or models[0].config.dataset)
     else:
         data = datasets.load(flags.dataset or task.dataset)
@@ -137,12 +142,11 @@ def _one(name: str, flags: Flags, given: Any, out: pathlib.Path, devices: Any) -
         "metrics": list(result.metrics),
     }
     path = out / f"task-{name}.json"
-    report.picture(result.panels, path.with_suffix(".png"))
-    text = json.dumps(told, indent=1, default=lambda a: a.tolist())
-    path.write_text(text + "\n", "utf-8")
-    for file, content in result.files.items():
+    text = json.dumps(told, indent=1, default=lambda a: a.tolist()) + "\n"
+    for file, content in {path.name: text.encode(), **result.files}.items():
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         (out / file).write_bytes(content)
+    report.picture(result.panels, path.with_suffix(".png"))
     tables.show(*table.cells(result.metrics), f"{name} on {data.name}")
     print(f"{result.text}\n{path.with_suffix('.png')}, {spent:.0f} s", flush=True)
 

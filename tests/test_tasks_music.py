@@ -60,7 +60,7 @@ def test_tunes_are_distinct_and_always_the_same(capsys):
     assert (pitch[:, -8:, 0] == pitch[:, -8:-7, 0]).all()
     assert (pitch[..., 0] >= pitch[..., 1]).mean() > 0.98
     assert command.main(["prepare", "tunes"]) == 2
-    assert "drawn when it is loaded" in capsys.readouterr().err
+    assert "drawn whenever it is loaded" in capsys.readouterr().err
     (row,) = [row for row in data.describe() if row[0] == "tunes"]
     assert row[1:4] == ((32, 4), "symbols", "4,000 / 500 / 500")
 

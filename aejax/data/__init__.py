@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from aejax import config
-from aejax.data import catalogue, dataset, files, music, prepared, sprites
+from aejax.data import catalogue, dataset, files, manifolds, music, prepared, sprites
 
 Split = dataset.Split
 Dataset = dataset.Dataset
@@ -34,6 +34,8 @@ def load(name: str = "digits") -> Dataset:
     whole, classes = classes_of(name)
     if classes is not None:
         return _only(name, load(whole), classes)
+    if name in manifolds.MANIFOLDS:
+        return manifolds.draw(name)
     if name == "tunes":
         return music.tunes()
     own = name in catalogue.ENTRIES and catalogue.ENTRIES[name].needs == "nothing"

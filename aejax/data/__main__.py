@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _list() -> None:
     for name, shape, likelihood, splits, note in data.describe():
-        own = catalogue.ENTRIES[name].needs == "nothing"
+        own = catalogue.ENTRIES[name].needs in ("", "nothing")
         ready = "ready" if own or prepared.find(name) else "not prepared"
         told = f"{name:16} {ready:13} {'x'.join(map(str, shape)):8} {likelihood:9}"
         print(told, splits, note, sep="  ")

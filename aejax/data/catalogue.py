@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aejax.data import manifolds
+
 
 def _resize(image: np.ndarray, side: int, mode: str) -> np.ndarray:
     """PIL's bilinear filter, which widens with the reduction: no aliasing."""
@@ -32,7 +34,8 @@ class Entry(NamedTuple):
 
     ``transform`` makes x (h, w, c) uint8, of ``shape``, from the feature ``image``
     (H, W, C) uint8; y is the feature ``label``. ``needs`` is what preparing it takes
-    beside its files: "nothing" (not even files), "numpy" or "tensorflow".
+    beside its files: "nothing" (not even files), "numpy" or "tensorflow"; "" is drawn
+    when it is loaded.
     """
 
     shape: tuple[int, ...]
@@ -69,7 +72,7 @@ ENTRIES = {
         (32, 4),
         "4,000 / 500 / 500",
         "synthetic two-bar pieces: scales, arpeggios, cadences; needs no download",
-        needs="nothing",
+        needs="",
     ),
     "mnist": _MNIST,
     "fashion_mnist": _MNIST._replace(note="clothes from Zalando"),
@@ -111,4 +114,14 @@ ENTRIES = {
         label=None,
         transform=_celeb_a,
     ),
+} | {
+    name: Entry(
+        (known.size,),
+        "4,000 / 500 / 1,000",
+        f"{known.about}, of dimension {known.dim}; needs no download",
+        scale=1.0,
+        label=None,
+        needs="",
+    )
+    for name, known in manifolds.MANIFOLDS.items()
 }

@@ -30,11 +30,11 @@ def prepare(name: str, source: str | None = None) -> Path:
     """
     if found := prepared.find(name):
         return found
-    if name == "tunes":
-        raise config.InputError("'tunes' is drawn when it is loaded, not prepared")
     if source is not None and not Path(source).is_dir():
         raise config.InputError(f"--from {source}: there is no such directory")
     needs = catalogue.ENTRIES.get(name, catalogue.Entry(())).needs
+    if not needs:
+        raise config.InputError(f"data set '{name}' is drawn whenever it is loaded")
     advice = f"; it goes to {prepared.root()}, or wherever TFDS_DATA_DIR says"
     with dataset.explained(f"data set '{name}' could not be prepared", advice):
         try:

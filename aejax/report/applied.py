@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colors
 
-from aejax import objectives, tasks
+from aejax import objectives, panels
 from aejax.report import canvas, pictures, table
 
 FIRST = ("ae", "vae", "denoising")  # have the same colour in every figure
@@ -15,53 +15,60 @@ ROW = 3.1  # inches of a row without pictures
 HUES = colors.LinearSegmentedColormap.from_list("", ("#f3f6f8", table.PALETTE[0]))
 
 
-def draw(panels: Sequence[tasks.Panel]) -> Any:
+def draw(shown: Sequence[panels.Panel]) -> Any:
     """A figure: panels two beside each other, wide ones alone.
 
     A system (a name in Curves and Bars) has one colour throughout.
     """
-    rows: list[list[tasks.Panel]] = []
-    for panel in panels:
+    rows: list[list[panels.Panel]] = []
+    for panel in shown:
         if _wide(panel) or not rows or len(rows[-1]) == 2 or _wide(rows[-1][0]):
             rows.append([])
         rows[-1].append(panel)
     heights = [max(map(_height, row)) for row in rows]
     fig = canvas.sheet(sum(heights))
-    color = _palette(panels)
-    grid = fig.add_gridspec(len(rows), 2, height_ratios=heights)
-    for i, row in enumerate(rows):
+    color = _palette(shown)
+    # A figure to each row, so that a row's long names do not narrow the others.
+    parts = fig.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
+    for part, row in zip(parts[:, 0], rows, strict=True):
+        grid = part.add_gridspec(1, 2)
         for j, panel in enumerate(row):
-            at = grid[i, :] if _wide(panel) else grid[i, j]
-            solid = isinstance(panel, tasks.Points) and panel.xy.shape[1] == 3
-            ax = fig.add_subplot(at, projection="3d" if solid else None)
+            solid = isinstance(panel, panels.Points) and panel.xy.shape[1] == 3
+            at = grid[0, :] if _wide(panel) else grid[0, j]
+            ax = part.add_subplot(at, projection="3d" if solid else None)
             _DRAW[type(panel)](ax, panel, color)
             ax.set_title(canvas.short(panel.title, 90 if _wide(panel) else 46))
+    # Pictures keep their shape: only further passes know the room their texts take.
+    for _ in range(2):
+        fig.get_layout_engine().execute(fig)
     return fig
 
 
-def _wide(panel: tasks.Panel) -> bool:
-    images = isinstance(panel, tasks.Images)
+def _wide(panel: panels.Panel) -> bool:
+    if isinstance(panel, panels.Grid):
+        return len(panel.columns) > 10
+    images = isinstance(panel, panels.Images)
     return images and (panel.wide or len(panel.rows[0][2]) > 12)
 
 
-def _height(panel: tasks.Panel) -> float:
-    if isinstance(panel, tasks.Images):
+def _height(panel: panels.Panel) -> float:
+    if isinstance(panel, panels.Images):
         width = canvas.WIDTH if _wide(panel) else canvas.HALF
         most = width if panel.wide else 0.7
         return pictures.height(panel.rows[0][2], len(panel.rows), width, most)
-    if isinstance(panel, tasks.Points):
+    if isinstance(panel, panels.Points):
         return 4.2
-    if isinstance(panel, tasks.Bars):
+    if isinstance(panel, panels.Bars):
         return 0.9 + 0.3 * len(panel.bars)
-    if isinstance(panel, tasks.Grid):
+    if isinstance(panel, panels.Grid):
         return max(ROW, 0.9 + 0.28 * len(panel.rows))
     return ROW
 
 
-def _palette(panels: Iterable[tasks.Panel]) -> dict[str, str]:
+def _palette(shown: Iterable[panels.Panel]) -> dict[str, str]:
     """{system: colour}; models in strong hues, what they are compared with in muted."""
     names: dict[str, None] = {}
-    for panel in panels:
+    for panel in shown:
         given = getattr(panel, "lines", None) or getattr(panel, "bars", None) or {}
         names |= dict.fromkeys(given)
     ours = [n for n in names if n.split()[0] in objectives.OBJECTIVES]
@@ -73,30 +80,30 @@ def _palette(panels: Iterable[tasks.Panel]) -> dict[str, str]:
     return hues | {n: MUTED[i % len(MUTED)] for i, n in enumerate(others)}
 
 
-def _images(ax, panel: tasks.Images, color) -> None:
+def _images(ax, panel: panels.Images, color) -> None:
     pictures.fill(ax, panel.rows[0][2], panel.rows)
 
 
-def _curves(ax, panel: tasks.Curves, color) -> None:
+def _curves(ax, panel: panels.Curves, color) -> None:
     lines = [(name, color[name], p) for name, p in panel.lines.items() if len(p)]
     ax.set(xlabel=panel.x, ylabel=panel.y)
     canvas.lines(ax, lines, "x" in panel.log, "y" in panel.log)
 
 
-def _bars(ax, panel: tasks.Bars, color) -> None:
+def _bars(ax, panel: panels.Bars, color) -> None:
     canvas.dots(ax, list(panel.bars), list(panel.bars.values()), canvas.INK)
     for dot, name in zip(ax.lines, np.repeat(list(panel.bars), 2), strict=True):
         dot.set_color(color[name])
     ax.set(xlabel=panel.x)
 
 
-def _points(ax, panel: tasks.Points, color) -> None:
+def _points(ax, panel: panels.Points, color) -> None:
     xy, labels = np.asarray(panel.xy, float), panel.labels
     classes = labels is not None and np.asarray(labels).dtype.kind in "iub"
     if panel.curve is not None:
         ax.plot(*np.transpose(panel.curve), color=canvas.MUTED, lw=1, zorder=1)
     if panel.arrows is not None:
-        style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004}
+        style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.005}
         hue = (labels,) if labels is not None else ()
         drawn = ax.quiver(
             *xy.T, *np.transpose(panel.arrows), *hue, cmap="viridis", **style
@@ -113,24 +120,25 @@ def _points(ax, panel: tasks.Points, color) -> None:
     else:
         pictures.scatter(ax, xy, np.asarray(labels))
     if labels is not None and not classes:
-        bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
+        # Beside it whatever its aspect, and free of a third axis' name.
+        at = ax.inset_axes([1.06 if xy.shape[1] == 2 else 1.22, 0.1, 0.035, 0.8])
+        bar = ax.figure.colorbar(drawn, cax=at)
         bar.set_label(panel.unit)
         bar.outline.set_visible(False)
     ax.grid(False)
-    ax.set(
-        **dict(
-            zip(("xlabel", "ylabel", "zlabel"), panel.axes[: xy.shape[1]], strict=True)
-        )
-    )
+    ax.locator_params(nbins=5)
+    for side, name in zip("xyz"[: xy.shape[1]], panel.axes, strict=False):
+        ax.set(**{f"{side}label": name})
     if panel.arrows is not None or panel.curve is not None:
         ax.set_aspect("equal")
 
 
-def _grid(ax, panel: tasks.Grid, color) -> None:
+def _grid(ax, panel: panels.Grid, color) -> None:
     values = np.asarray(panel.values, float)
     ax.imshow(values, cmap=HUES, aspect="auto")
     top = np.nanmin(values) + 0.6 * (np.nanmax(values) - np.nanmin(values))
-    for (i, j), v in np.ndenumerate(values):
+    for i, j in np.argwhere(np.isfinite(values)):
+        v = values[i, j]
         hue = "white" if v > top else canvas.INK
         text = table.measured(float(v))
         ax.text(j, i, text, ha="center", va="center", color=hue, fontsize=8)
@@ -141,9 +149,9 @@ def _grid(ax, panel: tasks.Grid, color) -> None:
 
 
 _DRAW = {
-    tasks.Images: _images,
-    tasks.Curves: _curves,
-    tasks.Bars: _bars,
-    tasks.Points: _points,
-    tasks.Grid: _grid,
+    panels.Images: _images,
+    panels.Curves: _curves,
+    panels.Bars: _bars,
+    panels.Points: _points,
+    panels.Grid: _grid,
 }

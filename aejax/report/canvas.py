@@ -107,7 +107,7 @@ def lines(
     scale(ax, "y", [*also, *(y for _, y, *_ in every)], log_y)
     # Names stand at the height of the last points, moved apart until none overlaps.
     ax.get_xlim(), ax.get_ylim()  # limits are lazy: without them points are elsewhere
-    gap = 14 / (ax.get_position().height * ax.figure.get_figheight() * 72)
+    gap = 14 / 72 * ax.figure.dpi / ax.get_window_extent().height
     to_axes = ax.transData + ax.transAxes.inverted()
     ends = [(*to_axes.transform(p[-1][:2])[::-1], n, c) for n, c, p in curves if n]
     ends.sort(key=lambda end: end[0])

@@ -107,15 +107,13 @@ def filters(shown: list[Shown]) -> page.Section | None:
     """Encoder weights of first layers that see whole images, as images."""
     pictures = []
     for one in (one for one in shown if one.x.ndim == 4):
+        from aejax.tasks import visualize  # jax, which restored models need anyway
+
         rows = []
-        for name, setting, model in one.models:
-            net = model.params["net"]
-            first = net.get("encoder_0", net.get("code", {}))
-            kernel = np.asarray(first.get("kernel", ())).T
-            if "latent_kernel" in first:
-                kernel = np.asarray(first["latent_kernel"])[:, 0]
-                kernel = kernel[: setting.axes["latent_dim"]]
-            if kernel.ndim == 2 and kernel.shape[1] == one.x[0].size:
+        for name, _, model in one.models:
+            kernel = visualize.filters(model, one.x.shape[1:])
+            if kernel is not None:
+                kernel = kernel.reshape(len(kernel), -1)
                 kernel = canvas.spread(kernel, 3 * COLUMNS)
                 # Each on its own scale around 0, which is grey.
                 kernel = 0.5 + 0.5 * kernel / np.abs(kernel).max(1, keepdims=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aejax import config, registry
+from aejax import config, panels, registry
 from aejax import data as datasets
 
 
@@ -29,70 +29,6 @@ class Sweep(NamedTuple):
     axes: Mapping[str, Sequence[Any]] = {}
 
 
-class Images(NamedTuple):
-    """Rows of examples, images (n, H, W, C) or series (n, T, F), in data units.
-
-    The first row gives the range of all. Above 12 examples, or if ``wide``, it is as
-    wide as the page.
-    """
-
-    title: str
-    rows: Sequence[tuple[str, str, np.ndarray]]  # name at the left, note at the right
-    wide: bool = False
-
-
-class Curves(NamedTuple):
-    """Lines: {system: points}; a point is (x, y) or, for a band, (x, mean, low, high).
-
-    ``log`` names the logarithmic axes, "x", "y" or "xy". One system has one colour in
-    all panels of a figure.
-    """
-
-    title: str
-    x: str
-    y: str
-    lines: Mapping[str, Sequence[tuple[float, ...]]]
-    log: str = ""
-
-
-class Bars(NamedTuple):
-    """One number per system: {system: (mean, low, high)}, or one number thrice."""
-
-    title: str
-    x: str
-    bars: Mapping[str, tuple[float, float, float]]
-
-
-class Points(NamedTuple):
-    """Points (N, 2) or (N, 3), coloured by class or by a number, with arrows.
-
-    Attributes:
-      labels: (N,) integers are classes; floats a scale, which ``unit`` names.
-      arrows: (N, 2), drawn from the points.
-      curve: (M, 2), drawn through the plane.
-    """
-
-    title: str
-    xy: np.ndarray
-    labels: np.ndarray | None = None
-    unit: str = ""
-    arrows: np.ndarray | None = None
-    curve: np.ndarray | None = None
-    axes: tuple[str, ...] = ("z₁", "z₂", "z₃")
-
-
-class Grid(NamedTuple):
-    """A table of numbers with a colour each, dark where large."""
-
-    title: str
-    values: np.ndarray  # (rows, columns)
-    rows: Sequence[str]
-    columns: Sequence[str]
-
-
-Panel = Images | Curves | Bars | Points | Grid
-
-
 class Result(NamedTuple):
     """What an application found.
 
@@ -104,7 +40,7 @@ class Result(NamedTuple):
     """
 
     metrics: Sequence[Mapping[str, Any]]
-    panels: Sequence[Panel]
+    panels: Sequence[panels.Panel]
     text: str
     files: Mapping[str, bytes] = {}
 
@@ -119,6 +55,8 @@ class Task(NamedTuple):
       sweeps: (data) -> models that suit the task, where no run is given.
       choose: {axis: value, or a set of them}: those of ``sweeps`` that it takes.
       dataset: what ``sweeps`` are trained on unless the user says otherwise.
+      every: whether it takes all models of a run that the user's choice leaves, or of
+        each program the one of lowest validation mse.
       needs: "images" or "labels": what the data must have.
     """
 
@@ -126,6 +64,7 @@ class Task(NamedTuple):
     sweeps: Callable[[datasets.Dataset], Sequence[Sweep]]
     choose: Mapping[str, Any] = {}
     dataset: str = "digits"
+    every: bool = False
     needs: frozenset = frozenset()
 
     @property
@@ -154,7 +93,8 @@ def _entry(module: Any) -> Task:
     return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
 
 
-TASKS = registry.Files("task", __name__, __path__[0], _entry)
+_SHARED = ("coding", "judge")  # what tasks share, no tasks themselves
+TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=_SHARED)
 
 
 def zoo(data: datasets.Dataset) -> Sweep:
@@ -178,11 +118,27 @@ def size(data: datasets.Dataset) -> dict[str, Any]:
 
 
 def held_out(data: datasets.Dataset, split: str = "test", most: int | None = None):
-    """Split of the first ``most`` rows, x in data units, float32."""
-    part = getattr(data, split)
-    x, *more = (None if a is None else a[:most] for a in part)
+    """Every n-th row of a split, at most ``most``; x in data units, float32."""
+    part = getattr(data, split)  # sorted by class, maybe
+    n = -(-len(part.x) // (most or len(part.x)))
+    x, *more = (None if a is None else a[::n] for a in part)
     x = np.asarray(x, np.float32) / np.float32(data.scale)
     return datasets.Split(x, *more)
+
+
+def codes(model: Any, part: datasets.Split) -> np.ndarray:
+    """Codes (N, k) of a split.
+
+    Raises:
+      InputError: the model's codes are vectors.
+    """
+    z = model.encode(part.x, part.y, part.length)
+    if isinstance(z, tuple):
+        raise config.InputError(
+            f"codes of objective '{model.config.objective}' are tuples of vectors; "
+            "this task needs numbers: those of ae or vae would do"
+        )
+    return z
 
 
 def examples(part: datasets.Split, count: int = 10) -> np.ndarray:
@@ -202,7 +158,8 @@ def names(models: Sequence[Any]) -> list[str]:
         for m in models
     ]
     keys = dict.fromkeys(name for one in every for name in one)
-    differ = [n for n in keys if len({one.get(n) for one in every}) > 1]
+    keys.pop("objective", None)
+    differ = [n for n in keys if len({o[n] for o in every if n in o}) > 1]
     short = {"latent_dim": "k", "learning_rate": "lr"}
 
     def told(one: Mapping[str, Any], name: str) -> str:
@@ -211,14 +168,17 @@ def names(models: Sequence[Any]) -> list[str]:
         return text if name == "network" else f"{short.get(name, name)}={text}"
 
     return [
-        " ".join(
-            [
-                o["objective"],
-                *(told(o, n) for n in differ if n in o and n != "objective"),
-            ]
-        )
+        " ".join([o["objective"], *(told(o, n) for n in differ if n in o)])
         for o in every
     ]
+
+
+def by_dataset(models: Sequence[Any]) -> dict[str, list[Any]]:
+    """{name of the data set that they were trained on: models}."""
+    found: dict[str, list[Any]] = {}
+    for model in models:
+        found.setdefault(model.config.dataset, []).append(model)
+    return found
 
 
 def only(models: Sequence[Any]) -> Any:
@@ -233,6 +193,23 @@ def only(models: Sequence[Any]) -> Any:
         f"this task takes one model and {len(models)} fit: {', '.join(names(models))}; "
         "choose with --where NAME=VALUE"
     )
+
+
+def parts(models: Sequence[Any], data: Any) -> list[tuple[Any, list[Any]]]:
+    """(data set, models to apply to it): each its own one, if some are of ``data``."""
+    if data.name not in (own := by_dataset(models)):
+        return [(data, list(models))]
+    return [(data if n == data.name else datasets.load(n), m) for n, m in own.items()]
+
+
+def errors(part: datasets.Split, x_hat: np.ndarray) -> np.ndarray:
+    """(N,) mean over data elements, of valid steps alone, of (x − x̂)²."""
+    square = np.square(part.x.reshape(x_hat.shape) - x_hat)
+    square = square.reshape(*x_hat.shape[:2], -1).mean(2)
+    if part.length is None:
+        return square.mean(1)
+    valid = np.arange(square.shape[1])[None] < part.length[:, None]
+    return (square * valid).sum(1) / part.length
 
 
 def peak(data: datasets.Dataset) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from aejax import corruptions as kinds
 from aejax import data as datasets
-from aejax import tasks, trained
+from aejax import panels, tasks, trained
 
 CORRUPTIONS = ("gaussian", "masking", "salt_and_pepper")
 LEVELS = (0.1, 0.25, 0.5)
@@ -88,7 +88,7 @@ def apply(
     """
     test = tasks.held_out(data, "test", most)
     valid = tasks.held_out(data, "valid", 100)
-    at, metrics, panels = tasks.examples(test), [], []
+    at, metrics, shown = tasks.examples(test), [], []
     curves: dict[str, dict[str, list]] = {name: {} for name in corruptions}
     for corruption in corruptions:
         rows = [("clean", "PSNR", test.x[at])]
@@ -99,7 +99,7 @@ def apply(
             for name, (clean, values) in BASELINES.items():
                 best = tuned(clean, values, valid.x, before)
                 restored[name] = clean(noisy, best).clip(0, 1)
-            fit = _fitting(models, corruption, level)
+            fit = fitting(models, corruption, level)
             for name, model in zip(tasks.names(fit), fit, strict=True):
                 restored[name] = model.reconstruct(noisy, test.y)
             for name, x_hat in restored.items():
@@ -110,9 +110,9 @@ def apply(
                 curves[corruption].setdefault(name, []).append(point)
                 if level == max(levels):
                     rows.append((name, f"{point[1]:.1f} dB", x_hat[at]))
-        panels += [
-            tasks.Images(f"{corruption} {max(levels):g}", rows),
-            tasks.Curves(corruption, "level", "PSNR [dB]", curves[corruption]),
+        shown += [
+            panels.Images(f"{corruption} {max(levels):g}", rows),
+            panels.Curves(corruption, "level", "PSNR [dB]", curves[corruption]),
         ]
     text = (
         f"{len(test.x)} test images of {data.name}, noise of a fixed seed; PSNR and "
@@ -120,10 +120,14 @@ def apply(
         f"variation are those with the highest PSNR on {len(valid.x)} validation "
         "images, at each level."
     )
-    return tasks.Result(metrics, panels, text)
+    return tasks.Result(metrics, shown, text)
 
 
-def _fitting(models, corruption, level) -> list[trained.Trained]:
+def fitting(
+    models: Sequence[trained.Trained], corruption: str, level: float
+) -> list[trained.Trained]:
+    """Models trained against this corruption, at the nearest level; all if none is."""
+
     def noise(model):
         own = model.config.hparams.get("corruption")
         return own if model.config.objective == "denoising" else None

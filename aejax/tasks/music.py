@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from aejax import config, tasks, trained
+from aejax import config, panels, tasks, trained
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax.data import midi, music
@@ -60,7 +60,7 @@ def nearest(x: np.ndarray, others: np.ndarray) -> np.ndarray:
     return others[trained.in_batches(functools.partial(run, small[0]), small[1])]
 
 
-def rolls(title: str, rows: Mapping[str, np.ndarray]) -> tasks.Images:
+def rolls(title: str, rows: Mapping[str, np.ndarray]) -> panels.Images:
     """Piano rolls of MIDI numbers (n, T, V): pitch upwards, a colour per voice."""
     every = np.concatenate([pieces.ravel() for pieces in rows.values()])
     low, high, drawn = every[every > 0].min() - 1, every.max() + 1, []
@@ -73,7 +73,7 @@ def rolls(title: str, rows: Mapping[str, np.ndarray]) -> tasks.Images:
             at = i, high - pieces[i, step, voice], step
             picture[at] = COLORS[voice % len(COLORS)]
         drawn.append((name, "", picture.repeat(2, 2)))  # wider than tall
-    return tasks.Images(title, drawn, wide=True)
+    return panels.Images(title, drawn, wide=True)
 
 
 def apply(
@@ -124,13 +124,13 @@ def apply(
             metrics[name][f"{kind} [% of new notes]"] = float(each[begins].mean())
         beats = {n: e.reshape(len(x), 8, -1).mean((0, 2)) for n, e in right.items()}
         lines = {name: [*enumerate(each, 1)] for name, each in beats.items()}
-        curves.append(tasks.Curves(kind, "beat", "right notes [%]", lines))
+        curves.append(panels.Curves(kind, "beat", "right notes [%]", lines))
     heard = {n: p[at] for n, p in {"original": x, **free}.items() if p is not common}
     files = {f"interpolation-{n}": np.concatenate(p) for n, p in between.items()}
     for kind, systems in (("piece", heard), ("sample", new)):
         every = ((n, *one) for n in systems for one in enumerate(systems[n], 1))
         files |= {f"{kind}-{i}-{n}": p for n, i, p in every}
-    panels = [
+    shown_ = [
         rolls("test pieces, and played from their codes alone", heard),
         rolls("samples from the prior", new),
         rolls("from one test piece to another", between),
@@ -144,4 +144,4 @@ def apply(
     )
     named = {f"music/{n}.mid".replace(" ", "-"): p for n, p in files.items()}
     midis = {n: midi.write(p) for n, p in named.items()}
-    return tasks.Result(list(metrics.values()), [*panels, *curves], text, midis)
+    return tasks.Result(list(metrics.values()), [*shown_, *curves], text, midis)

@@ -1,0 +1,208 @@
+"""Codes as files: a uniform quantiser, interleaved rANS; and what others take.
+
+Duda, arXiv:1311.2540, 2013; Giesen, Interleaved entropy coders, arXiv:1402.3392, 2014.
+"""
+
+import io
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax import config, losses, objectives, tasks, trained
+from aejax import model as model_lib
+
+ONE = ", one file"  # of all images, where others have one of each
+_BITS = 14  # frequencies are out of 2^14, states from 2^16 to 2^32, words of 16 bits
+_LANE = 2048  # symbols of one of the interleaved streams; each wastes some 3 bytes
+
+
+class Coder(NamedTuple):
+    """Quantiser and tables of codes (N, k): what a reader of files needs.
+
+    Attributes:
+      centre: (k,) the integer q stands for centre + q * step.
+      step: of all dimensions: PCA's best, and a VAE's unused ones then cost nothing.
+      low: (k,) integer of each dimension's first symbol. The last symbol is the escape.
+      ends: (k, L + 1) cumulative frequencies of L symbols, from 0 to 2^14.
+    """
+
+    centre: np.ndarray
+    step: np.float32
+    low: np.ndarray
+    ends: np.ndarray
+
+    def quantise(self, z: np.ndarray) -> np.ndarray:
+        """Integers (N, k) of codes; InputError if they are not finite, or huge."""
+        q = np.rint((np.asarray(z, np.float32) - self.centre) / self.step)
+        if not (np.abs(q) < 2**31).all():
+            raise config.InputError("these codes are not finite, or the step too small")
+        return q.astype(np.int64)
+
+    def dequantise(self, q: np.ndarray) -> np.ndarray:
+        """Codes (N, k) of integers, within step / 2 of those they were made of."""
+        return (self.centre + q * self.step).astype(np.float32)
+
+    def symbols(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Symbols (N, k), and where they are the escape."""
+        s, escape = q - self.low, self.ends.shape[1] - 2
+        outside = (s < 0) | (s >= escape)
+        return np.where(outside, escape, s), outside
+
+
+def fit(z: np.ndarray, step: float) -> Coder:
+    """The coder of training codes z (n, k); step is relative to their rms spread."""
+    size = np.float32(step * np.sqrt(z.var(0).mean()) or 1.0)
+    none = np.zeros((1, 2), np.int64)
+    coder = Coder(z.mean(0, dtype=np.float32), size, none[:, 0], none)
+    q, most = coder.quantise(z), 1 << _BITS - 3
+    low, high = q.min(0).clip(-most), q.max(0).clip(max=most)
+    count = int((high - low).max()) + 2
+    coder = coder._replace(low=low, ends=np.zeros((1, count + 1), np.int64))
+    each = [np.bincount(s, minlength=count) for s in coder.symbols(q)[0].T]
+    share = np.stack(each) + 0.1  # what was never seen may come
+    share /= share.sum(1, keepdims=True)
+    width = 1 + (share * (2**_BITS - count)).astype(np.int64)
+    # What rounding left over goes to the most frequent.
+    width[np.arange(len(width)), width.argmax(1)] += 2**_BITS - width.sum(1)
+    return coder._replace(ends=np.pad(width.cumsum(1), ((0, 0), (1, 0))))
+
+
+def encode(coder: Coder, q: np.ndarray) -> bytes:
+    """The file of integers q (N, k): N, states, 16-bit words, escaped integers."""
+    s, outside = coder.symbols(q)
+    dims = np.arange(q.shape[1])[None]
+    start, end = coder.ends[dims, s].ravel(), coder.ends[dims, s + 1].ravel()
+    lanes, words = 1 + s.size // _LANE, [np.zeros(0, np.int64)]
+    state = np.full(lanes, 1 << 16)
+    for at in range((s.size - 1) // lanes * lanes, -1, -lanes):  # the last one first
+        low = start[at : at + lanes]
+        width, x = end[at : at + lanes] - low, state[: len(low)]
+        full = x >= width << 32 - _BITS
+        words.append((x[full] & 0xFFFF)[::-1])
+        x[full] >>= 16
+        x[:] = (x // width << _BITS) + x % width + low
+    head = np.array([len(q), *state], "<u4").tobytes()
+    stream = np.concatenate(words)[::-1].astype("<u2").tobytes()
+    return head + stream + q[outside].astype("<i4").tobytes()
+
+
+def decode(coder: Coder, file: bytes) -> np.ndarray:
+    """The integers (N, k) that ``encode`` was given, exactly."""
+    k, widths = len(coder.low), np.diff(coder.ends)
+    size = int.from_bytes(file[:4], "little") * k
+    lanes, at = 1 + size // _LANE, 0
+    table = np.repeat(np.tile(np.arange(widths.shape[1]), k), widths.ravel())
+    table = table.reshape(k, -1)  # (k, 2^14): the symbol of each slot
+    state = np.frombuffer(file, "<u4", lanes, 4).astype(np.int64)
+    words = np.frombuffer(file, "<u2", offset=4 + 4 * lanes).astype(np.int64)
+    s, dims = np.empty(size, np.int64), np.arange(size) % k
+    for i in range(0, size, lanes):
+        d = dims[i : i + lanes]
+        x = state[: len(d)]
+        slot = x & (1 << _BITS) - 1
+        s[i : i + lanes] = found = table[d, slot]
+        x[:] = widths[d, found] * (x >> _BITS) + slot - coder.ends[d, found]
+        few = x < 1 << 16
+        some = words[at : at + np.count_nonzero(few)]
+        x[few] = x[few] << 16 | some
+        at += len(some)
+    s = s.reshape(-1, k)
+    q, outside = s + coder.low, s == widths.shape[1] - 1
+    q[outside] = np.frombuffer(file, "<i4", offset=len(file) - 4 * outside.sum())
+    return q
+
+
+def bits_back(
+    model: trained.Trained, x: Any, y: Any = None, *, levels: int, seed: int = 0
+) -> np.ndarray:
+    """Net rate of lossless bits-back coding, (N,) bits: -ELBO / ln 2, one draw of z.
+
+    log2 q(z|x) - log2 p(z) - log2 P(x|z), where x has levels 0, 1/(levels - 1), …, 1
+    and P is the model's likelihood if that is categorical, else its density divided by
+    its sum over the levels, element by element. Net: a chain of images gets back the
+    bits that its first one borrows (Townsend, Bird & Barber, ICLR 2019, section 2.2).
+    """
+    bare, values = model.model, jnp.arange(levels) / max(levels - 1, 1)
+
+    def nll(batch, decoded):
+        own = bare.likelihood.nll(batch, decoded)
+        if bare.likelihood.outputs > 1:
+            return own
+        each = decoded.reshape(-1, 1, decoded.shape[-1])
+
+        def add(i, total):
+            x = jnp.full((len(each), 1), values[i])
+            mine = bare.likelihood.nll(model_lib.Batch(x), each)
+            return jnp.logaddexp(total, -mine)
+
+        total = jax.lax.fori_loop(0, levels, add, jnp.full(len(each), -jnp.inf))
+        return own + total.reshape(len(own), -1).sum(1)
+
+    def log_weight(params, batch, key):
+        mu, logvar = bare.encode(params, batch)
+        z = bare.sample(key, mu, logvar)
+        left = nll(batch, bare.decode(params, z, batch))
+        return losses.log_weight(left, z, mu, logvar)
+
+    exact = bare.likelihood._replace(nll=nll)
+    whole = bare._replace(likelihood=exact, log_weight=log_weight)
+    objective = objectives.OBJECTIVES[model.config.objective]
+    hp = {n: model.config.hparams[n] for n in objective.defaults}
+
+    @jax.jit
+    def run(key, params, batch):
+        with model_lib.matmul_precision(model.config.precision):
+            return -objective.log_weight(whole, params, batch, key, **hp)
+
+    def first(at):
+        return jax.random.fold_in(jax.random.key(seed), at), model.params
+
+    nats = trained.in_batches(run, model.batch(x, y), extra=first, most=64)
+    return nats / math.log(2)
+
+
+def images(x: np.ndarray, kind: str, one: bool = False, **options: Any):
+    """Bytes that uint8 images (N, H, W, C) take as Pillow's files, and what is read.
+
+    ``one``: a single file of all of them beside and below each other. InputError: C is
+    neither 1 nor 3.
+    """
+    from PIL import Image
+
+    n, h, w, c = x.shape
+    if c not in (1, 3):
+        raise config.InputError(f"image files have 1 or 3 channels, these have {c}")
+    side, whole, decoded, size = math.isqrt(n - 1) + 1, x, [], 0
+    if one:
+        whole = np.pad(x, ((0, side**2 - n), (0, 0), (0, 0), (0, 0)))
+        whole = whole.reshape(side, side, h, w, c).swapaxes(1, 2)
+        whole = whole.reshape(1, side * h, side * w, c)
+    for image in whole[..., 0] if c == 1 else whole:
+        Image.fromarray(image).save(buffer := io.BytesIO(), kind, **options)
+        size += buffer.tell()
+        mode = "L" if c == 1 else "RGB"
+        decoded.append(np.asarray(Image.open(buffer).convert(mode)))
+    read = np.stack(decoded)
+    if one:
+        read = read.reshape(side, h, side, w, c).swapaxes(1, 2)
+    return size, read.reshape(-1, h, w, c)[:n]
+
+
+def lossless(models: Any, data: Any, most: int) -> list[tuple[str, float]]:
+    """(system, bytes per test image) of what keeps all stored levels; () of floats."""
+    test, levels = tasks.held_out(data, "test", most), round(data.scale) + 1
+    if data.test.x.dtype != np.uint8:
+        return []
+    stored = np.rint(test.x * data.scale).astype(np.uint8)
+    found = [("raw", math.log2(levels) / 8 * stored[0].size)]
+    for one in (False, True):
+        size, _ = images(stored, "png", one, optimize=True)
+        found.append(("png" + ONE * one, size / len(stored)))
+    for name, model in zip(tasks.names(models), models, strict=True):
+        if model.has_likelihood and model.config.binarize == "none":
+            bits = bits_back(model, test.x, test.y, levels=levels)
+            found.append((f"{name} bits-back", float(bits.mean()) / 8))
+    return found

@@ -1,0 +1,147 @@
+"""Vector fields x → x̂ about known manifolds. Alain & Bengio, JMLR 2014.
+
+A denoising autoencoder's x̂ − x estimates σ² ∇ log p(x): it points to where data lie.
+Noisy test points come nearer to the manifold, which is known. Beside the models PCA of
+as many components as it has dimensions, and the mean of the nearest training points.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax import config, panels, tasks, trained
+from aejax import data as datasets
+from aejax import model as model_lib
+from aejax.data import manifolds
+
+NEAREST = (5, 10, 20, 40, 80, 160)
+dataset, every = "spiral", True
+
+
+def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    """As many latents as data dimensions, and ae with as few as the manifold has.
+
+    Beside the data set always the helix, for a curve in space.
+    """
+    out = []
+    for name in dict.fromkeys((data.name, "helix")):
+        known = _known(name)
+        values = {"dataset": name, "epochs": 100, "eval_every": 100}
+        ae = {"latent_dim": (known.dim, known.size)}
+        out.append(tasks.Sweep(f"manifold-{name}-ae", values, ae))
+        values = values | {"corruption": "gaussian", "level": 0.1, "weight": 0.03}
+        kinds = {"objective": ("denoising", "contractive"), "latent_dim": (known.size,)}
+        out.append(tasks.Sweep(f"manifold-{name}", values, kinds))
+    return out
+
+
+def _known(name: str) -> manifolds.Manifold:
+    drawn = {n: m for n, m in manifolds.MANIFOLDS.items() if m.size <= 3}
+    if name in drawn:
+        return drawn[name]
+    raise config.InputError(
+        "this task measures distances to a manifold that is known and in two or three "
+        f"dimensions, which '{name}' is not; give it --dataset {', '.join(drawn)}"
+    )
+
+
+def singular_values(model: trained.Trained, x: np.ndarray) -> np.ndarray:
+    """Those of ∂z/∂x at each x (N, *S), (N, min(k, D)), the largest first.
+
+    z is the encoder's first head: the means, where it has two. How many are large tells
+    how many directions the code knows (Rifai et al., ICML 2011, section 5.2).
+    """
+
+    def code(x: jax.Array) -> jax.Array:
+        z = model.model.encode(model.params, model_lib.Batch(x[None]))
+        return jax.tree.leaves(z)[0][0, : model.latent_dim]
+
+    def values(x: jax.Array) -> jax.Array:
+        jacobian = jax.jacfwd(code)(x).reshape(model.latent_dim, -1)
+        return jnp.linalg.svd(jacobian, compute_uv=False)
+
+    with model_lib.matmul_precision(model.config.precision):
+        return trained.in_batches(jax.jit(jax.vmap(values)), x)
+
+
+def field(model: trained.Trained, low, high, side: int = 23) -> tuple[np.ndarray, ...]:
+    """x on a grid between two corners of the plane, and x̂ − x; (side², 2) both."""
+    lines = np.linspace(low, high, side, dtype=np.float32).T
+    x = np.stack(np.meshgrid(*lines), -1).reshape(-1, 2)
+    return x, model.reconstruct(x) - x
+
+
+def apply(
+    models: Sequence[trained.Trained],
+    data: datasets.Dataset,
+    *,
+    levels: tuple = (0.05, 0.1, 0.2),
+) -> tasks.Result:
+    """Distances of noisy test points to the manifold, before and after.
+
+    Args:
+      models: trained on data sets of ``data.manifolds``.
+      data: one of these; see ``tasks.parts``.
+      levels: σ of the noise that is added to test points, data units.
+    """
+    result = tasks.Result([], [], TEXT)
+    for of, some in tasks.parts(models, data):
+        _one(some, of, levels, result)
+    return result
+
+
+TEXT = (
+    "Test points, which have noise of their own, with more of a fixed seed. Distances "
+    "are means to the manifold without noise, in data units. PCA has as many "
+    "components as that has dimensions; how many nearest training points are averaged "
+    "is chosen on valid, at each σ, by this distance. In space, x̂ at the last σ."
+)
+
+
+def _one(models, data: datasets.Dataset, levels, result: tasks.Result) -> None:
+    """Adds one manifold's rows and panels."""
+    from scipy import spatial
+    from sklearn import decomposition, neighbors
+
+    known, (train, valid, test) = _known(data.name), (p.x for p in data[1:4])
+    truth = manifolds.points(data.name, 20_000 if known.dim == 1 else 10**6)
+    tree = spatial.cKDTree(truth)
+    pca = decomposition.PCA(known.dim).fit(train)
+    means = [neighbors.KNeighborsRegressor(k).fit(train, train) for k in NEAREST]
+    named = dict(zip(tasks.names(models), models, strict=True))
+    curves: dict[str, list] = {}
+    for level in levels:
+        noise = level * np.random.default_rng(0).normal(size=test.shape)
+        x, near = (test + noise).astype(np.float32), valid + noise[: len(valid)]
+        best = min(means, key=lambda m, x=near: tree.query(m.predict(x))[0].mean())
+        moved = {"noisy": x, "pca": pca.inverse_transform(pca.transform(x))}
+        moved["mean of nearest"] = best.predict(x)
+        moved |= {n: m.reconstruct(x) for n, m in named.items()}
+        for name, x_hat in moved.items():
+            row = {"data": data.name, "noise σ": level, "system": name}
+            row["distance"] = float(tree.query(x_hat)[0].mean())
+            curves.setdefault(name, []).append((level, row["distance"]))
+            result.metrics.append(row)
+    about = {"axes": ("x₁", "x₂", "x₃")[: known.size]}
+    if known.dim == 1:  # a step from one curve to another is not drawn
+        steps = np.linalg.norm(np.diff(truth, axis=0), axis=1)
+        about["curve"] = np.insert(truth, np.flatnonzero(steps > 0.1) + 1, np.nan, 0)
+    for name, model in named.items():
+        if known.size == 2:
+            at, way = field(model, test.min(0) - 0.3, test.max(0) + 0.3)
+            longest = 0.9 * np.linalg.norm(at[1] - at[0])  # longer ones would cross
+            far = np.linalg.norm(way, axis=1)
+            about["arrows"] = way * np.minimum(1, longest / (far + 1e-9))[:, None]
+        else:
+            at, far = moved[name], np.linalg.norm(moved[name] - x, axis=1)
+        title = f"{data.name}: {name}"
+        result.panels.append(panels.Points(title, at, far, "‖x̂ − x‖", **about))
+    values = {n: singular_values(m, test) for n, m in named.items()}
+    ends = {n: np.quantile(s, (0.5, 0.05, 0.95), axis=0).T for n, s in values.items()}
+    bands = {n: [(i + 1, *e) for i, e in enumerate(v)] for n, v in ends.items()}
+    title, axes = f"{data.name}: distance left", ("noise σ", "mean distance")
+    result.panels.append(panels.Curves(title, *axes, curves, "y"))
+    title, axes = f"{data.name}: encoder's Jacobian", ("rank", "singular value")
+    result.panels.append(panels.Curves(title, *axes, bands, "y"))

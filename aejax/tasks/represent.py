@@ -1,0 +1,151 @@
+"""Codes as features where labels are few. Erhan et al., JMLR 2010.
+
+Frozen codes go to simple classifiers; or the encoder is trained on, end to end.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from aejax import config, objectives, panels, representation, results, tasks, trained
+from aejax import data as datasets
+
+STEPS = 200  # of fine-tuning; fixed beforehand, as is its rate: the model's own
+needs = {"labels"}
+choose = {"latent_dim": 32}
+
+
+def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    return [tasks.zoo(data)]
+
+
+def draw(y: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """(most · C,) rows of y (N,): the first n · C are n labels of each of C classes."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.permutation(np.flatnonzero(y == k))[:most] for k in np.unique(y)]
+    return np.stack(rows, 1).reshape(-1)
+
+
+def nearest(z_train, y_train, z_test, y_test) -> float:
+    """Test accuracy of the nearest code's label; arguments as ``probe_accuracy``."""
+    from sklearn import neighbors
+
+    fit = neighbors.KNeighborsClassifier(1).fit(z_train, y_train)
+    return float(fit.score(z_test, y_test))
+
+
+def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
+    """Class ids (N, seeds) of ``test`` for each count, from an encoder trained on.
+
+    Adam minimises the cross entropy of a linear layer on the code and of the encoder,
+    from parameters ``net`` on (``model.params["net"]`` are its own), in batches of 64
+    of a seed's first ``count`` rows (seeds, M) of ``pool``, a Split with class ids y in
+    data units, as ``test`` of N. All seeds train in one program.
+    """
+    objective = objectives.OBJECTIVES[model.config.objective]
+    hp = {n: model.config.hparams[n] for n in objective.defaults}
+    adam = optax.adam(model.config.learning_rate)
+    given, held = (model.batch(p.x, None, p.length) for p in (pool, test))
+
+    def logits(theta, batch):
+        net, kernel, bias = theta
+        z = objective.code(model.model, model.params | {"net": net}, batch, **hp)
+        return _flat(z) @ kernel + bias
+
+    def loss(theta, batch, y):
+        each = optax.softmax_cross_entropy_with_integer_labels
+        return each(logits(theta, batch), y).mean()
+
+    def train(key, rows, count, theta, pool):
+        def step(i, carry):
+            at = jax.random.randint(jax.random.fold_in(key, i), (64,), 0, count)
+            some = jax.tree.map(lambda a: a[rows[at]], pool)
+            updates, state = adam.update(jax.grad(loss)(carry[0], *some), carry[1])
+            return optax.apply_updates(carry[0], updates), state
+
+        return jax.lax.fori_loop(0, STEPS, step, (theta, adam.init(theta)))[0]
+
+    width, classes = _flat(model.apply("encode", given)).shape[1], int(pool.y.max()) + 1
+    start = net, jnp.zeros((width, classes)), jnp.zeros((1, classes))
+    many = jax.jit(jax.vmap(train, (0, 0, None, None, None)))
+    score = jax.jit(jax.vmap(logits, (0, None), 1))
+    keys = jax.random.split(jax.random.key(0), len(rows))
+    for count in counts:
+        theta = many(keys, rows, count, start, (given, pool.y))
+        yield trained.in_batches(functools.partial(score, theta), held).argmax(-1)
+
+
+def apply(
+    models: Sequence[trained.Trained],
+    data: datasets.Dataset,
+    *,
+    labels: tuple = (1, 5, 10, 50),
+    seeds: int = 5,
+) -> tasks.Result:
+    """Test accuracy by ``labels`` per class: probes of codes, fine-tuned encoders.
+
+    Mean and 95 % interval over ``seeds`` (two or more) draws of the labels.
+    """
+    from sklearn import decomposition
+
+    train, test = tasks.held_out(data, "train"), tasks.held_out(data)
+    classes, counts = np.unique(train.y, return_counts=True)
+    labels = sorted(n for n in labels if n <= counts.min())
+    known = np.isin(test.y, classes).all() and train.y.ndim == 1 < len(classes)
+    if not (known and labels):
+        raise config.InputError(
+            f"'{data.name}' has {len(classes)} classes in training, {counts.min()} of "
+            "the rarest, or others in test: no classifier learns them. Try digits"
+        )
+    drawn = np.stack([draw(train.y, labels[-1], seed) for seed in range(seeds)])
+    used, rows = np.unique(drawn, return_inverse=True)
+    rows, sizes = rows.reshape(seeds, -1), [n * len(classes) for n in labels]
+    pool = datasets.Split(*(a if a is None else a[used] for a in train))
+    k = max(model.latent_dim for model in models)
+    x, *both = (part.x.reshape(len(part.x), -1) for part in (train, pool, test))
+    pca = decomposition.PCA(min(k, *x.shape), random_state=0).fit(x)
+    features = {"raw data": both, f"PCA k={k}": [pca.transform(a) for a in both]}
+    fresh = models[0].model.init(jax.random.key(0), models[0].batch(pool.x[:1]))
+    starts, names = {"random start": (models[0], fresh)}, tasks.names(models)
+    for name, model in zip(names, models, strict=True):
+        codes = (model.encode(p.x, None, p.length) for p in (pool, test))
+        features[name] = [np.asarray(_flat(z)) for z in codes]
+        starts[name] = model, model.params["net"]
+    found: dict[tuple, list] = {}  # {(classifier, system): accuracies by size and seed}
+    probes = {"linear probe": representation.probe_accuracy, "nearest code": nearest}
+    for name, (z, z_test) in features.items():
+        for kind, probe in probes.items():
+            found[kind, name] = [
+                [probe(z[at], pool.y[at], z_test, test.y) for at in rows[:, :m]]
+                for m in sizes
+            ]
+    for name, start in starts.items():
+        guesses = fine_tuned(*start, pool, rows, sizes, test)
+        found["fine-tuned", name] = [(g == test.y[:, None]).mean(0) for g in guesses]
+    table, lines = [], {}
+    for (kind, name), each in found.items():
+        row = {"system": name, "classifier": kind}
+        points = lines.setdefault(kind, {}).setdefault(name, [])
+        for n, values in zip(labels, each, strict=True):
+            mean, low, high = results.interval(values)
+            row |= {f"accuracy, {n} each": mean, f"± ({n})": mean - low}
+            points.append((n, mean, low, high))
+        table.append(row)
+    axes = "labels per class", "test accuracy"
+    shown = [panels.Curves(kind, *axes, curves, "x") for kind, curves in lines.items()]
+    text = (
+        f"Accuracy on {len(test.x)} test examples of {data.name}: mean and 95 % "
+        f"interval over {seeds} draws of labels from the training split, the same for "
+        "all. PCA knows all training examples but no labels, as the models do. Fine-"
+        f"tuning takes {STEPS} steps; the random start is of {names[0]}'s encoder."
+    )
+    return tasks.Result(table, shown, text)
+
+
+def _flat(z: Any) -> Any:
+    return jnp.concatenate(z, -1) if isinstance(z, tuple) else z

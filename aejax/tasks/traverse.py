@@ -1,0 +1,150 @@
+"""Walks in latent space: one dimension at a time, and along known transformations.
+
+A transformation T_a is learned from codes of transformed training images: z(T_a x) ≈
+z(x) + a d with d shared by all images, or an affine map of z(x) (Plumerault et al.,
+ICLR 2020; Jahanian et al., ICLR 2020). Beside it the same two on pixels.
+"""
+
+import types
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from aejax import config, panels, tasks, trained
+from aejax import data as datasets
+
+choose = {"objective": {"ae", "vae"}, "latent_dim": 16}
+needs = {"images"}
+LARGEST = {"shift": 0.12, "zoom": 0.3, "rotation": 30.0, "brightness": 0.6}
+UNIT = {"shift": "widths", "zoom": "octaves", "rotation": "degrees"}  # or a share
+
+
+def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    return [tasks.zoo(data)]
+
+
+def transform(x: np.ndarray, name: str, amount: float) -> np.ndarray:
+    """Images (N, H, W, C) in [0, 1] after one of ``LARGEST``, of amount a.
+
+    shift: a W pixels to the right; zoom: 2^a times as large; rotation: a degrees
+    counterclockwise; brightness: (1 + a) x, cut at 1. Linear; the border repeats.
+    """
+    from scipy import ndimage
+
+    if name == "brightness":
+        return np.clip((1 + amount) * x, 0, 1)
+    turn = np.deg2rad(amount * (name == "rotation"))
+    cos, sin = np.cos(turn), np.sin(turn)
+    inverse = np.array([[cos, sin], [-sin, cos]]) / 2 ** (amount * (name == "zoom"))
+    middle = (np.array(x.shape[1:3]) - 1) / 2
+    moved = middle + [0, amount * x.shape[2] * (name == "shift")]
+    full, offset = np.eye(4), np.zeros(4)
+    full[1:3, 1:3], offset[1:3] = inverse, middle - inverse @ moved
+    return ndimage.affine_transform(x, full, offset, order=1, mode="nearest")
+
+
+def slopes(z: np.ndarray, moved: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """Least squares of moved (A, N, k) ≈ z + a · slope, one (N, k) per example."""
+    return np.einsum("a,ank->nk", amounts, moved - z[None]) / np.square(amounts).sum()
+
+
+def affine(z: np.ndarray, slope: np.ndarray) -> Callable:
+    """Ridge regression z (N, k) -> slope (N, k), strong as leaving one out says."""
+    from sklearn import linear_model
+
+    ridge = linear_model.RidgeCV((0.01, 1.0, 100.0))
+    return ridge.fit(z.astype(np.float64), slope.astype(np.float64)).predict
+
+
+def apply(
+    models: Sequence[trained.Trained],
+    data: datasets.Dataset,
+    *,
+    transformations: tuple = tuple(LARGEST),
+    most: int = 1000,
+) -> tasks.Result:
+    """PSNR between predicted and really transformed test images.
+
+    Args:
+      models: of images.
+      data: images; directions are learned on its training split.
+      transformations: of shift, zoom, rotation, brightness.
+      most: images of each split, at most.
+    """
+    named = dict(zip(tasks.names(models), models, strict=True))
+    splits = {s: tasks.held_out(data, s, most) for s in ("train", "test")}
+    test, at = splits["test"], tasks.examples(splits["test"], 3)[1]
+    y = None if test.y is None else np.repeat(test.y[at], 9)
+    metrics, shown = [], []
+    for name, model in named.items():
+        z, own = (tasks.codes(model, part) for part in splits.values())
+        rows = dimensions(model, z, own[at], y)
+        shown.append(panels.Images(f"{name}: one latent at a time; its variance", rows))
+    named["pixels"] = types.SimpleNamespace(
+        encode=lambda x, *_: x.reshape(len(x), -1),
+        decode=lambda z, _: z.reshape(test.x.shape),
+    )
+    for kind in transformations:
+        if kind not in LARGEST:
+            raise config.unknown("transformation", kind, LARGEST)
+        amounts = LARGEST[kind] * np.float32([-1, -2 / 3, -1 / 3, 1 / 3, 2 / 3, 1])
+        moved = {
+            s: np.stack([transform(part.x, kind, a) for a in amounts])
+            for s, part in splits.items()
+        }
+        rows, curves = [("real", "PSNR [dB]", moved["test"][:, at])], {}
+        for name, model in named.items():
+            found = directions(model, splits, moved, amounts)
+            still, real = found["no change"], found["reconstruction"]
+            if name == "pixels":
+                del found["reconstruction"]  # exact
+            for way, codes in found.items():
+                x_hat = np.stack([model.decode(z, test.y) for z in codes]).clip(0, 1)
+                pairs = zip(moved["test"], x_hat, strict=True)
+                psnr = [float(tasks.psnr(*pair).mean()) for pair in pairs]
+                left = np.square(real - codes).sum() / np.square(real - still).sum()
+                row = {"transformation": kind, "system": f"{name} {way}"}
+                row["psnr [dB]"] = float(np.mean(psnr))
+                metrics.append(row | {"linearity r2": float(1 - left)})
+                if way != "shared direction":
+                    curves[row["system"]] = list(zip(amounts, psnr, strict=True))
+                if way in ("shared direction", "affine map"):
+                    rows.append((row["system"], f"{np.mean(psnr):.1f}", x_hat[:, at]))
+        axes = f"amount [{UNIT.get(kind, 'share')}]", "PSNR [dB]"
+        shown += [panels.Images(kind, rows), panels.Curves(kind, *axes, curves)]
+    text = (
+        f"{len(test.x)} test images, transformed by three amounts either way; learned "
+        f"from {len(splits['train'].x)} training images, with the ridge that leaving "
+        "one out asks for. PSNR is to the image really transformed, whose code gives "
+        "reconstruction; the code of the image as it was gives no change. linearity r2 "
+        "is the share of test codes' squared displacement that is predicted."
+    )
+    return tasks.Result(metrics, shown, text)
+
+
+def directions(model, splits, moved, amounts) -> dict[str, np.ndarray]:
+    """{way: predicted codes (A, N, k) of moved test images, or their real ones}."""
+    z = {s: tasks.codes(model, part) for s, part in splits.items()}
+    far = {
+        s: np.stack([tasks.codes(model, splits[s]._replace(x=x)) for x in moved[s]])
+        for s in splits
+    }
+    slope = slopes(z["train"], far["train"], amounts)
+    ways = {
+        "no change": 0 * z["test"],
+        "shared direction": slope.mean(0, keepdims=True),
+        "affine map": affine(z["train"], slope)(z["test"]).astype(np.float32),
+    }
+    steps = amounts[:, None, None]
+    ways = {way: z["test"][None] + steps * d[None] for way, d in ways.items()}
+    return ways | {"reconstruction": far["test"]}
+
+
+def dimensions(model, z, own, y=None) -> list[tuple[str, str, np.ndarray]]:
+    """Rows of 9 images of code ``own`` (k,): one of 8 latents takes the values in z."""
+    rows = []
+    for i in np.argsort(-z.var(0))[:8]:
+        walk = np.repeat(own[None], 9, 0)
+        walk[:, i] = np.quantile(z[:, i], np.linspace(0.01, 0.99, 9))
+        rows.append((f"z{i}", f"{z[:, i].var():.2g}", model.decode(walk, y)))
+    return rows
