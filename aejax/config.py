@@ -65,7 +65,9 @@ class Config:
     """
 
     dataset: str = _field(
-        "digits", "static", "name, .npz, .npy or .txt file, or a folder of images"
+        "digits",
+        "static",
+        "name, .npz, .npy, .txt or .json file, or a folder of images or MIDI files",
     )
     objective: str = _field("ae", "static", "name (see --list) or path to a file")
     network: str = _field("mlp", "static", "name (see --list) or path to a file")

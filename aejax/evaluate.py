@@ -82,12 +82,14 @@ def baseline(
 ) -> list[dict[str, Any]]:
     """Lines of the summary for PCA, one per data set, binarisation and latent_dim.
 
-    Sequences of unequal length have none: PCA would be scored on their padding.
+    Sequences of unequal length have none: PCA would be scored on their padding. Nor
+    have symbols, which are right or wrong.
     """
     wanted: dict[tuple, list[groups.Group]] = {}
     for group in planned:
         shared = group.recipe.config.dataset, group.recipe.config.binarize
-        if group.source.held.length is None:
+        symbols = group.recipe.blueprint.likelihood == "symbols"
+        if group.source.held.length is None and not symbols:
             wanted.setdefault(shared, []).append(group)
     lines = []
     for (_, binarize), same in wanted.items():

@@ -9,11 +9,13 @@ import numpy as np
 class Images(NamedTuple):
     """Rows of examples, images (n, H, W, C) or series (n, T, F), in data units.
 
-    The first row gives the range of all. Above 12 examples it is as wide as the page.
+    The first row gives the range of all. Above 12 examples, or if ``wide``, it is as
+    wide as the page.
     """
 
     title: str
     rows: Sequence[tuple[str, str, np.ndarray]]  # name at the left, note at the right
+    wide: bool = False
 
 
 class Curves(NamedTuple):

@@ -86,7 +86,7 @@ class Files(Mapping):
 
 def is_path(name: str) -> bool:
     """Whether a name on the command line means a file of the user's."""
-    return name.endswith((".py", ".npz", ".npy", ".txt")) or "/" in name
+    return name.endswith((".py", ".npz", ".npy", ".txt", ".json")) or "/" in name
 
 
 def label(name: str) -> str:

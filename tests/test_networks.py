@@ -23,11 +23,15 @@ HIDDEN = {
     "linear": (),
     "linear_tied": (),
     "recurrent": (6, 5),
+    "hierarchical": (6, 5),
     "resnet_conv": (4, 9),
     "transformer": (8, 5),
 }
-OPTIONS = {"transformer": {"blocks": 1}}
-SEQUENTIAL = {"recurrent", "transformer"}
+OPTIONS = {
+    "transformer": {"blocks": 1},
+    "hierarchical": {"segments": 2, "teacher_forcing": True},
+}
+SEQUENTIAL = {"recurrent", "hierarchical", "transformer"}
 KEY = jax.random.key(0)
 ONES = np.ones((B, Z), np.float32)
 BATCH = model.Batch(RNG.random((B, *SHAPE), np.float32), np.array([0, 2, 1], np.int32))
@@ -41,6 +45,11 @@ SERIES = BATCH._replace(
 def batch_for(name):
     """BATCH, or sequences of unequal length."""
     return SERIES if name in SEQUENTIAL else BATCH
+
+
+def entry(name):
+    """The network, by its name or by that of one of its kinds."""
+    return networks.NETWORKS["recurrent" if name == "hierarchical" else name]
 
 
 def make_spec(name="mlp", **changes):
@@ -60,7 +69,7 @@ def make_spec(name="mlp", **changes):
 
 def make_model(name="mlp", k=K, likelihood="bernoulli", bias=None, **changes):
     spec = make_spec(name, **changes)
-    blueprint = model.Blueprint(networks.NETWORKS[name], spec, likelihood, 1.0)
+    blueprint = model.Blueprint(entry(name), spec, likelihood, 1.0)
     blueprint = blueprint._replace(options=OPTIONS.get(name, {}))
     mask = model.latent_mask(k, spec.latent_dim)
     return model.build(blueprint, mask, model.Clock(0, 1, 1), bias)
@@ -227,10 +236,10 @@ def test_shapes_for_any_heads_inputs_and_outputs(name, classes):
         changes = dict(heads=heads, inputs=inputs, outputs=outputs)
         hidden = (4, 6, 9) if "conv" in name else HIDDEN[name]
         spec = make_spec(name, hidden=hidden, num_classes=classes, **changes)
-        if networks.NETWORKS[name].check(spec):
+        if entry(name).check(spec):
             assert name == "linear_tied"
             continue
-        net = networks.NETWORKS[name].build(spec, **OPTIONS.get(name, {}))
+        net = entry(name).build(spec, **OPTIONS.get(name, {}))
         mask = np.ones((1, Z), np.float32)
 
         def shapes(net=net, mask=mask, inputs=inputs):
@@ -408,7 +417,7 @@ def critic(one):
 def make_pair(name, init):
     """The models of width Z and K, with likelihood parameters of their own."""
     changes = dict(init=init, likelihood="gaussian_learned")
-    changes |= dict(hidden=(6,)) if name in ("mlp", "recurrent") else {}
+    changes |= dict(hidden=(6,)) if name in ("mlp", "recurrent", "hierarchical") else {}
     return {z: make_model(name, latent_dim=z, **changes) for z in (Z, K)}
 
 
@@ -439,11 +448,12 @@ CASES = [
     ("conv", "glorot"),
     ("linear_tied", "glorot"),
     ("recurrent", "lecun"),
+    ("hierarchical", "glorot"),
     ("resnet_conv", "glorot"),
     ("transformer", "glorot"),
 ]
 # Two kernels and a bias, and more or fewer.
-LATENTS = {"mlp": 6, "linear_tied": 2, "recurrent": 4}
+LATENTS = {"mlp": 6, "linear_tied": 2, "recurrent": 4, "hierarchical": 4}
 
 
 @pytest.mark.parametrize(("name", "init"), CASES)

@@ -18,6 +18,10 @@ from aejax import source as sources
 
 HIDDEN = {"conv": (4, 16), "resnet_conv": (4, 16)}
 SEQUENCES = {n for n in networks.NETWORKS if "sequence" in networks.NETWORKS[n].needs}
+HPARAMS = {
+    "transformer": {"blocks": 1},
+    "hierarchical": {"segments": 4, "teacher_forcing": True},  # of recurrent
+}
 LABELLED = ("conv", "recurrent")  # read labels in their own way
 K, Z, STEPS = 5, 16, 50
 # Layers of other phases have no gradient; the file says why.
@@ -33,7 +37,7 @@ def refused(objective, network):
 
 def pairs():
     for objective in sorted(objectives.OBJECTIVES):
-        for network in sorted(networks.NETWORKS):
+        for network in sorted([*networks.NETWORKS, "hierarchical"]):
             if refused(objective, network):
                 continue
             default = network == "mlp" or objective == "ae"
@@ -68,6 +72,8 @@ class Case:
     """One objective and network at width Z, and alone at width K, compiled."""
 
     def __init__(self, folder, objective, network):
+        hparams = HPARAMS.get(network, {})
+        network = "recurrent" if network == "hierarchical" else network
         self.sequences = network in SEQUENCES
         file = "sequences.npz" if self.sequences else "images.npz"
         config = aejax.Config(
@@ -81,7 +87,7 @@ class Case:
             weight_decay=0.01,
             clip_norm=0.5,
             learning_rate=3e-3,
-            hparams={"blocks": 1} if network == "transformer" else {},
+            hparams=hparams,
         )
         (self.wide,) = plan.plan(config, {"latent_dim": [K, Z]})
         (self.alone,) = plan.plan(config.replace(latent_dim=K), {})

@@ -130,7 +130,13 @@ KINDS = [
 
 
 @pytest.mark.parametrize(
-    "options", [*KINDS, dict(network="transformer", attention_heads=1)], ids=str
+    "options",
+    [
+        *KINDS,
+        dict(segments=3, teacher_forcing=True),
+        dict(network="transformer", attention_heads=1),
+    ],
+    ids=str,
 )
 def test_steps_beyond_the_length_change_nothing(options):
     one = make_model(**options)
@@ -202,11 +208,18 @@ def test_the_second_encoder_reads_from_the_last_valid_step_to_the_first():
 
 
 @pytest.mark.parametrize(
-    ("cell", "likelihood", "scale"),
-    [("gru", "bernoulli", 1.0), ("lstm", "categorical", 4.0)],
+    ("cell", "likelihood", "scale", "segments"),
+    [
+        ("gru", "bernoulli", 1.0, 0),
+        ("lstm", "categorical", 4.0, 0),
+        ("lstm", "categorical", 4.0, 3),
+    ],
 )
-def test_free_running_is_teacher_forcing_on_its_own_output(cell, likelihood, scale):
-    one = make_model(likelihood, scale, cell=cell, teacher_forcing=True)
+def test_free_running_is_teacher_forcing_on_its_own_output(
+    cell, likelihood, scale, segments
+):
+    options = dict(cell=cell, teacher_forcing=True, segments=segments)
+    one = make_model(likelihood, scale, **options)
     params = drawn(one)
     params["net"]["decode_output"] *= 4  # what is fed back is not always the same
     z = RNG.normal(size=(B, Z)).astype(np.float32)
@@ -227,6 +240,8 @@ def test_free_running_is_teacher_forcing_on_its_own_output(cell, likelihood, sca
     assert np.ptp(np.asarray(own), axis=1).max() > 0.1
     np.testing.assert_array_equal(other[:, 0], forced[:, 0])  # there is no x before
     assert np.abs(other - forced)[:, 1:].min(0).max() > 1e-3
+    if segments:  # each starts anew
+        np.testing.assert_array_equal(other[:, ::2], forced[:, ::2])
 
 
 def test_a_forced_step_reads_the_step_before_and_only_earlier_ones():
@@ -245,6 +260,63 @@ def test_a_forced_step_reads_the_step_before_and_only_earlier_ones():
     moved = np.abs(a - b).reshape(B, T, -1).max(-1)
     assert (moved[:, :3] == 0).all() and (moved[:, 3:] > 0).all()
     np.testing.assert_array_equal(a_free, b_free)
+
+
+def test_segments_are_decoded_from_their_own_states_and_know_no_other():
+    one = make_model(teacher_forcing=True, segments=3, hidden=(5, 7))
+    params = drawn(one)
+    z = RNG.normal(size=(B, Z)).astype(np.float32)
+    net, changed = params["net"], X.copy()
+    changed[:, 2] += 0.5  # the first step of the second segment
+
+    @jax.jit
+    def run(net, z, x):
+        return one.decode({"net": net}, z, model.Batch(x))
+
+    plain = run(net, z, X)
+    moved = np.abs(run(net, z, changed) - plain).reshape(B, T, -1).max(-1)
+    assert (moved[:, [0, 1, 2, 4, 5]] == 0).all() and (moved[:, 3] > 0).all()
+    # Equal notes: what differs between segments is the conductor's.
+    level = run(net, z, np.full_like(X, 0.5)).reshape(B, 3, 2, F)
+    assert np.abs(level[:, 1:] - level[:, :-1]).max((2, 3)).min() > 1e-3
+    # Without the state's and the input's kernels no segment hears of z.
+    deaf = {
+        n: jax.tree.map(jnp.zeros_like, v) for n, v in net.items() if "segment" in n
+    }
+    assert len(deaf) == 3
+    silent = run(net | deaf, z, np.full_like(X, 0.5)).reshape(B, 3, 2, F)
+    np.testing.assert_allclose(silent, np.broadcast_to(silent[:1, :1], silent.shape))
+
+
+def test_one_segment_is_the_flat_decoder_with_a_step_of_the_conductor_before_it():
+    one, flat = make_model(segments=1, hidden=(5,)), make_model(hidden=(5,))
+    net = drawn(one)["net"]
+    z = RNG.normal(size=(B, Z)).astype(np.float32) * (np.arange(Z) < K)
+
+    @jax.jit
+    def run(net):
+        def enter(name):
+            return jnp.tensordot(z, net[name]["latent_kernel"][:, 0], 1)
+
+        state = jnp.tanh(enter("decode_state_0") + net["decode_state_0"]["bias"][None])
+        weights = net["decode_conductor_0"]
+        gates = enter("decode_input") + weights["bias"][None, :15]
+        cell = recurrent.CELLS["gru"]
+        (h,) = recurrent.advance(cell, weights, (state,), gates)
+        dense = net["decode_segment_state_0"]
+        start = jnp.tanh(h @ dense["kernel"] + dense["bias"][None])
+        gates = h @ net["decode_segment_input"]["kernel"]
+        gates = gates + net["decoder_0"]["bias"][None, :15]
+        gates = jnp.broadcast_to(gates, (T, *gates.shape))
+        _, h = recurrent.scan(cell, net["decoder_0"], gates, (start,))
+        out = (h @ net["decode_output"]).swapaxes(0, 1)[..., None]
+        return one.decode({"net": net}, z), out + net["output_bias"][None]
+
+    got, want = run(net)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    known = set(jax.eval_shape(flat.init, KEY, model.Batch(X)))
+    extra = {"decode_conductor_0", "decode_segment_state_0", "decode_segment_input"}
+    assert set(net) == known | extra
 
 
 def test_levels_are_read_one_hot():
@@ -273,6 +345,10 @@ def test_unknown_cells_and_widths_that_do_not_fit_are_refused():
     said = entry.check(spec, **entry.options | {"cell": "elman"})
     assert said == "cell 'elman' is unknown; known: gru, lstm"
     assert "--hidden 64" in entry.check(spec._replace(hidden=()), **entry.options)
+    assert entry.check(spec, **entry.options | {"segments": 3}) is None
+    for segments in (4, -1):
+        said = entry.check(spec, **entry.options | {"segments": segments})
+        assert said == f"segments={segments} do not divide sequences of 6 steps"
     assert attentive.needs == {"sequence"}
     for hidden, heads, blocks, reason in (
         ((8, 3), 4, 1, None),

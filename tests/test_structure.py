@@ -159,7 +159,7 @@ def test_formulas_need_nothing_but_jax(room):
 
 def _applies(path):
     own = ("aejax/tasks/", "aejax/report/applied.py", "experiments/apply.py")
-    own += ("aejax/data/manifolds.py",)
+    own += tuple(f"aejax/data/{n}.py" for n in ("manifolds", "midi", "music"))
     return path.startswith(own)
 
 

@@ -1,9 +1,9 @@
 """Data sets: ``load(name)`` gives three splits, a likelihood and the unit of x.
 
 A name is one of ``names()``, any data set that TFDS has prepared on disk, or a path to
-an .npz or .npy file or a folder of images. ``NAME:3`` or ``NAME:0-4,7`` trains on these
-classes alone. Nothing here imports jax or TensorFlow, and ``load`` never downloads:
-``python -m aejax.data prepare NAME`` does.
+a file (.npz, .npy, .txt, .json) or a folder of images or MIDI files. ``NAME:3`` or
+``NAME:0-4,7`` trains on these classes alone. Nothing here imports jax or TensorFlow,
+and ``load`` never downloads: ``python -m aejax.data prepare NAME`` does.
 """
 
 import re
@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from aejax import config
-from aejax.data import catalogue, dataset, files, manifolds, prepared, sprites
+from aejax.data import catalogue, dataset, files, manifolds, music, prepared, sprites
 
 Split = dataset.Split
 Dataset = dataset.Dataset
@@ -24,8 +24,8 @@ def load(name: str = "digits") -> Dataset:
     x is stored as uint8 or float32 (see ``Split``), from 1 GB on as a read-only memory
     map. Where a set has no validation split it is the last tenth of train; where it has
     no test split that is the tenth before. Known names win over folders: ``./mnist``
-    is a folder. ``digits`` and ``sprites`` prepare themselves. In ``NAME:CLASSES``
-    train and valid have these classes only, and test has them all.
+    is a folder. ``digits``, ``sprites`` and ``tunes`` prepare themselves. In
+    ``NAME:CLASSES`` train and valid have these classes only, and test has them all.
 
     Raises:
       InputError: unknown or not prepared, with the command that prepares it; a file
@@ -36,6 +36,8 @@ def load(name: str = "digits") -> Dataset:
         return _only(name, load(whole), classes)
     if name in manifolds.MANIFOLDS:
         return manifolds.draw(name)
+    if name == "tunes":
+        return music.tunes()
     own = name in catalogue.ENTRIES and catalogue.ENTRIES[name].needs == "nothing"
     if own and prepared.find(name) is None:
         from aejax.data import prepare

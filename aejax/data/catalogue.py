@@ -48,6 +48,8 @@ class Entry(NamedTuple):
 
     @property
     def likelihood(self) -> str:
+        if len(self.shape) == 2:
+            return "symbols"
         return "gaussian" if self.shape[-1] > 1 else "bernoulli"
 
 
@@ -66,6 +68,12 @@ ENTRIES = {
     ),
     "sprites": _SPRITES,
     "sprites_5000": _SPRITES._replace(splits="4,000 / 500 / 500"),
+    "tunes": Entry(
+        (32, 4),
+        "4,000 / 500 / 500",
+        "synthetic two-bar pieces: scales, arpeggios, cadences; needs no download",
+        needs="",
+    ),
     "mnist": _MNIST,
     "fashion_mnist": _MNIST._replace(note="clothes from Zalando"),
     "kmnist": _MNIST._replace(note="cursive Japanese characters"),

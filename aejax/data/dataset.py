@@ -30,7 +30,7 @@ class Dataset(NamedTuple):
 
     In data units x_float = x / scale: 255 for uint8 images, 16 for digits, 1 for
     float32 and for binary data stored as 0 and 1. ``num_classes`` is 0 without labels;
-    ``symbols`` are the characters of text, whose ids x counts.
+    ``symbols`` are the characters whose ids x counts, of text or (see ``music``) notes.
     """
 
     name: str

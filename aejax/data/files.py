@@ -1,4 +1,4 @@
-"""A user's own data: .npz, .npy, .txt, or a folder of images."""
+"""A user's own data: .npz, .npy, .txt, a folder of images; music (see there)."""
 
 import contextlib
 import functools
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aejax import config
-from aejax.data import cache, dataset, text
+from aejax.data import cache, dataset, music, text
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -17,7 +17,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 def is_path(name: str) -> bool:
     """Whether ``name`` means a file or a folder rather than a data set's name."""
     path = Path(name).expanduser()
-    return path.suffix.lower() in (".npz", ".npy", ".txt") or path.exists()
+    return path.suffix.lower() in (".npz", ".npy", ".txt", ".json") or path.exists()
 
 
 def load(name: str) -> dataset.Dataset:
@@ -39,6 +39,8 @@ def load(name: str) -> dataset.Dataset:
     path = Path(name).expanduser()
     if not path.exists():
         raise config.InputError(f"there is no file '{name}' ({path.absolute()})")
+    if path.suffix.lower() == ".json" or (path.is_dir() and music.files(path)):
+        return music.load(name)
     if path.is_dir():
         return _folder(name, path)
     if path.suffix.lower() == ".txt":

@@ -6,6 +6,11 @@ state after the last valid step. As in Cho et al., EMNLP 2014, it gives the deco
 first state and an input to the gates at every step; with ``teacher_forcing`` the step
 before is another: of x where the batch has it, else of the decoder's own mean (or, for
 categorical data, its most likely level).
+
+With ``segments`` the decoder is the hierarchical one of MusicVAE (Roberts et al., ICML
+2018): a conductor, a layer that z alone drives, takes one step per segment, and its
+state gives the layers above theirs at the segment's start and an input at its every
+step. Nothing else passes from segment to segment, so that all are decoded at once.
 """
 
 from collections.abc import Callable
@@ -104,6 +109,7 @@ class RecurrentNet(nn.Module):
     cell: Cell
     bidirectional: bool
     teacher_forcing: bool
+    segments: int
 
     def setup(self):
         spec, cell = self.spec, self.cell
@@ -130,13 +136,20 @@ class RecurrentNet(nn.Module):
         self.sides = [layers(name, spec.hidden, widths) for name in names]
         self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
         back = spec.hidden[::-1]
-        self.decode_state = [enter(cell.states * h, True) for h in back]
+        starts = back[:1] if self.segments else back
+        self.decode_state = [enter(cell.states * h, True) for h in starts]
         self.decode_input = enter(cell.gates * back[0], False)
         inputs = (width * self.teacher_forcing, *back[:-1])
         self.decoder = layers("decoder", back, inputs)
         shape = (back[-1], width)
         init = latent.kernel_init(spec.init)
         self.decode_output = cast(self.param("decode_output", init, shape))
+        if self.segments:
+            (self.conductor,) = layers("decode_conductor", back[:1], (0,))
+            self.decode_segment_state = [
+                dense.layer(spec, cell.states * h) for h in back
+            ]
+            self.decode_segment_input = dense.layer(spec, cell.gates * back[0], False)
         if spec.num_classes:
             self.decode_label = dense.layer(spec, cell.gates * back[0], False)
 
@@ -164,25 +177,39 @@ class RecurrentNet(nn.Module):
         context = self.decode_input(z, mask)
         y = dense.one_hot(self.spec, batch, context.shape[0])
         context = context if y is None else context + self.decode_label(y)
-        states = []
-        for enter in self.decode_state:
-            state = jnp.tanh(enter(z, mask)).astype(jnp.float32)
-            states.append(tuple(jnp.split(state, self.cell.states, -1)))
+        states = [self.start(enter(z, mask)) for enter in self.decode_state]
         context = context.astype(jnp.float32)
+        if self.segments:
+            bias = self.conductor["bias"][None, : context.shape[1]]
+            gates = jnp.broadcast_to(context + bias, (self.segments, *context.shape))
+            _, h = scan(self.cell, self.conductor, gates, states[0])
+            h = h.reshape(-1, h.shape[-1])  # a segment is a further example: (U·B, H)
+            states = [self.start(enter(h)) for enter in self.decode_segment_state]
+            context = self.decode_segment_input(h).astype(jnp.float32)
         if not self.teacher_forcing:
             bias = self.decoder[0]["bias"][None, : context.shape[1]]
-            shape = (self.spec.shape[0], *context.shape)
-            gates = jnp.broadcast_to(context + bias, shape)
+            gates = jnp.broadcast_to(context + bias, (self.steps, *context.shape))
         elif batch is None or batch.x is None:
             return self.free(context, states)
         else:
-            x = dense.levels(self.spec, batch.x).swapaxes(0, 1)
+            x = dense.levels(self.spec, batch.x)
+            x = x.reshape(x.shape[0], -1, self.steps, x.shape[-1])  # (B, U, T/U, …)
+            x = x.transpose(2, 1, 0, 3).reshape(self.steps, -1, x.shape[-1])
             before = jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
             gates = context[None] + project(self.decoder[0], before)
         _, h = scan(self.cell, self.decoder[0], gates, states[0])
         for weights, state in zip(self.decoder[1:], states[1:], strict=True):
             _, h = scan(self.cell, weights, project(weights, h), state)
         return self.shaped(product(h, self.decode_output))
+
+    @property
+    def steps(self) -> int:
+        """Of one segment: all of them, if there are none."""
+        return self.spec.shape[0] // max(self.segments, 1)
+
+    def start(self, h: Array) -> tuple:
+        """A layer's first state."""
+        return tuple(jnp.split(jnp.tanh(h).astype(jnp.float32), self.cell.states, -1))
 
     def free(self, context: Array, states: list) -> Array:
         """Decodes step by step; each reads the mean, or level, of the one before."""
@@ -206,23 +233,28 @@ class RecurrentNet(nn.Module):
             return (new, each.reshape(out.shape)), out
 
         first = jnp.zeros((context.shape[0], self.decode_output.shape[1]))
-        return self.shaped(jax.lax.scan(step, (states, first), length=spec.shape[0])[1])
+        return self.shaped(jax.lax.scan(step, (states, first), length=self.steps)[1])
 
     def shaped(self, out: Array) -> Array:
-        """(T, B, F·outputs) -> (B, T, F, outputs)."""
-        spec = self.spec
-        return out.swapaxes(0, 1).reshape(-1, *spec.shape, spec.outputs)
+        """(T/U, U·B, F·outputs) -> (B, T, F, outputs), where U is 1 or ``segments``."""
+        steps, spec = self.steps, self.spec
+        out = out.reshape(steps, spec.shape[0] // steps, -1, out.shape[-1])
+        return out.transpose(2, 1, 0, 3).reshape(-1, *spec.shape, spec.outputs)
 
 
 needs = frozenset({"sequence"})
 
 
-def check(spec: networks.Spec, *, cell: str = "gru", **options) -> str | None:
+def check(
+    spec: networks.Spec, *, cell: str = "gru", segments: int = 0, **options
+) -> str | None:
     """Why there is no such network, or None."""
     if cell not in CELLS:
         return f"cell '{cell}' is unknown; known: {', '.join(CELLS)}"
     if not spec.hidden:
         return "recurrent needs the width of at least one layer, e.g. --hidden 64"
+    if segments < 0 or spec.shape[0] % max(segments, 1):
+        return f"segments={segments} do not divide sequences of {spec.shape[0]} steps"
     return None
 
 
@@ -232,6 +264,7 @@ def build(
     cell: str = "gru",
     bidirectional: bool = False,
     teacher_forcing: bool = False,
+    segments: int = 0,
 ) -> networks.Network:
     """The pure functions of a RecurrentNet of this spec.
 
@@ -240,6 +273,7 @@ def build(
       cell: gru or lstm.
       bidirectional: a second encoder goes from the last valid step to the first.
       teacher_forcing: the decoder also reads the step before, see above.
+      segments: of equal length, each decoded from a state of its own; 0 is none.
     """
-    module = RecurrentNet(spec, CELLS[cell], bidirectional, teacher_forcing)
+    module = RecurrentNet(spec, CELLS[cell], bidirectional, teacher_forcing, segments)
     return dense.functions(module, (1, spec.shape[1], spec.outputs))

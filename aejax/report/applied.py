@@ -47,13 +47,15 @@ def draw(shown: Sequence[panels.Panel]) -> Any:
 def _wide(panel: panels.Panel) -> bool:
     if isinstance(panel, panels.Grid):
         return len(panel.columns) > 10
-    return isinstance(panel, panels.Images) and len(panel.rows[0][2]) > 12
+    images = isinstance(panel, panels.Images)
+    return images and (panel.wide or len(panel.rows[0][2]) > 12)
 
 
 def _height(panel: panels.Panel) -> float:
     if isinstance(panel, panels.Images):
         width = canvas.WIDTH if _wide(panel) else canvas.HALF
-        return pictures.height(panel.rows[0][2], len(panel.rows), width)
+        most = width if panel.wide else 0.7
+        return pictures.height(panel.rows[0][2], len(panel.rows), width, most)
     if isinstance(panel, panels.Points):
         return 4.2
     if isinstance(panel, panels.Bars):

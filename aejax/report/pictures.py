@@ -201,9 +201,11 @@ def _cell(x: np.ndarray) -> float:
     return x.shape[1] / x.shape[2] if x.ndim == 4 else 0.7
 
 
-def height(x: np.ndarray, rows: int, width: float = canvas.HALF) -> float:
-    """Inches of a matrix of this width with its title."""
-    return min(0.7, 0.72 * width / len(x)) * _cell(x) * rows + 0.5
+def height(
+    x: np.ndarray, rows: int, width: float = canvas.HALF, most: float = 0.7
+) -> float:
+    """Inches of a matrix of this width with its title; an example has ``most``."""
+    return min(most, 0.72 * width / len(x)) * _cell(x) * rows + 0.5
 
 
 def fill(ax, x: np.ndarray, rows: Sequence[tuple[str, str, np.ndarray]]) -> None:

@@ -1,0 +1,147 @@
+"""Two-bar pieces of music, and MIDI files. Roberts et al., MusicVAE, ICML 2018.
+
+``segments`` of the network ``recurrent`` is their hierarchical decoder. Beside the
+models stand the most frequent note of each voice and step, the training piece with the
+most notes in common, and, for teacher forcing alone, the step before.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+
+from aejax import config, panels, tasks, trained
+from aejax import data as datasets
+from aejax import model as model_lib
+from aejax.data import midi, music
+
+dataset = "tunes"
+COLORS = np.array([[192, 57, 43], [214, 137, 16], [40, 140, 90], [40, 90, 170]]) / 255
+
+
+def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    midi.pitches(data)
+    n = len(data.train.x)
+    width, size, steps = (64, 32, 1500) if n < 10_000 else (128, 64, 4000)
+    batch = min(64, n)
+    epochs = max(1, round(steps * batch / n))
+    values = {"epochs": epochs, "eval_every": epochs, "batch_size": batch}
+    values |= {"network": "recurrent", "teacher_forcing": True, "hidden": (width,)}
+    values |= {"learning_rate": 0.01, "schedule": "cosine", "clip_norm": 1.0}
+    # At β = 1 a teacher-forced decoder does without the code: its KL goes to 0.
+    values |= {"objective": "beta_vae", "beta": 0.05, "kl_warmup": 0.2}
+    values |= {"latent_dim": size}
+    return [tasks.Sweep("music", values, {"segments": (0, 4)})]
+
+
+def teacher_forced(model: trained.Trained, x: np.ndarray) -> np.ndarray:
+    """Most likely x (N, T, V), in data units, where each step is shown those before."""
+
+    @jax.jit
+    def run(params, z, x):
+        with model_lib.matmul_precision(model.config.precision):
+            decoded = model.model.decode(params, z, model.model.batch(x))
+            return model.model.likelihood.mean(decoded)
+
+    z = model.apply("encode", model.batch(x))
+    return trained.in_batches(functools.partial(run, model.params), z, x)
+
+
+def nearest(x: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each x (N, T, V), the one of ``others`` with the most notes in common."""
+
+    @jax.jit
+    def run(others, x):
+        return jax.lax.map(lambda one: (one == others).sum((1, 2)).argmax(), x[:, None])
+
+    # Of bytes, as many are compared at a time as there is room for.
+    small = others.astype(np.uint8), x.astype(np.uint8)
+    return others[trained.in_batches(functools.partial(run, small[0]), small[1])]
+
+
+def rolls(title: str, rows: Mapping[str, np.ndarray]) -> panels.Images:
+    """Piano rolls of MIDI numbers (n, T, V): pitch upwards, a colour per voice."""
+    every = np.concatenate([pieces.ravel() for pieces in rows.values()])
+    low, high, drawn = every[every > 0].min() - 1, every.max() + 1, []
+    for name, pieces in rows.items():
+        n, steps, voices = pieces.shape
+        picture = np.full((n, high - low + 1, steps, 3), 0.94)
+        picture[:, :, music.BAR :] = 0.89
+        for voice in reversed(range(voices)):
+            i, step = np.nonzero(pieces[..., voice])
+            at = i, high - pieces[i, step, voice], step
+            picture[at] = COLORS[voice % len(COLORS)]
+        drawn.append((name, "", picture.repeat(2, 2)))  # wider than tall
+    return panels.Images(title, drawn, wide=True)
+
+
+def apply(
+    models: Sequence[trained.Trained],
+    data: datasets.Dataset,
+    *,
+    most: int = 2000,
+    shown: int = 6,
+) -> tasks.Result:
+    """Notes of test pieces that are right, teacher-forced and from the code alone.
+
+    Args:
+      models: of music, with or without ``segments``.
+      data: what they are tested on, with the pitches that they were trained on.
+      most: test pieces, at most.
+      shown: pieces drawn and written.
+    """
+    pitch, test = midi.pitches(data), tasks.held_out(data, "test", most)
+    x, train = pitch[data.test.x[:most]], pitch[data.train.x]
+    common = pitch[np.argmax([(train == note).sum(0) for note in pitch], 0)]
+    common = np.broadcast_to(common, x.shape)
+    before = np.concatenate([common[:, :1], x[:, :-1]], 1)
+    forced = {"most frequent note": common, "step before": before}
+    free = {"most frequent note": common, "nearest training piece": nearest(x, train)}
+    at, share = tasks.examples(test, shown), np.linspace(0, 1, 8, dtype="f")[:, None]
+    (a, b), order = at[[0, -1]], np.random.default_rng(0).random((1, x.shape[1], 1))
+    between = {"steps of either": np.where(order < share[..., None], x[b], x[a])}
+    new = {}
+    for name, model in zip(tasks.names(models), models, strict=True):
+        z, source = model.encode(test.x), datasets.load(model.config.dataset)
+        if isinstance(z, tuple) or source.symbols != data.symbols:
+            raise config.InputError(
+                f"{name} of '{source.name}' has several code vectors, or other pitches "
+                f"than '{data.name}'; without --run this task trains models that fit"
+            )
+        path = z[a] * (1 - share) + z[b] * share
+        played = teacher_forced(model, test.x), *map(model.decode, (z, path))
+        played += (model.sample(jax.random.key(0), shown),)
+        notes = (pitch[np.rint(p * data.scale).astype(int)] for p in played)
+        forced[name], free[name], between[name], new[name] = notes
+    begins = np.diff(x, axis=1, prepend=-1) != 0
+    metrics: dict[str, dict] = {name: {"system": name} for name in free | forced}
+    curves = []
+    for kind, systems in (("teacher-forced", forced), ("sampled", free)):
+        right = {name: 100.0 * (notes == x) for name, notes in systems.items()}
+        for name, each in right.items():
+            metrics[name][f"{kind} [% of notes]"] = float(each.mean())
+            metrics[name][f"{kind} [% of new notes]"] = float(each[begins].mean())
+        beats = {n: e.reshape(len(x), 8, -1).mean((0, 2)) for n, e in right.items()}
+        lines = {name: [*enumerate(each, 1)] for name, each in beats.items()}
+        curves.append(panels.Curves(kind, "beat", "right notes [%]", lines))
+    heard = {n: p[at] for n, p in {"original": x, **free}.items() if p is not common}
+    files = {f"interpolation-{n}": np.concatenate(p) for n, p in between.items()}
+    for kind, systems in (("piece", heard), ("sample", new)):
+        every = ((n, *one) for n in systems for one in enumerate(systems[n], 1))
+        files |= {f"{kind}-{i}-{n}": p for n, i, p in every}
+    shown_ = [
+        rolls("test pieces, and played from their codes alone", heard),
+        rolls("samples from the prior", new),
+        rolls("from one test piece to another", between),
+    ]
+    text = (
+        f"{len(x)} test pieces of {data.name}; no song is in two splits. A note is a "
+        "voice at a sixteenth, rests too; a new one differs from the step before. "
+        "Teacher-forced: the most likely note, given the code and all earlier steps; "
+        "sampled: from the code alone, given the model's own. segments=0 is the flat "
+        "decoder. Baselines know the training split; valid chose nothing."
+    )
+    named = {f"music/{n}.mid".replace(" ", "-"): p for n, p in files.items()}
+    midis = {n: midi.write(p) for n, p in named.items()}
+    return tasks.Result(list(metrics.values()), [*shown_, *curves], text, midis)
