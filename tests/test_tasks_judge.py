@@ -52,10 +52,14 @@ def test_anomalies_are_found_in_the_test_split(views, digits, forgetful, drawn):
     assert drawn(result)
 
 
-def test_a_model_of_every_class_knows_no_anomalies(small, digits):
+def test_a_model_of_every_class_or_of_other_data_knows_no_anomalies(
+    views, small, digits
+):
     model = small("denoising", latent_dim=32, corruption="gaussian", level=0.5).model()
     with pytest.raises(config.InputError, match="--dataset digits:K"):
         anomaly.apply([model], digits)
+    with pytest.raises(config.InputError, match="--dataset other:K"):
+        anomaly.apply(views, digits._replace(name="other"))
 
 
 def test_a_threshold_keeps_its_rate_and_distances_are_of_the_codes_ellipse():

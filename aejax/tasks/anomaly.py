@@ -118,7 +118,7 @@ def apply(
     rows = [{"system": n} | dict(zip(columns, means[n], strict=True)) for n in means]
     auroc = {n: np.array(lines)[:, 0] for n, lines in found.items()}
     bars = {n: (v.mean(), v.min(), v.max()) for n, v in auroc.items()}
-    shown = [panels.Bars("Mean and range over normal classes", "AUROC", bars)]
+    shown = [panels.Bars("Mean and range of normal classes", "AUROC", bars)]
     if len(views) > 1:
         normal = [name.rpartition(":")[2] for name in views]
         grid = np.stack(list(auroc.values())), list(found), normal

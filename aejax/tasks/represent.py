@@ -12,15 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax import (
-    config,
-    objectives,
-    panels,
-    representation,
-    results,
-    tasks,
-    trained,
-)
+from aejax import config, objectives, panels, representation, results, tasks, trained
 from aejax import data as datasets
 
 STEPS = 200  # of fine-tuning; fixed beforehand, as is its rate: the model's own
@@ -55,7 +47,7 @@ def nearest(z_train, y_train, z_test, y_test) -> float:
 def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
     """Class ids (N, seeds) of the Split ``test`` for each count: an encoder trained on.
 
-    Adam minimises the cross entropy of a linear layer on its code, its parameters too,
+    Adam minimises the cross entropy of a linear layer on its code, and of its weights
     from ``net`` on (its own: ``model.params["net"]``), in batches of 64 of each seed's
     first ``count`` rows (seeds, M) of ``pool``, a Split in data units with class ids y.
     """
