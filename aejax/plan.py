@@ -155,6 +155,7 @@ def _group(
         init=config.init,
         dtype=model_lib.compute_dtype(config.precision),
         num_classes=dataset.num_classes if "labels" in objective.needs else 0,
+        captions="labels" in objective.needs and dataset.train.y.ndim == 2,
         mean=observed.mean,
     )
     if reason := network.check(spec, **options):

@@ -91,7 +91,7 @@ class Trained:
 
         Args:
           x: data; series (N, T) will do for sequences of one feature.
-          y: (N,) class ids, for a conditional model.
+          y: (N,) class ids, or (N, L) ids of words, for a conditional model.
           length: (N,) valid steps, for sequences.
 
         Raises:
@@ -120,7 +120,7 @@ class Trained:
         Args:
           key: PRNG key.
           n: number of samples.
-          y: (n,) class ids, for a conditional model.
+          y: (n,) class ids, or (n, L) ids of words, for a conditional model.
           density: of the codes. "prior" is the objective's own; "gaussian" or "gmm"
             (10 components) is fitted to codes of the training split (Ghosh et al., ICLR
             2020), as is the Gaussian that stands in for a prior that is missing.
@@ -204,15 +204,16 @@ class Trained:
         return x
 
     def _labels(self, y: Any, n: int) -> np.ndarray | None:
-        """(n,) class ids for a conditional model, None for another."""
+        """y (n,), or (n, L) of captions, for a conditional model; None for another."""
         classes = self._spec.num_classes
         if not classes:
             return None
-        y = np.asarray(y)
+        y, words = np.asarray(y), self._spec.captions
         inside = y.dtype.kind in "iu" and ((y >= 0) & (y < classes)).all()
-        if y.shape != (n,) or not inside:
+        if y.shape[:1] != (n,) or y.ndim != 1 + words or not inside:
+            what = "rows of ids of words" if words else "class ids"
             raise configs.InputError(
-                f"this model is conditional: y must be {n} class ids from 0 to "
+                f"this model is conditional: y must be {n} {what} from 0 to "
                 f"{classes - 1}, not {np.unique(y)[:20]} of shape {y.shape}"
             )
         return y.astype(np.int32)

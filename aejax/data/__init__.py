@@ -2,8 +2,9 @@
 
 A name is one of ``names()``, any data set that TFDS has prepared on disk, or a path to
 a file (.npz, .npy, .txt, .json) or a folder of images or MIDI files. ``NAME:3`` or
-``NAME:0-4,7`` trains on these classes alone. Nothing here imports jax or TensorFlow,
-and ``load`` never downloads: ``python -m aejax.data prepare NAME`` does.
+``NAME:0-4,7`` trains on these classes alone; ``NAME:captions`` has captions for labels.
+Nothing here imports jax or TensorFlow, and ``load`` never downloads: ``python -m
+aejax.data prepare NAME`` does.
 """
 
 import re
@@ -11,7 +12,16 @@ import re
 import numpy as np
 
 from aejax import config
-from aejax.data import catalogue, dataset, files, manifolds, music, prepared, sprites
+from aejax.data import (
+    captions,
+    catalogue,
+    dataset,
+    files,
+    manifolds,
+    music,
+    prepared,
+    sprites,
+)
 
 Split = dataset.Split
 Dataset = dataset.Dataset
@@ -31,6 +41,8 @@ def load(name: str = "digits") -> Dataset:
       InputError: unknown or not prepared, with the command that prepares it; a file
         that cannot be used, with the reason.
     """
+    if name.endswith(captions.END):
+        return captions.captioned(name, load(name.removesuffix(captions.END)))
     whole, classes = classes_of(name)
     if classes is not None:
         return _only(name, load(whole), classes)

@@ -26,7 +26,8 @@ def load(name: str) -> dataset.Dataset:
     ``.npz``: arrays x, or x_train with optional x_valid and x_test; y… and length…
     likewise; others are ignored. ``.npy``: x alone. uint8 has scale 255; float is never
     rescaled; bool becomes 0 and 1. uint8 or bool (N, H, W) gets a channel axis. Labels,
-    numbers or strings, become 0…C-1 in sorted order.
+    numbers or strings, become 0…C-1 in sorted order; y (N, L) are captions: whole
+    numbers, ids of words from 1 and 0 beyond the end.
 
     A folder: its images, or one sub-folder per class. Decoded once, into the cache.
 
@@ -92,7 +93,7 @@ def _fields(name: str, arrays: Mapping[str, np.ndarray], end: str):
     x = _values(f"x{end} of '{name}'", arrays[f"x{end}"])
     given = {f: arrays[f + end] for f in ("y", "length") if f + end in arrays}
     for field, values in given.items():
-        if values.shape != x.shape[:1]:
+        if values.shape[:1] != x.shape[:1] or values.ndim > 1 + (field == "y"):
             raise config.InputError(
                 f"{field}{end} of '{name}' has shape {values.shape} but x{end} has "
                 f"{len(x)} rows; it must have shape ({len(x)},)"
@@ -145,6 +146,18 @@ def _number_labels(name: str, given: Mapping[str, dict[str, np.ndarray]]) -> int
             f"labels are whole numbers or strings, in every split alike, but y of "
             f"'{name}' is {', '.join({str(y.dtype) for y in labels})}"
         )
+    if any(y.ndim == 2 for y in labels):
+        alike = kinds == {"i"} and len({y.shape[1:] for y in labels}) == 1
+        ids = np.concatenate(labels) if alike else np.zeros((0, 0))
+        if ids.shape[1] < 2 or ids.min() < 0 or ids.max() < 2:
+            raise config.InputError(
+                f"y (N, L) of '{name}' must be captions: whole numbers, ids of words "
+                "from 1 and 0 beyond the end of each, L the same in every split; of "
+                "one-hot labels give y.argmax(1), of a column y[:, 0]"
+            )
+        for fields in given.values():
+            fields["y"] = fields["y"].astype(np.int32)
+        return int(ids.max()) + 1
     values = np.unique(np.concatenate(labels))
     for fields in given.values():
         fields["y"] = np.searchsorted(values, fields["y"]).astype(np.int32)

@@ -31,6 +31,7 @@ class Spec(NamedTuple):
       dtype: of the computation; parameters are float32 always.
       num_classes: > 0 for a network conditional on batch.y.
       mean: decoded (…, outputs) -> E[x] (…), for a decoder that reads its own output.
+      captions: y is (B, L) ids of words, 0 being none, and not (B,) ids of classes.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +45,12 @@ class Spec(NamedTuple):
     dtype: Any
     num_classes: int = 0
     mean: Callable | None = None
+    captions: bool = False
+
+    @property
+    def condition(self) -> int:
+        """Width of what ``dense.Condition`` gives."""
+        return 64 if self.captions else self.num_classes
 
 
 class Network(NamedTuple):

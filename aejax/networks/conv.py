@@ -120,6 +120,8 @@ class ConvNet(nn.Module):
         self.decoder = [
             Conv(c, spec, conv_transpose, i > 0) for i, c in enumerate(outer)
         ]
+        self.condition = dense.Condition(spec)
+        self.decode_condition = dense.Condition(spec)
         if spec.num_classes:
             self.encode_label = dense.layer(spec, width, False)
             self.decode_label = dense.layer(spec, width, False)
@@ -130,13 +132,13 @@ class ConvNet(nn.Module):
         for layer, refine in zip(self.encoder, self.encoder_refine, strict=True):
             h = act(refine(layer(h)))
         h = self.encoder_dense(h.reshape(h.shape[0], -1))
-        y = dense.one_hot(self.spec, batch, h.shape[0])
+        y = self.condition(batch, h.shape[0])
         return self.code(act(h if y is None else h + self.encode_label(y)), mask)
 
     def decode(self, z, batch, mask: Array):
         act = latent.ACTIVATIONS[self.spec.activation]
         h = self.decode_code(z, mask)
-        y = dense.one_hot(self.spec, batch, h.shape[0])
+        y = self.decode_condition(batch, h.shape[0])
         h = act(h if y is None else h + self.decode_label(y))
         h = self.decoder_dense(h).reshape(-1, *self.small)
         for i in range(len(self.decoder) - 1, -1, -1):

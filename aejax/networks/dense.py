@@ -34,6 +34,24 @@ def one_hot(spec: networks.Spec, batch, size: int) -> Array | None:
     return jax.nn.one_hot(y, spec.num_classes, dtype=spec.dtype)
 
 
+class Condition(nn.Module):
+    """What a network is told of batch.y, (B, C); None if it is not conditional.
+
+    Classes are one-hot. A caption is the last state of a GRU that reads it (Cho et al.,
+    EMNLP 2014), always in float32.
+    """
+
+    spec: networks.Spec
+
+    @nn.compact
+    def __call__(self, batch, size: int) -> Array | None:
+        if not self.spec.captions or batch is None or batch.y is None:
+            return one_hot(self.spec, batch, size)
+        words = nn.Embed(self.spec.num_classes, self.spec.condition)(batch.y)
+        reader = nn.RNN(nn.GRUCell(self.spec.condition), return_carry=True)
+        return reader(words, seq_lengths=(batch.y > 0).sum(1))[0]
+
+
 def levels(spec: networks.Spec, x: Array) -> Array:
     """Sequences (B, T, F), or their levels one-hot (B, T, F·outputs)."""
     if spec.outputs == 1:

@@ -34,6 +34,8 @@ class MLP(nn.Module):
             spec.dtype,
         )
         self.decoder = [dense.layer(spec, w, i > 0) for i, w in enumerate(widths[:-1])]
+        self.condition = dense.Condition(spec)
+        self.decode_condition = dense.Condition(spec)
         if spec.num_classes:
             self.decode_label = dense.layer(spec, widths[-1], False)
 
@@ -57,7 +59,7 @@ class MLP(nn.Module):
 
     def encode(self, batch, mask: Array):
         h = batch.x.reshape(batch.x.shape[0], -1)
-        y = dense.one_hot(self.spec, batch, h.shape[0])
+        y = self.condition(batch, h.shape[0])
         h = h if y is None else jnp.concatenate([h, y.astype(h.dtype)], axis=-1)
         for i in range(len(self.spec.hidden) + 1):
             h = self.encode_stage(i, h, mask)
@@ -65,7 +67,7 @@ class MLP(nn.Module):
 
     def decode(self, z, batch, mask: Array):
         size = (z[0] if isinstance(z, tuple) else z).shape[0]
-        y = dense.one_hot(self.spec, batch, size)
+        y = self.decode_condition(batch, size)
         for i in range(len(self.spec.hidden), -1, -1):
             z = self.decode_stage(i, z, mask, y)
         return z

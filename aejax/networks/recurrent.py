@@ -131,7 +131,7 @@ class RecurrentNet(nn.Module):
                 spec.latent_dim, features, spec.inputs, use_bias, spec.init, spec.dtype
             )
 
-        widths = (width + spec.num_classes, *(sides * h for h in spec.hidden[:-1]))
+        widths = (width + spec.condition, *(sides * h for h in spec.hidden[:-1]))
         names = ("encoder", "encoder_back")[:sides]
         self.sides = [layers(name, spec.hidden, widths) for name in names]
         self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
@@ -150,13 +150,15 @@ class RecurrentNet(nn.Module):
                 dense.layer(spec, cell.states * h) for h in back
             ]
             self.decode_segment_input = dense.layer(spec, cell.gates * back[0], False)
+        self.condition = dense.Condition(spec)
+        self.decode_condition = dense.Condition(spec)
         if spec.num_classes:
             self.decode_label = dense.layer(spec, cell.gates * back[0], False)
 
     def encode(self, batch, mask: Array):
         x = dense.levels(self.spec, batch.x).swapaxes(0, 1)
         steps, size = x.shape[:2]
-        y = dense.one_hot(self.spec, batch, size)
+        y = self.condition(batch, size)
         if y is not None:
             y = jnp.broadcast_to(y[None], (steps, *y.shape)).astype(x.dtype)
             x = jnp.concatenate([x, y], -1)
@@ -175,7 +177,7 @@ class RecurrentNet(nn.Module):
 
     def decode(self, z, batch, mask: Array):
         context = self.decode_input(z, mask)
-        y = dense.one_hot(self.spec, batch, context.shape[0])
+        y = self.decode_condition(batch, context.shape[0])
         context = context if y is None else context + self.decode_label(y)
         states = [self.start(enter(z, mask)) for enter in self.decode_state]
         context = context.astype(jnp.float32)

@@ -59,13 +59,15 @@ class Transformer(nn.Module):
         self.decoder = [Block(spec, self.attention_heads) for _ in range(self.blocks)]
         self.decoder_norm = nn.LayerNorm()
         self.decoder_out = dense.layer(spec, features * spec.outputs, False)
+        self.condition = dense.Condition(spec)
+        self.decode_condition = dense.Condition(spec)
         if spec.num_classes:
             self.encode_label = dense.layer(spec, width, False)
             self.decode_label = dense.layer(spec, width, False)
 
     def encode(self, batch, mask: Array):
         h = self.encoder_in(dense.levels(self.spec, batch.x))
-        y = dense.one_hot(self.spec, batch, h.shape[0])
+        y = self.condition(batch, h.shape[0])
         h = h if y is None else h + self.encode_label(y)[:, None]
         h = h.astype(jnp.float32) + self.encoder_positions[None]
         steps, valid = jnp.arange(h.shape[1]), None
@@ -78,7 +80,7 @@ class Transformer(nn.Module):
 
     def decode(self, z, batch, mask: Array):
         h = self.decode_code(z, mask)
-        y = dense.one_hot(self.spec, batch, h.shape[0])
+        y = self.decode_condition(batch, h.shape[0])
         h = h if y is None else h + self.decode_label(y)
         h = h.astype(jnp.float32)[:, None] + self.decode_positions[None]
         for block in self.decoder:

@@ -1,6 +1,7 @@
 """Conditional VAE. Sohn et al., NeurIPS 2015, eq. 4.   the VAE given a label y
 
 loss = E_q(z|x,y)[-log p(x|z,y)] + KL(q(z|x,y) || p(z|y)), p(z|y) a Gaussian per class.
+Where y is a caption (B, L), p(z|y) = N(0, 1).
 """
 
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ needs = {"labels"}
 
 
 def init(model, net, batch, key, **hp):
+    if batch.y.ndim == 2:
+        return {}
     zeros = jnp.zeros((model.latent_mask.shape[1], model.num_classes))
     return {"extra": {"latent_mu": zeros, "latent_logvar": zeros}}
 
@@ -18,6 +21,9 @@ def init(model, net, batch, key, **hp):
 def _prior(model, params, y):
     """Mean and log variance of p(z|y), (B, Z) each."""
     table = params["extra"]
+    if y.ndim == 2:
+        zeros = jnp.zeros((y.shape[0], model.latent_mask.shape[1]))
+        return zeros, zeros
     return tuple(
         table[name][:, y].T * model.latent_mask
         for name in ("latent_mu", "latent_logvar")

@@ -56,7 +56,7 @@ def measured(setting: tables.Setting) -> dict[str, tuple[float, float, float]]:
     for model in pictures.restored(setting, SEEDS):
         train, test = (_codes(model, part, data) for part in (data.train, data.test))
         active.append(representation.active_units(test))
-        if data.num_classes > 1:
+        if data.num_classes > 1 and data.train.y.ndim == 1:
             y = data.train.y[:MOST], data.test.y[:MOST]
             accuracy.append(representation.probe_accuracy(train, y[0], test, y[1]))
     for name, values in (("active units", active), ("probe", accuracy)):

@@ -98,6 +98,7 @@ def samples(shown: list[Shown]) -> page.Section | None:
     for one in shown:
         count, kinds = len(one.x), one.data.num_classes
         y = np.arange(count, dtype=np.int32) % kinds if kinds else None
+        y = one.y if np.ndim(one.y) == 2 else y
         rows = [(n, "", m.sample(random.key(0), count, y)) for n, _, m in one.models]
         pictures.append((one, rows))
     return _matrices("samples", "Samples", pictures)
@@ -143,7 +144,7 @@ def plane(shown: list[Shown]) -> page.Section | None:
         if wide:
             sides = np.linspace(*np.quantile(z, [0.02, 0.98], axis=0), GRID).T
             grid = np.stack(np.meshgrid(sides[0], sides[1][::-1]), -1)
-            labels = np.zeros(GRID**2, np.int32) if one.data.num_classes else None
+            labels = None if one.y is None else np.repeat(one.y[:1], GRID**2, 0)
             decoded = flat[0].decode(grid.reshape(-1, 2).astype(np.float32), labels)
             _tiles(axes[1], one.x, np.split(np.asarray(decoded), GRID))
             axes[1].set_title("decoded over the codes")

@@ -1,0 +1,129 @@
+"""Pictures of what a sentence says, from a conditional VAE. Sohn et al., NeurIPS 2015.
+
+A GRU reads the caption for encoder and decoder (``networks.dense.Condition``); what is
+drawn is read back by classifiers of the factors, trained on real images. Beside it the
+training image whose caption shares most words. Combinations that training lacks stand
+apart: ``data.captions`` says which.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from aejax import config, tasks, trained
+from aejax import data as datasets
+from aejax.data import captions
+from aejax.tasks import judge
+
+dataset = "sprites_5000:captions"
+needs = {"images", "labels"}
+
+
+def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    values = tasks.size(data) | {"objective": "conditional_vae", "latent_dim": 12}
+    return [tasks.Sweep("caption", values)]
+
+
+def images(
+    model: trained.Trained,
+    sentences: Sequence[str],
+    key: jax.Array,
+    vocabulary: Sequence[str] = captions.WORDS,
+) -> np.ndarray:
+    """One image (n, *S) in data units for each sentence, z drawn from the prior.
+
+    Args:
+      model: conditional_vae trained on captions.
+      sentences: of words of the vocabulary; commas and capitals do not matter.
+      key: PRNG key.
+      vocabulary: words by their ids, from 1: those of ``NAME:captions``, or one's own.
+
+    Raises:
+      InputError: a word that the vocabulary lacks; a model that takes no captions.
+    """
+    y = captions.tokens(sentences, vocabulary)
+    return model.sample(key, len(y), y)
+
+
+def centred(x: np.ndarray, side: int = 20) -> np.ndarray:
+    """Crops (N, side, side, C) around each image's centre of mass."""
+    mass, half = x.sum(3) + 1e-6, side // 2
+    rows, columns = (np.arange(n) for n in x.shape[1:3])
+    at = mass.sum(2) @ rows, mass.sum(1) @ columns
+    r, c = (
+        np.rint(v / mass.sum((1, 2))).astype(int)[:, None] + np.arange(side)[None]
+        for v in at
+    )
+    x = np.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    return x[np.arange(len(x))[:, None, None], r[:, :, None], c[:, None]]
+
+
+def reader(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], dict]:
+    """x (n, *S) -> {factor: (n,) its value}, learned from images and their captions.
+
+    Size and shape are read from centred crops, where no place can give them away: a
+    combination that is missing from training would fool the reader as well.
+    """
+    found = {n: v for n, v in captions.factors(y).items() if np.ptp(v)}
+    views = {"what": [n for n in found if n in ("size", "shape")]}
+    views["all"] = [n for n in found if n not in views["what"]]
+    view = {"what": centred, "all": lambda x: x}
+    fitted = {
+        v: judge.classifier(view[v](x), np.stack([found[n] for n in names], 1), 500)
+        for v, names in views.items()
+        if names
+    }
+
+    def read(x: np.ndarray) -> dict[str, np.ndarray]:
+        every = ((views[v], fit(view[v](x))[1].T) for v, fit in fitted.items())
+        return {
+            n: got for names, rows in every for n, got in zip(names, rows, strict=True)
+        }
+
+    return read
+
+
+def similar(y: np.ndarray, among: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Positions (n,) of captions that share most words with y, drawn among equals."""
+    bags = [(a[:, :, None] == np.arange(1, among.max() + 1)).any(1) for a in (y, among)]
+    same = (bags[0][:, None] == bags[1][None]).sum(2)
+    return (same + np.random.default_rng(seed).random(same.shape)).argmax(1)
+
+
+def apply(
+    models: Sequence[trained.Trained],
+    data: datasets.Dataset,
+    *,
+    text: tuple = (),
+    draws: int = 20,
+) -> tasks.Result:
+    """Share of images that show what the captions of the test split say, by factor.
+
+    Args:
+      models: one conditional_vae, trained on captions.
+      data: ``NAME:captions``.
+      text: sentences to draw, parted by semicolons: text="a heart, upper left; a small
+        ellipse, lower centre".
+      draws: images of each caption.
+    """
+    model = tasks.only(models)
+    if not data.name.endswith(captions.END):
+        raise config.InputError(
+            f"what images of '{data.name}' show is not known; give this task --dataset "
+            "sprites_5000:captions, or digits:captions"
+        )
+    train, test = tasks.held_out(data, "train"), tasks.held_out(data)
+    read, asked = reader(train.x, train.y), np.unique(test.y, axis=0)
+    new = ~(asked[:, None] == np.unique(train.y, axis=0)[None]).all(2).any(1)
+    y = np.repeat(asked, draws, 0)
+    systems = {
+        "real test images": (test.x, test.y),
+        "most similar caption": (train.x[similar(y, train.y)], y),
+        tasks.names(models)[0]: (model.sample(jax.random.key(0), len(y), y), y),
+    }
+    metrics, panels = [], []
+    for told, chosen in (("seen", asked[~new]), ("new", asked[new])):
+        if not len(chosen):
+            continue
+        ...
