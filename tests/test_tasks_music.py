@@ -196,6 +196,7 @@ def test_midi_is_quantised_and_reduced_to_the_highest_four():
 def run():
     (sweep,) = TASK.sweeps(data.load("tunes"))
     values = dict(sweep.values) | {"hidden": (8,), "epochs": 1, "eval_every": 1}
+    values["batch_size"] = 200
     fields = {n: v for n, v in values.items() if n in config.FIELDS}
     hparams = {n: v for n, v in values.items() if n not in fields}
     base = aejax.Config(dataset="tunes", hparams=hparams, **fields)
@@ -268,5 +269,5 @@ def test_other_data_and_other_pitches_are_refused(run, places, digits):
         TASK.sweeps(digits)
     path = places / "own.json"
     path.write_text(json.dumps([song(64).tolist() for _ in range(4)]))
-    with pytest.raises(config.InputError, match="other pitches than"):
+    with pytest.raises(config.InputError, match="pitches of 'tunes' and not those of"):
         TASK.apply(run.models(), data.load(str(path)))
