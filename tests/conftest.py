@@ -12,7 +12,9 @@ import pytest
 from experiments import environment
 
 SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
-CACHE = tempfile.mkdtemp(prefix="aejax-tests-")
+# Of the first process; those that share its tests (pytest -n 2) inherit it.
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+CACHE = WORKER and os.environ["AEJAX_CACHE_DIR"] or tempfile.mkdtemp(prefix="aejax-")
 
 os.environ["AEJAX_CACHE_DIR"] = CACHE
 os.environ["TFDS_DATA_DIR"] = os.path.join(CACHE, "tfds")
@@ -44,8 +46,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_unconfigure():
-
-    shutil.rmtree(CACHE, ignore_errors=True)
+    if not WORKER:
+        shutil.rmtree(CACHE, ignore_errors=True)
 
 
 @pytest.fixture

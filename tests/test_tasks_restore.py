@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aejax import config, corruptions, panels, tasks
-from aejax.tasks import inpaint, super_resolution
+from aejax.tasks import holes, inpaint, super_resolution
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def held(digits):
 
 def test_energy_finds_the_closed_form_of_a_linear_decoder(linear, held):
     """Ridge regression on known pixels: (AᵀMA + λI) z = AᵀM (x - b)."""
-    known, weight = inpaint.mask("pixels", held.x.shape), 0.3
+    known, weight = holes.mask("pixels", held.x.shape), 0.3
     bias = linear.decode(np.zeros((1, 3)))[0].ravel().astype(np.float64)
     a = (linear.decode(np.eye(3)).reshape(3, -1) - bias).T.astype(np.float64)
     expected = []
@@ -32,19 +32,19 @@ def test_energy_finds_the_closed_form_of_a_linear_decoder(linear, held):
         inner = a[m].T @ a[m] + weight * np.eye(3)
         z = np.linalg.solve(inner, a[m].T @ (x - bias)[m])
         expected.append((a @ z + bias).reshape(held.x.shape[1:]))
-    got = inpaint.energy(linear, held.x, known, weight=weight, steps=1000, rate=0.05)
+    got = holes.energy(linear, held.x, known, weight=weight, steps=1000, rate=0.05)
     np.testing.assert_allclose(got, expected, atol=2e-3)
 
 
 def test_energy_does_not_look_at_hidden_pixels(linear, held):
-    known = inpaint.mask("patch", held.x.shape)
+    known = holes.mask("patch", held.x.shape)
     other = np.where(known, held.x, 7.0)
-    fills = (inpaint.energy, inpaint.forward)
+    fills = (holes.energy, holes.forward)
     for fill in fills:
         np.testing.assert_array_equal(
             fill(linear, held.x, known), fill(linear, other, known)
         )
-    others = (inpaint.mean_fill, inpaint.biharmonic)
+    others = (holes.mean, holes.biharmonic, holes.membrane)
     for fill in others:
         np.testing.assert_array_equal(fill(held.x, known), fill(other, known))
 
@@ -52,17 +52,17 @@ def test_energy_does_not_look_at_hidden_pixels(linear, held):
 def test_the_best_of_several_starts_is_taken(small, held):
     """No step: the start of least energy, and never a worse one for more of them."""
     model = small("vae", latent_dim=32).model()
-    known = inpaint.mask("rows", held.x.shape)
+    known = holes.mask("rows", held.x.shape)
 
     def misfit(starts, steps):
-        x_hat = inpaint.energy(
+        x_hat = holes.energy(
             model, held.x, known, weight=0.0, starts=starts, steps=steps
         )
         wrong = np.where(known, held.x - x_hat, 0)
         return np.square(wrong).reshape(20, -1).sum(1)
 
     zero = np.repeat(model.decode(np.zeros((1, 32))), 20, 0)
-    code = model.reconstruct(inpaint.mean_fill(held.x, known))
+    code = model.reconstruct(holes.mean(held.x, known))
     each = [
         np.square(np.where(known, held.x - x, 0)).reshape(20, -1).sum(1)
         for x in (zero, code)
@@ -76,7 +76,7 @@ def test_the_best_of_several_starts_is_taken(small, held):
     ("hole", "count"), [("patch", 9), ("rows", 24), ("pixels", 23)]
 )
 def test_a_mask_hides_its_share_at_random_places(hole, count):
-    hidden = ~inpaint.mask(hole, (400, 8, 8, 1))
+    hidden = ~holes.mask(hole, (400, 8, 8, 1))
     assert hidden.shape == (400, 8, 8, 1)
     assert (hidden.sum((1, 2, 3)) == count).all()
     assert hidden.any(0).all() and not hidden.all(0).any()
@@ -84,35 +84,50 @@ def test_a_mask_hides_its_share_at_random_places(hole, count):
         assert (hidden.any(2).sum(1) == 3).all() and (hidden.any(1).sum(1) == 3).all()
     if hole == "rows":
         assert (hidden.all(2).sum(1) == 3).all()
-    np.testing.assert_array_equal(hidden, ~inpaint.mask(hole, (400, 8, 8, 1)))
-    assert (hidden != ~inpaint.mask(hole, (400, 8, 8, 1), seed=1)).any()
+    np.testing.assert_array_equal(hidden, ~holes.mask(hole, (400, 8, 8, 1)))
+    assert (hidden != ~holes.mask(hole, (400, 8, 8, 1), seed=1)).any()
 
 
 def test_masks_that_cannot_be_are_refused():
     with pytest.raises(config.InputError, match="hole 'rings' is unknown"):
-        inpaint.mask("rings", (2, 8, 8, 1))
+        holes.mask("rings", (2, 8, 8, 1))
     for share in (0.01, 0.99):
         with pytest.raises(config.InputError, match="all or nothing of 8×8"):
-            inpaint.mask("patch", (2, 8, 8, 1), share)
+            holes.mask("patch", (2, 8, 8, 1), share)
 
 
 def test_codes_of_several_vectors_are_refused_by_energy(linear, held, monkeypatch):
-    monkeypatch.setattr(linear, "encode", lambda x, y: (np.zeros((20, 3)),) * 2)
-    with pytest.raises(config.InputError, match="of ae is several vectors; take a vae"):
-        inpaint.energy(linear, held.x, np.ones(held.x.shape, bool))
+    monkeypatch.setattr(linear, "encode", lambda *batch: (np.zeros((20, 3)),) * 2)
+    with pytest.raises(config.InputError, match="of ae or vae would do"):
+        holes.energy(linear, held.x, np.ones(held.x.shape, bool))
+
+
+@pytest.mark.parametrize("surface", [holes.membrane, holes.biharmonic])
+def test_surfaces_continue_a_plane_and_take_a_constant_error_away(surface, held):
+    known = np.ones((1, 12, 12, 1), bool)
+    known[0, 4:8, 3:9] = False
+    row, column = np.mgrid[:12, :12] / 12
+    plane = (0.2 + 0.3 * row + 0.4 * column)[None, ..., None].astype(np.float32)
+    np.testing.assert_allclose(surface(plane, known), plane, atol=1e-4)
+    known = holes.mask("patch", held.x.shape)
+    x_hat = holes.blended(surface, held.x + 0.25, held.x, known)
+    np.testing.assert_allclose(x_hat, held.x, atol=1e-4)
+    x_hat = holes.blended(surface, held.x[::-1], held.x, known)
+    same = np.where(known, held.x, x_hat)
+    np.testing.assert_allclose(x_hat, same, atol=1e-6)
 
 
 def test_opencv_fills_each_channel(held):
     pytest.importorskip("cv2")
     x = np.concatenate([held.x, 1 - held.x], -1)
-    known = inpaint.mask("patch", x.shape)
+    known = holes.mask("patch", x.shape)
     for method in ("TELEA", "NS"):
-        x_hat = inpaint.opencv(method, 3, x, known)
-        alone = inpaint.opencv(method, 3, x[..., 1:], known)
+        x_hat = holes.opencv(method, 3, x, known)
+        alone = holes.opencv(method, 3, x[..., 1:], known)
         np.testing.assert_array_equal(x_hat[..., 1:], alone)
         kept = np.where(known, x_hat - x, 0)
         assert np.abs(kept).max() < 0.5 / 255 + 1e-6
-        flat = inpaint.opencv(method, 3, np.full_like(x, 0.6), known)
+        flat = holes.opencv(method, 3, np.full_like(x, 0.6), known)
         np.testing.assert_allclose(flat, 0.6, atol=2.1 / 255)
 
 
@@ -128,12 +143,14 @@ def test_inpaint_beats_the_baselines_on_held_out_digits(
     result = task.apply(models, digits, **options)
     rows = {row["system"]: row for row in result.metrics}
     got = {name: row["psnr [dB]"] for name, row in rows.items()}
-    ours = {"vae energy", "denoising forward"}
-    assert set(got) - {"Telea", "Navier–Stokes"} == {"mean", "biharmonic", *ours}
+    ours = {"vae", "denoising"}
+    ours |= {f"{name} + edge" for name in ours}
+    baselines = {"mean", "membrane", "biharmonic"}
+    assert set(got) - {"Telea", "Navier–Stokes"} == baselines | ours
     others = max(v for name, v in got.items() if name not in ours)
     assert min(got[name] for name in ours) > others + 1
     # The model was chosen on valid, and the right one.
-    assert rows["denoising forward"]["chosen"] == "level=0.36"
+    assert rows["denoising"]["chosen"] == "level=0.36"
     assert result.metrics == task.apply(models, forgetful(digits), **options).metrics
     # Known pixels are kept, hidden ones are grey in the picture and count alone.
     clean, hidden, *filled = (examples for *_, examples in result.panels[0].rows)
@@ -145,7 +162,7 @@ def test_inpaint_beats_the_baselines_on_held_out_digits(
 
 
 def test_psnr_is_of_hidden_pixels_alone():
-    x, known = np.zeros((2, 4, 4, 1)), inpaint.mask("pixels", (2, 4, 4, 1))
+    x, known = np.zeros((2, 4, 4, 1)), holes.mask("pixels", (2, 4, 4, 1))
     x_hat = np.where(known, 1.0, 0.1)
     np.testing.assert_allclose(inpaint.hidden_psnr(x, x_hat, known), 20, rtol=1e-6)
 
@@ -157,8 +174,10 @@ def test_without_opencv_the_text_says_what_to_install(small, digits, monkeypatch
     result = inpaint.apply(run.models(), digits, holes=("rows",), most=10)
     assert {r["system"] for r in result.metrics} == {
         "mean",
+        "membrane",
         "biharmonic",
-        "denoising forward",
+        "denoising",
+        "denoising + edge",
     }
     assert 'pip install "aejax[opencv]"' in result.text
 

@@ -93,7 +93,7 @@ def _entry(module: Any) -> Task:
     return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
 
 
-_SHARED = ("coding", "judge")  # what tasks share, no tasks themselves
+_SHARED = ("coding", "holes", "judge")  # what tasks share, no tasks themselves
 TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=_SHARED)
 
 

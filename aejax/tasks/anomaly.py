@@ -15,7 +15,7 @@ Score = Callable[[datasets.Split], dict[str, np.ndarray]]
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    """A model of each class (small data: of every third), or of data that is normal."""
+    """A model of each class (small data: every third). ae, 16: best on MNIST valid."""
     classes, step = np.unique(data.train.y), 1 if len(data.train.x) > 10_000 else 3
     whole = set(classes) == set(np.unique(data.test.y))
     views = [f"{data.name}:{k}" for k in classes[:10:step]] if whole else [data.name]

@@ -86,7 +86,7 @@ def apply(
       most: test images, at most.
     """
     test = tasks.held_out(data, "test", most)
-    at, metrics, shown = tasks.examples(test, 8), [], []
+    at, metrics, shown = tasks.examples(test, 6), [], []
     factors = suitable(data, factors)
     grid: dict[str, list[float]] = {}
     for factor in factors:

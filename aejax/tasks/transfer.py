@@ -92,7 +92,7 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
         raise config.InputError(
             f"these models were trained on all of '{data.name}': nothing in it is new "
             "to them. Give another --dataset to apply them to, or train on some of its "
-            f"classes: --dataset {data.name}:0-4"
+            f"classes: --dataset {datasets.classes_of(data.name)[0]}:0-4"
         )
     names = [row["system"] for row in rows]
     shown = [
