@@ -40,11 +40,12 @@ def captioned(name: str, data: dataset.Dataset) -> dataset.Dataset:
         part = getattr(data, split)
         keep, factors = slice(None), {"digit": part.y}
         if base in sprites.EXAMPLES:
-            shape, scale, _, x, y = sprites.factors(base)[split].T
+            shape, scale, turn, x, y = sprites.factors(base)[split].T
             size, row, column = scale // 2, y * 3 // 16, x * 3 // 16
             factors = {"size": size, "shape": shape, "row": row, "column": column}
             held = (row == (shape + size) % 3) & (column == (shape + 2 * size) % 3)
-            keep = slice(None) if split == "test" else ~held
+            upright = (turn + 1) % sprites.FACTORS["rotation"] < 3
+            keep = upright & (~held | (split == "test"))
         words = [np.take(FACTORS[n], v[keep]) for n, v in factors.items()]
         y = tokens([_sentence(w) for w in zip(*words, strict=True)])
         parts[split] = part._replace(x=part.x[keep], y=y)
