@@ -17,17 +17,16 @@ from aejax import data as datasets
 from aejax.data import captions
 from aejax.tasks import judge
 
-dataset = "sprites_5000:captions"
+dataset = "sprites:captions"
 needs = {"images", "labels"}
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    values = tasks.size(data) | {"objective": "conditional_vae", "latent_dim": 8}
+    values = tasks.size(data) | {"objective": "conditional_vae", "latent_dim": 6}
     values |= {"activation": "silu", "schedule": "cosine", "learning_rate": 3e-3}
-    steps = 7000 if len(values["hidden"]) == 2 and values["hidden"][0] == 512 else 3000
-    values["batch_size"] = min(32, len(data.train.x))
-    values["epochs"] = max(10, steps * values["batch_size"] // len(data.train.x))
-    return [tasks.Sweep("caption", values | {"eval_every": values["epochs"]})]
+    size, epochs = min(32, len(data.train.x)), max(30, 90_000 // len(data.train.x))
+    values |= {"batch_size": size, "epochs": epochs, "eval_every": epochs}
+    return [tasks.Sweep("caption", values)]
 
 
 def images(
@@ -116,7 +115,7 @@ def apply(
     if not data.name.endswith(captions.END):
         raise config.InputError(
             f"nothing says what images of '{data.name}' show; give this task --dataset "
-            "sprites_5000:captions, or digits:captions"
+            "sprites:captions, or digits:captions"
         )
     if "labels" not in objectives.OBJECTIVES[model.config.objective].needs:
         raise config.InputError(
