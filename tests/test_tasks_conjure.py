@@ -1,12 +1,14 @@
 """Images made anew, from nothing and from words: generate and caption."""
 
-import functools
-
+import jax
 import numpy as np
 import pytest
 import scipy.linalg
 
-from aejax import config, tasks
+import aejax
+from aejax import config, data, tasks
+from aejax import model as model_lib
+from aejax.data import captions
 from aejax.tasks import judge
 
 RNG = np.random.default_rng(0)
@@ -15,8 +17,8 @@ RNG = np.random.default_rng(0)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Classifiers of fewer steps: tests compile without optimisation."""
-    quick = functools.partial(judge.classifier, steps=200)
-    monkeypatch.setattr(judge, "classifier", quick)
+    whole = judge.classifier
+    monkeypatch.setattr(judge, "classifier", lambda x, y, steps=0: whole(x, y, 200))
 
 
 # ---- generate
@@ -133,3 +135,127 @@ def test_the_classifier_reads_several_factors_of_odd_images():
     features, read = judge.classifier(x[:300], y[:300])(x[300:])
     assert features.shape == (100, judge.WIDTH) and read.shape == (100, 2)
     assert (read == y[300:]).mean(0).min() > 0.95
+
+
+# ---- caption
+
+
+SMALL = {"x_train": (96, 8, 8, 1), "x_valid": (16, 8, 8, 1), "x_test": (16, 8, 8, 1)}
+
+
+def words(n):
+    """Captions of one to four of six words."""
+    y = RNG.integers(1, 7, (n, 4)).astype(np.int32)
+    return np.where(np.arange(4)[None] < RNG.integers(1, 5, (n, 1)), y, 0)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    path = tmp_path_factory.mktemp("captions") / "told.npz"
+    arrays = {n: RNG.random(s).astype(np.float32) for n, s in SMALL.items()}
+    arrays |= {n.replace("x", "y"): words(len(x)) for n, x in arrays.items()}
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_captions_say_what_sprites_show_and_training_lacks_nine():
+    d, y = data.load("sprites:captions"), {}
+    for split in ("train", "valid", "test"):
+        part = getattr(d, split)
+        assert len(part.x) == len(part.y) and part.y.max() < d.num_classes
+        y[split] = {tuple(row) for row in part.y}
+    assert len(y["test"]) == 81 and len(y["test"] - y["train"]) == 9
+    assert not (y["test"] - y["train"]) & y["valid"]
+    factors, x = captions.factors(d.test.y), d.test.x[..., 0].astype(float)
+    rows = (x.sum(2) @ np.arange(32)) / x.sum((1, 2))
+    upper, lower = (rows[factors["row"] == i] for i in (0, 2))
+    assert upper.max() < lower.min()
+    mass = [x[factors["size"] == i].sum((1, 2)).mean() for i in range(3)]
+    assert mass[0] < mass[1] < mass[2]
+
+
+def test_words_and_ids_are_inverse_and_unknown_words_refused():
+    y = captions.tokens(["A small heart, upper left!", "an ellipse lower right"])
+    assert captions.texts(y) == ["a small heart upper left", "an ellipse lower right"]
+    assert y[1, -1] == 0 and {n: v[0] for n, v in captions.factors(y).items()} == {
+        "size": 0,
+        "shape": 2,
+        "row": 0,
+        "column": 0,
+        "digit": -1,
+    }
+    with pytest.raises(config.InputError, match="'hart' is unknown; did you mean 'hea"):
+        captions.tokens(["a hart"])
+    with pytest.raises(config.InputError, match="has no word"):
+        captions.tokens(["a", "?"])
+
+
+@pytest.mark.parametrize("y", [np.eye(3)[[0, 1, 2] * 9].astype(int), -words(27)])
+def test_a_file_of_one_hot_or_negative_ids_has_no_captions(tmp_path, y):
+    np.savez(tmp_path / "a.npz", x=np.zeros((27, 4), np.float32), y=y)
+    with pytest.raises(config.InputError, match="must be captions"):
+        data.load(str(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_captions_keep_padding_and_standalone_runs(told, network):
+    """P1, P2; and words beyond a caption's end do not exist."""
+    base = aejax.Config(
+        dataset=told,
+        objective="conditional_vae",
+        network=network,
+        hidden=(4, 16) if network == "conv" else (16,),
+        activation="tanh",
+        batch_size=16,
+        epochs=5,
+        eval_every=5,
+        latent_dim=3,
+    )
+    wide, alone = aejax.sweep(base, {"latent_dim": [3, 6]}), aejax.sweep(base, {})
+    model, x = wide.model(latent_dim=3), RNG.random((5, 8, 8, 1)).astype(np.float32)
+    key, y = jax.random.key(0), words(5)
+    np.testing.assert_allclose(
+        model.reconstruct(x, y), alone.models()[0].reconstruct(x, y), atol=1e-4
+    )
+    first = model.sample(key, 5, y)
+    longer = np.pad(y, ((0, 0), (0, 2)))
+    np.testing.assert_allclose(model.sample(key, 5, longer), first, atol=1e-5)
+    other = model.sample(key, 5, np.where(y, 7 - y, 0))
+    assert np.abs(other - first).reshape(5, -1).max(1).min() > 1e-4
+    model.params = jax.tree_util.tree_map_with_path(
+        lambda path, a: a.at[3:].set(1e3) if model_lib.is_latent(path) else a,
+        model.params,
+    )
+    np.testing.assert_array_equal(model.sample(key, 5, y), first)
+    with pytest.raises(config.InputError, match="5 rows of ids of words"):
+        model.sample(key, 5, y[:, 0])
+
+
+def test_caption_draws_digits_by_name_and_reads_them_back(small, drawn):
+    d = data.load("digits:captions")
+    model = small("conditional_vae", dataset="digits:captions").models()
+    task = tasks.TASKS["caption"]
+    result = task.apply(model, d, draws=5, text=("a three; an eight",))
+    got = by_system(result)
+    assert list(got) == [
+        "real test images",
+        "most similar caption",
+        "conditional_vae",
+        "chance",
+    ]
+    assert got["chance"]["digit"] == 0.1 and got["conditional_vae"]["digit"] > 0.8
+    assert got["real test images"]["images"] == 250
+    assert drawn(result)
+    # Test captions are shuffled: what is real is then right by chance only.
+    y = RNG.permutation(d.test.y)
+    mixed = task.apply(model, d._replace(test=d.test._replace(y=y)), draws=5)
+    assert by_system(mixed)["real test images"]["digit"] < 0.3
+
+
+def test_caption_refuses_data_and_models_without_captions(small, digits):
+    task, models = tasks.TASKS["caption"], small("conditional_vae").models()
+    with pytest.raises(config.InputError, match="sprites:captions, or digits:captions"):
+        task.apply(models, digits)
+    plain = small("ae", {"objective": ["ae", "vae"], "latent_dim": [8]}).models()
+    with pytest.raises(config.InputError, match="reads no captions"):
+        task.apply(plain[:1], data.load("digits:captions"))

@@ -1,8 +1,9 @@
 """Captions of pictures whose factors are known, as words and as the token ids of y.
 
-``sprites:captions`` says "a small heart upper left" (the middle sizes have no word);
-``digits:captions`` and ``mnist:captions`` say "a three". Train and valid of sprites
-lack nine of the 81 combinations, a place for every shape of every size; test has all.
+``sprites:captions`` says "a small heart upper left" (the middle sizes have no word) of
+the sprites that are turned by 17 degrees at most; ``digits:captions``, "a three". Train
+and valid of sprites lack nine of the 81 combinations, a place for every shape of every
+size; test has all.
 """
 
 import re

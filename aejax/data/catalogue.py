@@ -55,14 +55,14 @@ class Entry(NamedTuple):
 
 _CARVED = "54,000 / last 6,000 of train / 10,000"
 _MNIST = Entry((28, 28, 1), _CARVED, "handwritten digits", needs="numpy")
-_TOLD = "three shapes drawn from five known factors; y is the shape; needs no download"
+_TOLD = "three shapes of five known factors, also as NAME:captions; needs no download"
 _SPRITES = Entry((32, 32, 1), "24,000 / 3,000 / 3,000", _TOLD, needs="nothing")
 
 ENTRIES = {
     "digits": Entry(
         (8, 8, 1),
         "1,297 / 250 / 250",
-        "handwritten digits of scikit-learn, 17 grey levels; needs no download",
+        "handwritten digits of scikit-learn, also digits:captions; needs no download",
         scale=16.0,
         needs="nothing",
     ),

@@ -22,9 +22,9 @@ needs = {"images", "labels"}
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    values = tasks.size(data) | {"objective": "conditional_vae", "latent_dim": 6}
+    values = tasks.size(data) | {"objective": "conditional_vae", "latent_dim": 4}
     values |= {"activation": "silu", "schedule": "cosine", "learning_rate": 3e-3}
-    size, epochs = min(32, len(data.train.x)), max(30, 90_000 // len(data.train.x))
+    size, epochs = min(32, len(data.train.x)), max(10, 150_000 // len(data.train.x))
     values |= {"batch_size": size, "epochs": epochs, "eval_every": epochs}
     return [tasks.Sweep("caption", values)]
 
@@ -70,20 +70,17 @@ def reader(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], dict]:
     combination that is missing from training would fool the reader as well.
     """
     found = {n: v for n, v in captions.factors(y).items() if np.ptp(v)}
-    views = {"what": [n for n in found if n in ("size", "shape")]}
-    views["all"] = [n for n in found if n not in views["what"]]
-    view = {"what": centred, "all": lambda x: x}
-    fitted = {
-        v: judge.classifier(view[v](x), np.stack([found[n] for n in names], 1), 500)
-        for v, names in views.items()
-        if names
-    }
+    what = [n for n in found if n in ("size", "shape")]
+    parts = []
+    for names, view in ((what, centred), ([n for n in found if n not in what], None)):
+        if names:
+            view = view or np.asarray
+            ids = np.stack([found[n] for n in names], 1)
+            parts.append((names, view, judge.classifier(view(x), ids, steps=500)))
 
     def read(x: np.ndarray) -> dict[str, np.ndarray]:
-        every = ((views[v], fit(view[v](x))[1].T) for v, fit in fitted.items())
-        return {
-            n: got for names, rows in every for n, got in zip(names, rows, strict=True)
-        }
+        every = ((names, fit(view(x))[1].T) for names, view, fit in parts)
+        return {n: v for names, got in every for n, v in zip(names, got, strict=True)}
 
     return read
 
