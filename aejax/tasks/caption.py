@@ -140,7 +140,7 @@ def apply(
     chance = {n: 1 / len(captions.FACTORS[n]) for n in right if n != "all"}
     chance["all"] = math.prod(chance.values())
     metrics.append({"system": "chance", "captions": "", "images": 0} | chance)
-    for kind, of in (("Seen captions", True), ("New combinations", False)):
+    for kind, of in (("Seen captions", True), ("New ones", False)):
         of = asked[_among(asked, known) == of]
         rows = []
         for i, line in enumerate(of[:: max(1, len(of) // 9)][:9]):
@@ -148,7 +148,7 @@ def apply(
             drawn = model.sample(jax.random.key(i + 1), 7, np.repeat(line[None], 7, 0))
             rows.append((captions.texts([line])[0], "", np.concatenate([one, drawn])))
         if rows:
-            shown.append(panels.Images(f"{kind}: one real, seven drawn", rows))
+            shown.append(panels.Images(f"{kind}: one real, then drawn", rows))
     if sentences := [s for s in ", ".join(map(str, text)).split(";") if s.strip()]:
         made = [images(model, [s] * 8, key) for s in sentences]
         rows = [(s.strip(), "", x) for s, x in zip(sentences, made, strict=True)]
