@@ -11,7 +11,7 @@ from scipy import special, stats
 import aejax
 from aejax import model as model_lib
 from aejax import tasks
-from aejax.tasks import coding, interpolate, visualize
+from aejax.tasks import coding, interpolate, judge, visualize
 
 SIZES = {"latent_dim": [2, 8]}  # of models that all tests share
 
@@ -187,7 +187,7 @@ def test_the_nearest_is_the_nearest_far_from_zero():
     rng = np.random.default_rng(0)
     reference = (10_000 + rng.normal(size=(300, 4, 4, 1))).astype(np.float32)
     x = reference[:7] + 0.01
-    distance, which = interpolate.nearest(x, reference)
+    distance, which = judge.nearest(x, reference)
     assert which.tolist() == list(range(7))
     np.testing.assert_allclose(distance, 0.04, rtol=0.1)
 

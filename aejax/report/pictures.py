@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib import ticker
 
-from aejax import config
+from aejax import config, tasks
 from aejax.report import canvas, page
 from aejax.report import table as tables
 
@@ -40,7 +40,8 @@ def load(table: tables.Table) -> list[Shown]:
                 models += [(name, setting, m) for m in restored(setting)]
         if models:
             data = data_of(line.settings[0])
-            examples = some(data.test, data, _examples(data))
+            count = COLUMNS if data.test.x.ndim == 4 else COLUMNS // 2
+            examples = some(data.test, data, tasks.examples(data.test, count))
             shown.append(Shown(line, data, models, *examples))
     return shown
 
@@ -61,15 +62,6 @@ def restored(setting, most: int = 1) -> list[Any]:
         return [setting.run.model(**choice, seed=seed) for seed in sorted(good)[:most]]
     except config.InputError:  # an unfinished run has no parameters here yet
         return []
-
-
-def _examples(data) -> np.ndarray:
-    """Rows of the test split, evenly spread over the classes or else over the rows."""
-    order, y = np.arange(len(data.test.x)), data.test.y
-    if y is not None and y.ndim == 1:
-        order = np.argsort(y, kind="stable")
-    count = min(len(order), COLUMNS if data.test.x.ndim == 4 else COLUMNS // 2)
-    return order[((np.arange(count) + 0.5) / count * len(order)).astype(int)]
 
 
 def some(part, data, at=slice(None)) -> tuple[np.ndarray | None, ...]:

@@ -52,7 +52,7 @@ class Task(NamedTuple):
       apply: (models, data, *, option=default, …) -> Result; keyword-only parameters are
         options. Metrics are of held-out data only. Raises InputError where the models
         or the data will not do, and says which would.
-      sweeps: (data) -> models that suit the task, where no run is given.
+      sweeps: (data) -> models that suit the task, where no run is given; the ``zoo``.
       choose: {axis: value, or a set of them}: those of ``sweeps`` that it takes.
       dataset: what ``sweeps`` are trained on unless the user says otherwise.
       every: whether it takes all models of a run that the user's choice leaves, or of
@@ -61,7 +61,7 @@ class Task(NamedTuple):
     """
 
     apply: Callable[..., Result]
-    sweeps: Callable[[datasets.Dataset], Sequence[Sweep]]
+    sweeps: Callable[[datasets.Dataset], Sequence[Sweep]] = lambda data: [zoo(data)]
     choose: Mapping[str, Any] = {}
     dataset: str = "digits"
     every: bool = False
@@ -139,6 +139,14 @@ def codes(model: Any, part: datasets.Split) -> np.ndarray:
             "this task needs numbers: those of ae or vae would do"
         )
     return z
+
+
+def pca(x: np.ndarray, k: int) -> Any:
+    """scikit-learn's PCA of x (N, *S), flat; of k components, or all there are."""
+    from sklearn import decomposition
+
+    flat = x.reshape(len(x), -1)
+    return decomposition.PCA(min(k, *flat.shape), random_state=0).fit(flat)
 
 
 def examples(part: datasets.Split, count: int = 10) -> np.ndarray:

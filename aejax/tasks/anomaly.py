@@ -55,11 +55,10 @@ def scores(model: trained.Trained, normal: datasets.Split, held) -> Score:
 
 def baselines(normal: datasets.Split, dims: Sequence[int] = (30,)) -> Score:
     """The same of four methods fitted to ``normal`` examples, PCA with ``dims``."""
-    from sklearn import decomposition, ensemble, neighbors
+    from sklearn import ensemble, neighbors
 
     x = normal.x.reshape(len(normal.x), -1)
-    fits = {k: decomposition.PCA(min(k, *x.shape), random_state=0) for k in dims}
-    fits = {f"PCA k={k} error": pca.fit(x) for k, pca in fits.items()}
+    fits = {f"PCA k={k} error": tasks.pca(x, k) for k in dims}
     forest = ensemble.IsolationForest(random_state=0).fit(x)
     near = neighbors.NearestNeighbors(n_neighbors=min(5, len(x))).fit(x)
 

@@ -28,10 +28,6 @@ a VAE trained with likelihood=categorical minimises, and others not. Floats and 
 of binarised data or without a likelihood have none."""
 
 
-def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    return [tasks.zoo(data)]
-
-
 def _front(points: list[tuple]) -> list[tuple]:
     """Of (rate, PSNR, …) those of higher PSNR than all of a lower rate."""
     kept: list[tuple] = []
@@ -43,11 +39,9 @@ def _front(points: list[tuple]) -> list[tuple]:
 
 def _systems(models, data, shape):
     """(name, encode, decode, training codes) of PCA of the same sizes and of models."""
-    from sklearn import decomposition
-
     train = tasks.held_out(data, "train", 10_000).x.reshape(-1, math.prod(shape))
     for k in sorted({min(m.latent_dim, *train.shape) for m in models}):
-        pca = decomposition.PCA(k, random_state=0).fit(train)
+        pca = tasks.pca(train, k)
 
         def encode(part, pca=pca):
             return pca.transform(part.x.reshape(len(part.x), -1))

@@ -27,17 +27,13 @@ TITLES = {
 FIT = 20_000  # training images, at most
 
 
-def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    return [tasks.zoo(data)]
-
-
 def baselines(x: np.ndarray, k: int) -> dict[str, Callable]:
     """{name: (key, n) -> (n, *S)} of images x (N, *S) of the training split.
 
     Some of them; the Gaussian of their mean and covariance; 10 Gaussians of their first
     k principal components. What is drawn is cut to the range of x.
     """
-    flat, pca = x.reshape(len(x), -1), _pca(x, k)
+    flat, pca = x.reshape(len(x), -1), tasks.pca(x, k)
     codes = density.fit(pca.transform(flat), "gmm")
 
     def cut(made: np.ndarray) -> np.ndarray:
@@ -55,13 +51,6 @@ def baselines(x: np.ndarray, k: int) -> dict[str, Callable]:
 
     names = "training images", "gaussian of pixels", f"mixture of PCA k={k}"
     return dict(zip(names, (real, gaussian, mixture), strict=True))
-
-
-def _pca(x: np.ndarray, k: int):
-    from sklearn import decomposition
-
-    flat = x.reshape(len(x), -1)
-    return decomposition.PCA(min(k, *flat.shape), random_state=0).fit(flat)
 
 
 def apply(
@@ -90,7 +79,7 @@ def apply(
         right = (read(test.x)[1][:, 0] == test.y).mean()
         told = f"a small classifier of these data ({100 * right:.1f} % right on test)"
     else:
-        pca = _pca(train.x, judge.WIDTH)
+        pca = tasks.pca(train.x, judge.WIDTH)
         read = lambda x: (pca.transform(x.reshape(len(x), -1)),)  # noqa: E731
         told = (
             f"PCA (k={judge.WIDTH}; there are no class labels), whose Fréchet distance "

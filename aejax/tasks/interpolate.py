@@ -7,19 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from aejax import config, panels, tasks, trained
 from aejax import data as datasets
+from aejax.tasks import judge
 
 choose = {"objective": {"ae", "vae"}, "latent_dim": 16}
 needs = {"images"}
 UNIT = "distance [data units]"
-
-
-def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    return [tasks.zoo(data)]
 
 
 def line(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -41,20 +37,6 @@ def arc(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     bent = np.sin((1 - t) * omega) * a[:, None] + np.sin(t * omega) * b[:, None]
     flat = sine < 1e-3
     return np.where(flat, line(a, b, t.ravel()), bent / np.where(flat, 1, sine))
-
-
-@jax.jit
-def _nearest(reference, x):
-    return jnp.argmin(jnp.square(reference).sum(1)[None] - 2 * x @ reference.T, 1)
-
-
-def nearest(x: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance ‖x - r‖ (N,) of x (N, *S) to the nearest r of (M, *S), and which."""
-    x, reference = (a.reshape(len(a), -1) for a in (x, reference))
-    middle = reference.mean(0)  # near 0 products of large numbers do not cancel
-    held = jnp.asarray(reference - middle)
-    which = trained.in_batches(_nearest, x - middle, extra=lambda at: (held,))
-    return np.linalg.norm(x - reference[which], axis=1), which
 
 
 def path(model: trained.Trained, kind: str, ends: Sequence, t: np.ndarray):
@@ -119,7 +101,7 @@ def apply(
         for system, x in paths.items():
             row: dict[str, Any] = {"pairs": kind, "system": system}
             for name, reference in near.items():
-                far = nearest(x.reshape(-1, *x.shape[2:]), reference)[0]
+                far = judge.nearest(x.reshape(-1, *x.shape[2:]), reference)[0]
                 far = far.reshape(x.shape[:2])  # (P, T)
                 inner = (far[:, 1:-1] if far.shape[1] == frames else far).mean(1)
                 row[f"distance to {name} [data units]"] = float(inner.mean())

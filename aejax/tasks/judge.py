@@ -89,9 +89,15 @@ def precision_recall(
     return covered(made, real), covered(real, made)
 
 
-def nearest(x: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Euclidean distance (n,) of each to the nearest of the others, and which it is."""
-    x, among = x.reshape(len(x), -1), among.reshape(len(among), -1)
-    squares = np.square(among).sum(1)[None]
-    at = trained.in_batches(lambda x: (squares - 2 * x @ among.T).argmin(1), x)
-    return np.linalg.norm(x - among[at], axis=1), at
+@jax.jit
+def _nearest(reference, x):
+    return jnp.argmin(jnp.square(reference).sum(1)[None] - 2 * x @ reference.T, 1)
+
+
+def nearest(x: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance ‖x - r‖ (N,) of x (N, *S) to the nearest r of (M, *S), and which."""
+    x, reference = (a.reshape(len(a), -1) for a in (x, reference))
+    middle = reference.mean(0)  # near 0 products of large numbers do not cancel
+    held = jnp.asarray(reference - middle)
+    which = trained.in_batches(_nearest, x - middle, extra=lambda at: (held,))
+    return np.linalg.norm(x - reference[which], axis=1), which

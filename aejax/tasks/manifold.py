@@ -103,12 +103,12 @@ TEXT = (
 def _one(models, data: datasets.Dataset, levels, result: tasks.Result) -> None:
     """Adds one manifold's rows and panels."""
     from scipy import spatial
-    from sklearn import decomposition, neighbors
+    from sklearn import neighbors
 
     known, (train, valid, test) = _known(data.name), (p.x for p in data[1:4])
     truth = manifolds.points(data.name, 20_000 if known.dim == 1 else 10**6)
     tree = spatial.cKDTree(truth)
-    pca = decomposition.PCA(known.dim).fit(train)
+    pca = tasks.pca(train, known.dim)
     means = [neighbors.KNeighborsRegressor(k).fit(train, train) for k in NEAREST]
     named = dict(zip(tasks.names(models), models, strict=True))
     curves: dict[str, list] = {}

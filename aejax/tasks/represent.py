@@ -20,10 +20,6 @@ needs = {"labels"}
 choose = {"latent_dim": 32}
 
 
-def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    return [tasks.zoo(data)]
-
-
 def draw(y: np.ndarray, most: int, seed: int) -> np.ndarray:
     """(most · C,) rows of y (N,): the first n · C are n labels of each of C classes."""
     rng = np.random.default_rng(seed)
@@ -95,8 +91,6 @@ def apply(
 
     Mean and 95 % interval over ``seeds`` (two or more) draws of the labels.
     """
-    from sklearn import decomposition
-
     train, test = tasks.held_out(data, "train"), tasks.held_out(data)
     classes, counts = np.unique(train.y, return_counts=True)
     labels = sorted(n for n in labels if n <= counts.min())
@@ -112,7 +106,7 @@ def apply(
     pool = datasets.Split(*(a if a is None else a[used] for a in train))
     k = max(model.latent_dim for model in models)
     x, *both = (part.x.reshape(len(part.x), -1) for part in (train, pool, test))
-    pca = decomposition.PCA(min(k, *x.shape), random_state=0).fit(x)
+    pca = tasks.pca(x, k)
     features = {"raw data": both, f"PCA k={k}": [pca.transform(a) for a in both]}
     fresh = models[0].model.init(jax.random.key(0), models[0].batch(pool.x[:1]))
     starts, names = {"random start": (models[0], fresh)}, tasks.names(models)

@@ -27,10 +27,7 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
 
 def pca(x: np.ndarray, k: int) -> Callable[..., np.ndarray]:
     """x (n, *S) -> the function x (N, *S) -> x̂ by k components fitted to the former."""
-    from sklearn import decomposition
-
-    flat = x.reshape(len(x), -1)
-    fit = decomposition.PCA(min(k, *flat.shape), random_state=0).fit(flat)
+    fit = tasks.pca(x, k)
 
     def reconstruct(x: np.ndarray, *ignored: Any) -> np.ndarray:
         z = fit.transform(x.reshape(len(x), -1))

@@ -19,10 +19,6 @@ LARGEST = {"shift": 0.12, "zoom": 0.3, "rotation": 30.0, "brightness": 0.6}
 UNIT = {"shift": "widths", "zoom": "octaves", "rotation": "degrees"}  # or a share
 
 
-def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    return [tasks.zoo(data)]
-
-
 def transform(x: np.ndarray, name: str, amount: float) -> np.ndarray:
     """Images (N, H, W, C) in [0, 1] after one of ``LARGEST``, of amount a.
 

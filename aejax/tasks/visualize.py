@@ -16,10 +16,6 @@ choose, every = {"objective": {"ae", "vae", "denoising"}, "latent_dim": {2, 32}}
 PLANE, SHOWN = "latent plane", 24  # filters of each model
 
 
-def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    return [tasks.zoo(data)]
-
-
 def plane(model: trained.Trained, side: int = 12) -> np.ndarray:
     """The decoder over two latents, (side, side, *S): z₂ falls by row, z₁ grows.
 
@@ -81,10 +77,10 @@ def score(x: np.ndarray, flat: np.ndarray, y: Any = None, k: int = 5) -> dict:
 def flatten(fitted: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
     """Maps (N, 2) of z (N, k): PCA of ``fitted``, and t-SNE of z (perplexity 30)."""
     import threadpoolctl  # scikit-learn needs it
-    from sklearn import decomposition, manifold
+    from sklearn import manifold
 
     fitted, z = (np.pad(a, ((0, 0), (0, max(0, 2 - a.shape[1])))) for a in (fitted, z))
-    pca = decomposition.PCA(2, random_state=0).fit(fitted).transform(z)
+    pca = tasks.pca(fitted, 2).transform(z)
     perplexity = min(30.0, (len(z) - 1) / 3)
     tsne = manifold.TSNE(2, perplexity=perplexity, init="pca", random_state=0)
     with threadpoolctl.threadpool_limits(1):  # several would wait for each other
