@@ -1,0 +1,108 @@
+"""aejax: the compiled program of a sweep, as ``experiments.sweep`` runs it."""
+
+import importlib.metadata
+import os
+import pathlib
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments import environment, workloads
+
+
+def planned(workload: workloads.Workload, folder: pathlib.Path) -> Any:
+    """The workload's one group."""
+    from aejax import config, plan
+
+    path, x = folder / f"{workload.name}.npz", workload.data()
+    np.savez(path, x_train=x, x_valid=x[:100], x_test=x[:100])
+    recurrent = workload.network == "recurrent"
+    base = config.Config(
+        dataset=str(path),
+        objective="ae" if recurrent else "vae",
+        network=workload.network,
+        hidden=workload.hidden,
+        batch_size=min(workload.batch, 128) if workload.draws else workload.batch,
+        precision=workload.precision,
+        epochs=100_000,  # the end is never reached
+        eval_every=100_000,
+    )
+    lanes = {"latent_dim": dict.fromkeys(workload.latent)}
+    lanes["seed"] = range(len(workload.latent) // len(lanes["latent_dim"]))
+    (group,) = plan.plan(base, {n: list(v) for n, v in lanes.items()})
+    return group
+
+
+def facts(devices: Any) -> dict[str, Any]:
+    """Version, device and threads."""
+    return {
+        "version": importlib.metadata.version("jax"),
+        "device": f"{len(devices)} × {devices[0].device_kind}",
+        "threads": len(os.sched_getaffinity(0)),
+    }
+
+
+def prepare(
+    workload: workloads.Workload, folder: pathlib.Path
+) -> tuple[Callable[[], int], dict[str, Any]]:
+    """See the package."""
+    lanes = len(workload.latent)
+    devices = environment.start(lanes, None)
+    if workload.draws:
+        return _evaluation(workload, folder, devices)
+    from aejax import feed, population
+
+    idle = _peak()
+    group = planned(workload, folder)
+    began = time.perf_counter()
+    one = population.Population(group, devices)
+    spent = time.perf_counter() - began
+    one.place()
+    recipe = group.recipe
+    data = feed.Feed(one)(0)
+    steps = -(-workload.steps // recipe.pass_steps) * recipe.pass_steps
+    if recipe.pass_steps > workload.steps:
+        steps = -(-workload.steps // recipe.unit) * recipe.unit
+        steps = min(steps, recipe.pass_steps)
+
+    def repeat(start: int = 0) -> int:
+        one.advance(data, start, steps, 0, range(one.rounds))
+        return steps * lanes
+
+    repeat(-1)
+    estimate = group.state_bytes() * lanes + group.data_bytes() * len(devices)
+    estimate += group.step_bytes() * min(len(devices), lanes) * one.lane_batch
+    return repeat, facts(devices) | {
+        "compile_s": spent,
+        "memory_mb": (_peak() - idle) / 2**20,
+        "estimate_mb": estimate / 2**20,
+    }
+
+
+def _evaluation(workload, folder, devices):
+    import jax
+
+    from aejax import config, evaluate, execute
+
+    group = planned(workload, folder)
+    base = group.recipe.config.replace(epochs=1, eval_every=1)
+    model = execute.sweep(base).model()
+    x = workload.data() / np.float32(255)
+    began = time.perf_counter()
+
+    def repeat() -> int:
+        key = jax.random.key(0)
+        evaluate.log_likelihood(model, x, key=key, samples=workload.draws)
+        return workload.draws
+
+    del config
+    repeat()
+    return repeat, facts(devices) | {"compile_s": time.perf_counter() - began}
+
+
+def _peak() -> int:
+    """Bytes, the most that this process has ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

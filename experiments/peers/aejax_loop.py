@@ -1,0 +1,58 @@
+"""One jitted step per Python iteration: what a careful user of jax writes.
+
+The data set is on the device, the state is donated, lanes train one after the other.
+"""
+
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments import environment, workloads
+from experiments.peers import aejax
+
+
+def prepare(
+    workload: workloads.Workload, folder: pathlib.Path
+) -> tuple[Callable[[], int], dict[str, Any]]:
+    """See the package."""
+    devices = environment.start(1, 1)
+    import jax
+
+    from aejax import train
+
+    group = aejax.planned(workload, folder)
+    recipe, source = group.recipe, group.source
+    values = group.traced(group.lanes[0].config)
+    x = jax.device_put(source.block(0))
+    data = jax.eval_shape(lambda d: d, source.shapes())._replace(
+        train=x, output_bias=source.output_bias
+    )
+    state = jax.jit(lambda: train.init_state(recipe, values, data))()
+
+    def one(state, rows, i):
+        batch = train.fetch(x, rows, source.scale)
+        return train.train_step(recipe, values, state, batch, i)
+
+    began = time.perf_counter()
+    order = np.random.default_rng(0)
+    rows = np.arange(workload.batch, dtype=np.int32)
+    step = jax.jit(one, donate_argnums=0).lower(state, rows, np.int32(0)).compile()
+    spent = time.perf_counter() - began
+    held = [state]
+
+    def repeat() -> int:
+        state, n = held.pop(), workload.n // workload.batch
+        for i in range(workload.steps):
+            if i % n == 0:
+                rows = order.permutation(workload.n).astype(np.int32)
+            at = i % n * workload.batch
+            state, loss = step(state, rows[at : at + workload.batch], np.int32(i))
+        loss.block_until_ready()
+        held.append(state)
+        return workload.steps
+
+    repeat()
+    return repeat, aejax.facts(devices) | {"compile_s": spent}
