@@ -44,7 +44,10 @@ def _per_example(element_nll: Callable) -> Callable:
             step = jnp.arange(each.shape[1]).reshape((1, -1) + (1,) * (each.ndim - 2))
             valid = step < batch.length.reshape((-1,) + (1,) * (each.ndim - 1))
             each = jnp.where(valid, each, 0.0)
-        return each.reshape(each.shape[0], -1).sum(-1)
+        each = each.reshape(each.shape[0], -1)
+        # XLA:CPU's sum adds one number after the other; a product uses vector units.
+        ones = jnp.ones(each.shape[1], each.dtype)
+        return jnp.matmul(each, ones, precision=jax.lax.Precision.HIGHEST)
 
     return nll
 

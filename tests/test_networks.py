@@ -199,15 +199,6 @@ def test_residual_blocks_add_to_their_maps():
     assert "at least one stage" in said
 
 
-def test_space_to_depth_orders_row_column_channel_and_has_its_inverse():
-    x = np.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
-    deep = conv.space_to_depth(x)
-    assert deep.shape == (2, 2, 3, 12)
-    block = x[1, 2:4, 4:6]  # rows, columns, channels
-    np.testing.assert_array_equal(deep[1, 1, 2], block.reshape(-1))
-    np.testing.assert_array_equal(conv.depth_to_space(deep), x)
-
-
 @pytest.mark.parametrize(
     ("shape", "hidden", "reason"),
     [

@@ -5,32 +5,19 @@
 al., ICLR 2016 (DCGAN).
 
 XLA:CPU runs ``lax.conv`` inside a scan on a slow path (10 times slower, measured), and
-a vmapped convolution becomes a grouped one. Both layers are therefore rearrangements
-around one matmul: space to depth, then 2×2 patches; the transpose runs it backwards.
+a vmapped convolution becomes a grouped one. A layer is therefore patches and one
+matmul, and its transpose runs that backwards.
 """
 
 from collections.abc import Callable
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from aejax import networks
 from aejax.networks import dense, latent
-
-
-def space_to_depth(x: Array) -> Array:
-    """(B, 2h, 2w, C) -> (B, h, w, 4C), channels ordered (row, column, channel)."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(b, h // 2, w // 2, 4 * c)
-
-
-def depth_to_space(x: Array) -> Array:
-    """(B, h, w, 4C) -> (B, 2h, 2w, C): the inverse of ``space_to_depth``."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(b, 2 * h, 2 * w, c // 4)
 
 
 def patches(x: Array, size: int) -> Array:
@@ -45,29 +32,39 @@ def pad(x: Array) -> Array:
     return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
 
 
+def product(x: Array, kernel: Array) -> Array:
+    """Patches (B, h, w, size²C) and their kernel (size, size, C, F) -> (B, h, w, F)."""
+    # Two matrices, the kernel's (F, size²C): XLA:CPU computes the gradient of a tall
+    # one three times as slowly, and rearranges arrays of more than two axes.
+    flat = kernel.transpose(3, 0, 1, 2).reshape(kernel.shape[3], -1)
+    out = x.reshape(-1, x.shape[-1]) @ flat.T
+    return out.reshape(*x.shape[:-1], -1)
+
+
 def conv(x: Array, kernel: Array) -> Array:
     """4×4 convolution of stride 2 and padding 1, as patches and one matmul.
 
     (B, H, W, C), sides even, and (4, 4, C, F) -> (B, H/2, W/2, F): equal to
     ``lax.conv_general_dilated`` with the same kernel.
     """
-    c, f = kernel.shape[2:]
-    # Rows 2o-1 … 2o+2 are two neighbouring blocks of the padded image.
-    blocks = kernel.reshape(2, 2, 2, 2, c, f).transpose(0, 2, 1, 3, 4, 5)
-    return patches(space_to_depth(pad(x)), 2) @ blocks.reshape(16 * c, f)
+    b, h, w, c = x.shape
+    # A patch is two pairs of rows, each of two pairs of pixels that lie side by side.
+    x = pad(x).reshape(b, h // 2 + 1, 2, w // 2 + 1, 2 * c)
+    at = [(i, r, j) for i in range(2) for r in range(2) for j in range(2)]
+    pairs = [x[:, i : i + h // 2, r, j : j + w // 2] for i, r, j in at]
+    return product(jnp.concatenate(pairs, -1), kernel)
 
 
 def conv_transpose(x: Array, kernel: Array) -> Array:
-    """Transpose of ``conv``: 4×4, stride 2, padding 1, as patches and one matmul.
+    """Transpose of ``conv``: 4×4, stride 2, padding 1, one matmul and a sum of patches.
 
     (B, h, w, F) and (4, 4, F, C) -> (B, 2h, 2w, C), with out[2i - 1 + u, 2j - 1 + v] +=
     x[i, j] @ kernel[u, v].
     """
-    f, c = kernel.shape[2:]
-    # Output block b gets kernel rows 2, 3 from input b - 1 and rows 0, 1 from input b.
-    blocks = kernel.reshape(2, 2, 2, 2, f, c)[::-1, :, ::-1]
-    blocks = blocks.transpose(0, 2, 4, 1, 3, 5).reshape(4 * f, 4 * c)
-    return depth_to_space(patches(pad(x), 2) @ blocks)[:, 1:-1, 1:-1]
+    b, h, w, _ = x.shape
+    shape = jax.ShapeDtypeStruct((b, 2 * h, 2 * w, kernel.shape[3]), x.dtype)
+    turned = kernel.swapaxes(2, 3)
+    return jax.linear_transpose(lambda out: conv(out, turned), shape)(x)[0]
 
 
 class Conv(nn.Module):

@@ -16,7 +16,7 @@ def conv3(x: Array, kernel: Array) -> Array:
 
     Equal to ``lax.conv_general_dilated`` with the same kernel (3, 3, C, F).
     """
-    return conv.patches(conv.pad(x), 3) @ kernel.reshape(-1, kernel.shape[-1])
+    return conv.product(conv.patches(conv.pad(x), 3), kernel)
 
 
 class Residual(nn.Module):
