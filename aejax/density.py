@@ -12,6 +12,7 @@ from jax import Array
 from aejax import config
 
 COMPONENTS = {"gaussian": 1, "gmm": 10}
+_FLOOR = 1e-6  # added to variances of codes scaled to at most 1
 Density = Callable[[Array, int], np.ndarray]
 
 
@@ -28,25 +29,32 @@ def fit(codes: np.ndarray, kind: str = "gaussian") -> Density:
     Raises:
       InputError: an unknown kind, vector codes, fewer codes than components.
     """
-    from sklearn import mixture
-
     if kind not in COMPONENTS:
         raise config.unknown("density", kind, ("prior", *COMPONENTS))
     if isinstance(codes, tuple) or len(codes) < 2 * COMPONENTS[kind]:
         what = "vectors" if isinstance(codes, tuple) else f"only {len(codes)}"
         raise config.InputError(f"density '{kind}' cannot be fitted to {what} codes")
     scale = max(float(np.abs(codes).max()), 1e-12)  # the floor on variances is absolute
-    model = mixture.GaussianMixture(COMPONENTS[kind], random_state=0)
-    model.fit(codes.astype(np.float64) / scale)
+    x = codes.astype(np.float64) / scale
+    if COMPONENTS[kind] == 1:  # what the library below gives, without its import
+        weights, means = np.ones(1), x.mean(0)[None]
+        covariances = np.cov(x.T, bias=True).reshape(1, x.shape[1], -1)
+        covariances = covariances + _FLOOR * np.eye(x.shape[1])
+    else:
+        from sklearn import mixture
+
+        found = mixture.GaussianMixture(
+            COMPONENTS[kind], reg_covar=_FLOOR, random_state=0
+        ).fit(x)
+        weights, means, covariances = found.weights_, found.means_, found.covariances_
+    roots = np.linalg.cholesky(covariances)
 
     def draw(key: Array, n: int) -> np.ndarray:
-        component = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
-        which = np.asarray(
-            jax.random.choice(component[0], COMPONENTS[kind], (n,), p=model.weights_)
-        )
-        eps = np.asarray(jax.random.normal(component[1], (n, codes.shape[1])))
-        roots = np.linalg.cholesky(model.covariances_)
-        z = model.means_[which] + np.einsum("nij,nj->ni", roots[which], eps)
+        # NumPy draws: jax would compile a program for every shape.
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        which = rng.choice(len(weights), n, p=weights / weights.sum())
+        eps = rng.standard_normal((n, x.shape[1]))
+        z = means[which] + np.einsum("nij,nj->ni", roots[which], eps)
         return (z * scale).astype(np.float32)
 
     return draw

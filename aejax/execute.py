@@ -109,11 +109,13 @@ class _Job:
         self.say("compile", programs=len(todo))
         finished = True
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            # The first group trains while the next ones compile.
-            built = {
-                g.index: pool.submit(population.Population, g, devices, lane_batch)
-                for g in todo
-            }
+            built = {}
+            for g in todo:
+                make = population.Population, g, devices, lane_batch
+                built[g.index] = pool.submit(*make)
+                # The first has the machine to itself: it trains while the others
+                # compile, and tracing holds Python's lock.
+                concurrent.futures.wait(list(built.values())[:1])
             try:
                 for group in run.planned:
                     state, meta = restored.pop(group.index)
@@ -234,7 +236,7 @@ class _Job:
     def add_rows(self, lanes_on, out, step: int, splits) -> list[float]:
         """Rows of one evaluation; returns the validation losses of the lanes."""
         where = {"step": step, "splits": splits, "every": self.metrics}
-        rows = results.rows(lanes_on.group, lanes_on.metrics, *out, **where)
+        rows = results.rows(lanes_on.group, lanes_on.group.metrics, *out, **where)
         self.run.rows += rows
         if self.directory:
             self.directory.append(rows)

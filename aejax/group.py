@@ -1,5 +1,7 @@
 """A group: lanes that share one compiled program, and what is known before it runs."""
 
+import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +23,8 @@ class Lane(NamedTuple):
     parameters: int
 
 
-class Group(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Group:
     """Lanes that share one compiled program."""
 
     index: int
@@ -53,8 +56,9 @@ class Group(NamedTuple):
     def _arguments(self) -> tuple[dict[str, np.ndarray], sources.Data]:
         return self.traced(self.recipe.config), self.source.shapes()
 
-    def metric_names(self) -> tuple[str, ...]:
-        """Metrics in the order in which the program returns them."""
+    @functools.cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Names in the order in which the program returns them."""
         return lanes.metric_names(self.recipe, *self._arguments())
 
     def state_bytes(self) -> int:

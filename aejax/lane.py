@@ -119,18 +119,19 @@ def advance(
     start: Array,
     stop: Array,
     which: Array,
+    names: tuple[str, ...],
 ) -> tuple[train.TrainState, Array]:
     """One dispatch of one lane: initialise, train, evaluate.
 
     From step ``start``, where -1 initialises first, to ``stop``, both shared by all
     lanes. ``which`` is 0 for no evaluation, 1 for train and valid, 2 for test with the
-    selected parameters. Returns the new state, and the metrics of ``evaluate``.
+    selected parameters; ``names`` are from ``metric_names``. Returns the new state, and
+    the metrics of ``evaluate``.
     """
     state = jax.lax.cond(
         start < 0, lambda s: train.init_state(recipe, lane, data), lambda s: s, state
     )
     state = train.train_steps(recipe, lane, state, data, jnp.maximum(start, 0), stop)
-    names = metric_names(recipe, lane, data)
     test = which == 2
     params, keep_best = state.params, recipe.config.select == "best"
     if keep_best:

@@ -1,5 +1,6 @@
 """A configuration and its axes -> groups, one program each, of lanes."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -109,7 +110,7 @@ def plan(
                 size = model_lib.count(shapes, lane.latent_dim)
                 lanes.append(groups.Lane(count, lane, columns, size))
                 count += 1
-            planned.append(group._replace(lanes=tuple(lanes)))
+            planned.append(dataclasses.replace(group, lanes=tuple(lanes)))
     return planned
 
 

@@ -28,7 +28,6 @@ class Population:
     """A group's lanes on the devices, with the program that advances them.
 
     Attributes:
-      metrics: names of the metrics, in the order of ``advance``'s last axis.
       rounds: lane batches per device; ``advance`` can do some of them at a time.
       trace_s: seconds of tracing and lowering.
       compiled: when the compiler began and ended, by ``time.perf_counter``.
@@ -56,7 +55,6 @@ class Population:
         self._mesh = jax.sharding.Mesh(np.array(devices), ("lanes",))
         self._by_lane = jax.sharding.NamedSharding(self._mesh, _P("lanes"))
         self._everywhere = jax.sharding.NamedSharding(self._mesh, _P())
-        self.metrics = group.metric_names()
         self._shapes = group.state_shapes()
         self._compile(local)
 
@@ -66,7 +64,7 @@ class Population:
         def run(state, values, data, start, stop, which, low, high):
             def one(values, state):
                 args = (values, state, data, start, stop, which)
-                return lanes.advance(group.recipe, *args)
+                return lanes.advance(group.recipe, *args, group.metrics)
 
             def body(i, carry):
                 at = jax.tree.map(
@@ -84,7 +82,7 @@ class Population:
                     out,
                 )
 
-            metrics = jnp.zeros((local, len(lanes.SPLITS), len(self.metrics)))
+            metrics = jnp.zeros((local, len(lanes.SPLITS), len(group.metrics)))
             state, metrics = jax.lax.fori_loop(low, high, body, (state, metrics))
             return state, metrics, state.diverged
 

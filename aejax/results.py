@@ -33,7 +33,7 @@ def metric_columns(planned: Sequence[groups.Group]) -> list[str]:
     Raises:
       InputError: an objective gives a metric the name of another column.
     """
-    names = {n for g in planned for n in g.metric_names()} | {"psnr"}
+    names = {n for g in planned for n in g.metrics} | {"psnr"}
     if taken := {*planned[0].lanes[0].columns, *_FIXED} & names:
         raise configs.InputError(
             f"an objective reports a metric named {', '.join(sorted(taken))}, which is "
