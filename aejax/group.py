@@ -84,6 +84,11 @@ class Group:
         jaxpr = jax.make_jaxpr(step)(values, self.state_shapes(), data)
         return _size([v.aval for e in jaxpr.eqns for v in e.outvars])
 
+    def total_bytes(self, devices: int, lane_batch: int) -> int:
+        """Estimate of all lanes on so many devices, ``lane_batch`` of them vmapped."""
+        on_each = self.data_bytes() + lane_batch * self.step_bytes()
+        return len(self.lanes) * self.state_bytes() + devices * on_each
+
 
 def _size(tree: Any) -> int:
     leaves = jax.tree.leaves(tree)

@@ -1,5 +1,6 @@
 """A configuration and its axes -> groups, one program each, of lanes."""
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,9 @@ from aejax import source as sources
 
 # Training data above this many bytes stays on the host and streams in blocks.
 RESIDENT_BYTES = 1 << 30
+# Operations that a further program has to save: a minute of two CPU cores, which
+# compile it in five seconds.
+PROGRAM = 1e13
 
 
 def hyperparameters(names: Sequence[str], nets: Sequence[str]) -> dict[str, Any]:
@@ -100,18 +104,54 @@ def plan(
                 _member(base, objective, network, own | choice | values)
                 for values in configs.product({n: mine[n] for n in mine if n in moving})
             ]
-            group = _group(len(planned), members, objective, network, prepare)
-            shapes, lanes = group.state_shapes().params, []
-            for lane in members:
-                values = {n: getattr(lane, n) for n in configs.AXES}
-                values["likelihood"] = group.recipe.blueprint.likelihood
-                values |= {n: lane.hparams.get(n) for n in sorted(hparams)}
-                columns = {n: registry.column(n, v) for n, v in values.items()}
-                size = model_lib.count(shapes, lane.latent_dim)
-                lanes.append(groups.Lane(count, lane, columns, size))
-                count += 1
-            planned.append(dataclasses.replace(group, lanes=tuple(lanes)))
+            make = functools.partial(
+                _group, objective=objective, network=network, prepare=prepare
+            )
+            whole = make(0, members)
+            shapes = whole.state_shapes().params
+            for band in _bands(members, whole.recipe.steps, shapes):
+                group, lanes = make(len(planned), band), []
+                for lane in band:
+                    values = {n: getattr(lane, n) for n in configs.AXES}
+                    values["likelihood"] = group.recipe.blueprint.likelihood
+                    values |= {n: lane.hparams.get(n) for n in sorted(hparams)}
+                    columns = {n: registry.column(n, v) for n, v in values.items()}
+                    size = model_lib.count(shapes, lane.latent_dim)
+                    lanes.append(groups.Lane(count, lane, columns, size))
+                    count += 1
+                planned.append(dataclasses.replace(group, lanes=tuple(lanes)))
     return planned
+
+
+def _bands(
+    members: Sequence[configs.Config], steps: int, shapes: Any
+) -> list[list[configs.Config]]:
+    """The lanes by ranges of latent sizes, a program for each.
+
+    A lane computes with the largest size of its program. What that wastes is 6
+    operations per superfluous parameter and example, forward and backward; a further
+    program has to save ``PROGRAM`` of them. It depends on no clock and no device, so
+    that a run is planned the same wherever it is gone on with.
+    """
+    examples = steps * members[0].batch_size
+    each = collections.Counter(c.latent_dim for c in members)
+    sizes = sorted(each)
+    # Of the sizes up to each one: the least cost, and where its last range begins.
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for end, top in enumerate(sizes, 1):
+        high = model_lib.count(shapes, top)
+        costs, waste = [], 0.0
+        for start in range(end - 1, -1, -1):
+            k = sizes[start]
+            waste += 6.0 * examples * each[k] * (high - model_lib.count(shapes, k))
+            costs.append((best[start][0] + waste + PROGRAM, start))
+        best.append(min(costs))
+    ranges, end = [], len(sizes)
+    while end:
+        start = best[end][1]
+        ranges.insert(0, set(sizes[start:end]))
+        end = start
+    return [[c for c in members if c.latent_dim in some] for some in ranges]
 
 
 def _member(base, objective, network, values: Mapping[str, Any]) -> configs.Config:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from aejax import config
-from experiments import environment, goals, tables, workloads
+from experiments import environment, goals, tables, timings, workloads
 
 PROGRAM = "python -m experiments.benchmark"
 
@@ -39,6 +39,8 @@ class Flags:
     """where to write every number"""
     markdown: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
     """a JSON file of this command: print it as a Markdown table; time nothing"""
+    figure: Annotated[str, tyro.conf.arg(metavar="FILE.svg")] = ""
+    """with --markdown, draw its steps and memory against the number of lanes"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,8 +56,12 @@ def _benchmark(argv: list[str]) -> int:
     flags = tyro.cli(Flags, args=argv, prog=PROGRAM)
     if flags.markdown:
         told = json.loads(pathlib.Path(flags.markdown).read_text())
-        print(tables.markdown(HEADERS, _cells(told["rows"])))
-        print(f"\n{_where(told)}\n\n{tables.markdown(*goals.table(told['rows']))}")
+        print(tables.markdown(*timings.by_workload(told["rows"])))
+        print(
+            f"\n{timings.where(told)}\n\n{tables.markdown(*goals.table(told['rows']))}"
+        )
+        if flags.figure:
+            pathlib.Path(flags.figure).write_text(timings.figure(told["rows"]))
         return 0
     suite = {w.name: w for w in workloads.SUITES[flags.suite]}
     sweeps = ["default_sweep"] * (flags.suite == "cpu")
@@ -76,8 +82,10 @@ def _benchmark(argv: list[str]) -> int:
         pathlib.Path(flags.json).write_text(json.dumps(told, indent=1) + "\n")
     if not rows:
         raise config.InputError("nothing was timed; see above")
-    tables.show(HEADERS, _cells(rows), f"medians of {flags.repeats} readings")
-    print(_where(told))
+    tables.show(
+        timings.HEADERS, timings.cells(rows), f"medians of {flags.repeats} readings"
+    )
+    print(timings.where(told))
     for system, why in missing.items():
         print(f"{system}: {why}")
     headers, found = goals.table(rows)
@@ -99,6 +107,7 @@ def _timed(flags, workload, folder, missing) -> list[dict[str, Any]]:
                     [*command, flags.suite, workload.name, system, str(folder)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
+                    env=os.environ | {"TQDM_DISABLE": "1"},  # pythae's bars
                     text=True,
                 )
             )
@@ -185,47 +194,6 @@ def _machine(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {n: importlib.metadata.version(n) for n in packages},
     }
-
-
-def _where(told: dict[str, Any]) -> str:
-    versions = ", ".join(f"{n} {v}" for n, v in told["versions"].items())
-    others = {r["system"]: r["version"] for r in told["rows"] if "version" in r}
-    others = {n: v for n, v in others.items() if n in ("torch", "pythae")}
-    more = "".join(f", {n} {v}" for n, v in others.items())
-    return (
-        f"{told['device']}, {told['cores']} cores ({told['machine']}), Python "
-        f"{told['python']}, {versions}{more}; {told['date']}"
-    )
-
-
-HEADERS = (
-    "workload", "system", "images/s", "steps/s", "lowest … highest",
-    "of gemm", "compile s", "memory MB",
-)  # fmt: skip
-
-
-def _cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    def number(row: dict[str, Any], name: str, form: str = ",.0f") -> str:
-        return f"{row[name]:{form}}" if row.get(name) else "–"
-
-    cells = []
-    for row in rows:
-        ends = f"{row['low']:,.4g} … {row['high']:,.4g}"
-        cells.append(
-            [
-                row["workload"],
-                row["system"],
-                number(row, "images_per_s"),
-                number(row, "steps_per_s", ",.4g")
-                if "seconds" not in row
-                else f"{row['seconds']:.1f} s",
-                ends,
-                number(row, "gemm_fraction", ".2f"),
-                number(row, "compile_s", ".1f"),
-                number(row, "memory_mb"),
-            ]
-        )
-    return cells
 
 
 if __name__ == "__main__":

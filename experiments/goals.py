@@ -47,6 +47,10 @@ GOALS = (
         over=("mnist_sweep_1", "aejax"),
     ),
     Goal("lanes_256", "× lanes_4", 0.95, over=("lanes_4", "aejax")),
+    Goal("dense_lanes_96", "memory / estimate", 0.75, "memory_of_estimate"),
+    Goal(
+        "dense_lanes_96", "memory / estimate", 1.25, "memory_of_estimate", at_most=True
+    ),
     _limit("is_nll", 0.5),
     Goal("dense_lanes_64", "× one lane", 16.0, over=("dense_vae_mnist", "aejax")),
     Goal("dense_lanes_64", "× torch", 30.0, over=("dense_vae_mnist", "torch")),

@@ -56,7 +56,7 @@ def show_plan(
         # Without the flag a CPU takes one lane at a time, others all that fit.
         batch = min(local, lane_batch or (1 if devices[0].platform == "cpu" else local))
         state, held, step = group.state_bytes(), group.data_bytes(), group.step_bytes()
-        total = count * state + used * (held + batch * step)
+        total = group.total_bytes(used, batch)
         peak, steps = max(peak, total), steps + count * recipe.steps
         sizes = " ".join(map(str, sorted({m.config.latent_dim for m in group.lanes})))
         parameters = sorted({lane.parameters for lane in group.lanes})

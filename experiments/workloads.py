@@ -125,6 +125,9 @@ CPU = (
         )
         for n in (1, 4, 16, 64, 256)
     ),
+    _DENSE._replace(
+        name="dense_lanes_96", latent=(20,) * 96, n=2_560, steps=20, systems=("aejax",)
+    ),
     _NLL,
     _NLL._replace(name="is_nll_400", hidden=(400,), n=5_000, batch=5_000),
 )

@@ -102,8 +102,7 @@ class Case:
         """(values, poison, steps) -> loss, metrics, gradients, parameters, curve."""
         recipe = getattr(self, which).recipe
 
-        def program(values, poison, steps, data):
-            state = train.init_state(recipe, values, data)
+        def program(state, values, poison, steps, data):
             k = values["latent_dim"]
 
             def poisoned(path, a):
@@ -134,7 +133,8 @@ class Case:
             carry = (state, jnp.zeros(STEPS))
             return *first, params, jax.lax.fori_loop(0, steps, step, carry)[1]
 
-        arguments = (self.values(which), False, 0, self.data)
+        values = self.values(which)
+        arguments = (self.initial(which), values, False, 0, self.data)
         # Without any optimisation attention takes half a minute to run.
         options = {"xla_backend_optimization_level": int(self.sequences)}
         return jax.jit(program).lower(*arguments).compile(compiler_options=options)
@@ -143,8 +143,14 @@ class Case:
     def run(self, which, poison=False, steps=0):
         values = self.values(which)
         arguments = (np.asarray(poison), np.asarray(steps, np.int32))
-        out = self.programs[which](values, *arguments, self.data)
+        out = self.programs[which](self.initial(which), values, *arguments, self.data)
         return jax.tree.map(np.asarray, out)
+
+    @functools.cache  # noqa: B019
+    def initial(self, which):
+        """Not compiled as one program: objectives share most of its operations."""
+        values = jax.tree.map(jnp.asarray, self.values(which))
+        return train.init_state(getattr(self, which).recipe, values, self.data)
 
     def values(self, which, k=K):
         group = getattr(self, which)

@@ -37,6 +37,42 @@ def test_network_options_are_programs_and_hyperparameters_are_lanes(files):
         assert {m.columns["cell"] for m in group.lanes} == {cell}
 
 
+def test_latent_sizes_far_apart_are_programs_where_that_saves_more(monkeypatch):
+    sizes, seeds = [64, 1, 2, 8, 512, 16], [0, 1]
+    axes = {"latent_dim": sizes, "seed": seeds}
+    (one,) = planned(axes)
+    assert [m.config.latent_dim for m in one.lanes[::2]] == sizes
+    parameters = {m.config.latent_dim: m.parameters for m in one.lanes}
+    ordered = sorted(sizes)
+
+    def cost(ranges):
+        waste = sum(parameters[max(r)] - parameters[k] for r in ranges for k in r)
+        steps = one.recipe.steps * one.recipe.config.batch_size
+        return len(ranges) * plan.PROGRAM + 6.0 * steps * len(seeds) * waste
+
+    def cuts(sizes):
+        yield [sizes]
+        for i in range(1, len(sizes)):
+            yield from ([sizes[:i], *rest] for rest in cuts(sizes[i:]))
+
+    found = []
+    for saving in (1e13, 1e11, 2e10, 1e9, 1.0):
+        monkeypatch.setattr(plan, "PROGRAM", saving)
+        several = planned(axes)
+        ranges = [sorted({m.config.latent_dim for m in g.lanes}) for g in several]
+        assert cost(ranges) == min(cost(r) for r in cuts(ordered))
+        assert sum(ranges, []) == ordered
+        assert [m.index for g in several for m in g.lanes] == list(range(12))
+        for group, some in zip(several, ranges, strict=True):
+            assert group.recipe.blueprint.spec.latent_dim == max(some)
+            assert [m.parameters for m in group.lanes] == [
+                parameters[m.config.latent_dim] for m in group.lanes
+            ]
+        found.append(len(ranges))
+    assert found[0] == 1 and found == sorted(found) and found[-1] == 6
+    assert len(set(found)) > 3
+
+
 def test_series_become_sequences_of_one_feature_where_a_network_needs_them(files):
     data = str(files / "series.npz")
     (group,) = planned(dataset=data, network="recurrent")

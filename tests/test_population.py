@@ -1,5 +1,7 @@
 """Populations: devices, batches, chunks and neighbours leave a lane's numbers alone."""
 
+import collections
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +12,11 @@ from aejax import data, execute, pace, plan, population
 TINY = dict(hidden=(16,), batch_size=64, epochs=4, eval_every=2)
 AXES = {"latent_dim": [2, 5, 16], "seed": [0, 1]}
 COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exact_bits(users_generator):
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +95,38 @@ def test_a_second_call_does_not_compile(compiles):
     for start, stop, which in ((-1, 20, 0), (20, 40, 1), (40, 40, 2)):
         metrics, diverged = one.advance(data_on, start, stop, which, range(one.rounds))
     assert len(compiles) == before
-    assert metrics.shape == (2, 3, len(one.metrics)) and not diverged.any()
+    assert metrics.shape == (2, 3, len(group.metrics)) and not diverged.any()
+
+
+def test_what_reaches_the_device_does_not_grow_with_lanes_or_epochs(
+    compiles, monkeypatch
+):
+    """P3, P5: programs, dispatches and transfers, by evaluation and not by step."""
+    monkeypatch.setattr(pace, "SECONDS", 1e6)  # none is cut for being long
+    calls = collections.Counter()
+    for name in ("advance", "put", "place", "host_state"):
+        real = getattr(population.Population, name)
+
+        def counted(self, *args, name=name, real=real):
+            calls[name] += 1
+            return real(self, *args)
+
+        monkeypatch.setattr(population.Population, name, counted)
+
+    def count(lanes, epochs, every):
+        calls.clear()
+        before = len(compiles)
+        config = aejax.Config(**TINY | {"epochs": epochs, "eval_every": every})
+        axes = {"seed": list(range(lanes))}
+        aejax.sweep(config, axes, devices=jax.devices()[:2])
+        return calls | {"programs": len(compiles) - before}
+
+    few = count(8, 4, 2)
+    # The first stretch is short and in two parts, to learn its pace; the test split.
+    assert few == {"programs": 1, "advance": 5, "put": 2, "place": 1, "host_state": 1}
+    assert count(32, 4, 2) == few
+    assert count(8, 16, 8) == few
+    assert count(8, 16, 4)["advance"] == few["advance"] + 2
 
 
 def test_a_diverging_lane_freezes_and_the_others_do_not_notice(reference):
@@ -124,6 +162,17 @@ def test_latent_sizes_of_one_sweep_equal_their_own_runs(network):
     if network == "mlp":
         by_hand = 65 * 16 + 2 * 17 * 5 + 6 * 16 + 17 * 64
         assert alone.summary[0]["parameters"] == by_hand
+
+
+def test_ranges_of_latent_sizes_in_programs_of_their_own_agree(reference, monkeypatch):
+    monkeypatch.setattr(plan, "PROGRAM", 1.0)
+    run = aejax.sweep(aejax.Config(objective="vae", **TINY), AXES)
+    assert run.info["programs"] == 3
+    for k in AXES["latent_dim"]:
+        mine, theirs = (numbers(r, latent_dim=k) for r in (run, reference))
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4)
+    x = np.zeros((2, 8, 8, 1), np.float32)
+    assert run.model(latent_dim=5, seed=1).encode(x).shape == (2, 5)
 
 
 def test_rows_are_exact_means_over_the_splits():

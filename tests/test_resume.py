@@ -38,6 +38,11 @@ aejax.sweep(aejax.Config(**t.CONFIG), t.AXES, out=sys.argv[1], resume=True,
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def exact_bits(users_generator):
+    pass
+
+
 @pytest.fixture
 def often(monkeypatch):
     """Checkpoints at every dispatch, and dispatches of one unit."""

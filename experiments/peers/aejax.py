@@ -1,9 +1,11 @@
 """aejax: the compiled program of a sweep, as ``experiments.sweep`` runs it."""
 
+import ctypes
+import gc
 import importlib.metadata
 import os
 import pathlib
-import resource
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,11 +57,11 @@ def prepare(
         return _evaluation(workload, folder, devices)
     from aejax import feed, population
 
-    idle = _peak()
     group = planned(workload, folder)
     began = time.perf_counter()
     one = population.Population(group, devices)
     spent = time.perf_counter() - began
+    idle = _restart_peak()
     one.place()
     recipe = group.recipe
     data = feed.Feed(one)(0)
@@ -73,12 +75,12 @@ def prepare(
         return steps * lanes
 
     repeat(-1)
-    estimate = group.state_bytes() * lanes + group.data_bytes() * len(devices)
-    estimate += group.step_bytes() * min(len(devices), lanes) * one.lane_batch
+    estimate = group.total_bytes(min(len(devices), lanes), one.lane_batch)
+    used = _resident("VmHWM") - idle
     return repeat, facts(devices) | {
         "compile_s": spent,
-        "memory_mb": (_peak() - idle) / 2**20,
-        "estimate_mb": estimate / 2**20,
+        "memory_mb": used / 2**20,
+        "memory_of_estimate": used / estimate,
     }
 
 
@@ -103,6 +105,14 @@ def _evaluation(workload, folder, devices):
     return repeat, facts(devices) | {"compile_s": time.perf_counter() - began}
 
 
-def _peak() -> int:
-    """Bytes, the most that this process has ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _restart_peak() -> int:
+    """Bytes of this process, whose most so far is forgotten (Linux)."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what the compiler gave back
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    return _resident("VmRSS")
+
+
+def _resident(name: str) -> int:
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024

@@ -1,0 +1,106 @@
+"""What the benchmark's numbers look like: tables, a figure, where they are from."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aejax import config
+
+Rows = Sequence[Mapping[str, Any]]
+
+HEADERS = (
+    "workload", "system", "images/s", "steps/s", "lowest … highest",
+    "of gemm", "compile s", "memory MB",
+)  # fmt: skip
+
+
+def cells(rows: Rows) -> list[list[str]]:
+    """Of ``HEADERS``, a line per workload and system."""
+
+    def number(row: Mapping[str, Any], name: str, form: str = ",.0f") -> str:
+        return f"{row[name]:{form}}" if row.get(name) else "–"
+
+    found = []
+    for row in rows:
+        ends = f"{row['low']:,.4g} … {row['high']:,.4g}"
+        found.append(
+            [
+                row["workload"],
+                row["system"],
+                number(row, "images_per_s"),
+                number(row, "steps_per_s", ",.4g")
+                if "seconds" not in row
+                else f"{row['seconds']:.1f} s",
+                ends,
+                number(row, "gemm_fraction", ".2f"),
+                number(row, "compile_s", ".1f"),
+                number(row, "memory_mb"),
+            ]
+        )
+    return found
+
+
+def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
+    """A row per workload, a column per system: images a second."""
+    timed = [r for r in rows if r["system"] != "gemm" and "seconds" not in r]
+    systems = list(dict.fromkeys(r["system"] for r in timed))
+    headers = ["images/s", *systems, "lowest … highest", "of gemm", "compile s"]
+    found = []
+    for name in dict.fromkeys(r["workload"] for r in timed):
+        by = {r["system"]: r for r in timed if r["workload"] == name}
+        own = by["aejax"]
+        size = own["images_per_s"] / own["steps_per_s"]
+        found.append(
+            [
+                name,
+                *(f"{by[s]['images_per_s']:,.0f}" if s in by else "–" for s in systems),
+                f"{own['low'] * size:,.0f} … {own['high'] * size:,.0f}",
+                f"{own['gemm_fraction']:.2f}",
+                f"{own['compile_s']:.1f}",
+            ]
+        )
+    return headers, found
+
+
+def where(told: Mapping[str, Any]) -> str:
+    """Device, versions and date."""
+    versions = ", ".join(f"{n} {v}" for n, v in told["versions"].items())
+    others = {r["system"]: r["version"] for r in told["rows"] if "version" in r}
+    others = {n: v for n, v in others.items() if n in ("torch", "pythae")}
+    more = "".join(f", {n} {v}" for n, v in others.items())
+    return (
+        f"{told['device']}, {told['cores']} cores ({told['machine']}), Python "
+        f"{told['python']}, {versions}{more}; {told['date']}"
+    )
+
+
+def figure(rows: Rows) -> str:
+    """SVG of steps per second, and of memory, against the number of lanes."""
+    from aejax.report import canvas, table
+
+    ours = {
+        r["lanes"]: r for r in rows if re.fullmatch(r"lanes_\d+", r.get("workload"))
+    }
+    ours = {n: r for n, r in ours.items() if r["system"] == "aejax"}
+    if not ours:
+        raise config.InputError("the file has no workload lanes_N to draw")
+    torch = [
+        r["steps_per_s"]
+        for r in rows
+        if (r["workload"], r["system"]) == ("digits_vae_lanes", "torch")
+    ]
+    memory = {n: r["memory_mb"] for n, r in ours.items() if "memory_mb" in r}
+    guess = {n: m / ours[n]["memory_of_estimate"] for n, m in memory.items()}
+    blue, red = table.PALETTE[:2]
+    with canvas.style():
+        fig, (left, right) = canvas.abreast(2.9, 2)
+        curves = [("aejax", blue, [(n, r["steps_per_s"]) for n, r in ours.items()])]
+        if torch:
+            curves.append(("PyTorch", red, [(n, torch[0]) for n in ours]))
+        canvas.lines(left, curves, log_x=True, also=[0.0])
+        left.set(title="Steps per second, all lanes together", xlabel="lanes")
+        curves = [("measured", blue, list(memory.items()))] * bool(memory)
+        curves += [("estimated", canvas.MUTED, list(guess.items()))] * bool(memory)
+        canvas.lines(right, curves, log_x=True, also=[0.0])
+        right.set(title="Memory beyond the idle program, MB", xlabel="lanes")
+        return canvas.svg(fig)
