@@ -50,7 +50,8 @@ def plan(
       resident: bytes of training data above which it streams.
 
     Returns:
-      Groups in the order of the axes; lanes are numbered through all of them.
+      Groups in the order of the axes, then of latent sizes that are programs of their
+      own; lanes are numbered through all of them.
 
     Raises:
       InputError: an unknown name, a value out of range, a pair that does not fit.
@@ -109,7 +110,8 @@ def plan(
             )
             whole = make(0, members)
             shapes = whole.state_shapes().params
-            for band in _bands(members, whole.recipe.steps, shapes):
+            examples = config.epochs * len(whole.source.train.x)
+            for band in _bands(members, examples, shapes):
                 group, lanes = make(len(planned), band), []
                 for lane in band:
                     values = {n: getattr(lane, n) for n in configs.AXES}
@@ -124,16 +126,16 @@ def plan(
 
 
 def _bands(
-    members: Sequence[configs.Config], steps: int, shapes: Any
+    members: Sequence[configs.Config], examples: int, shapes: Any
 ) -> list[list[configs.Config]]:
     """The lanes by ranges of latent sizes, a program for each.
 
     A lane computes with the largest size of its program. What that wastes is 6
     operations per superfluous parameter and example, forward and backward; a further
-    program has to save ``PROGRAM`` of them. It depends on no clock and no device, so
-    that a run is planned the same wherever it is gone on with.
+    program has to save ``PROGRAM`` of them and those of one lane, which may be trained
+    twice to fill the devices. It depends on no clock and no device, so that a run is
+    planned the same wherever it is gone on with.
     """
-    examples = steps * members[0].batch_size
     each = collections.Counter(c.latent_dim for c in members)
     sizes = sorted(each)
     # Of the sizes up to each one: the least cost, and where its last range begins.
@@ -144,7 +146,8 @@ def _bands(
         for start in range(end - 1, -1, -1):
             k = sizes[start]
             waste += 6.0 * examples * each[k] * (high - model_lib.count(shapes, k))
-            costs.append((best[start][0] + waste + PROGRAM, start))
+            further = PROGRAM + 6.0 * examples * high
+            costs.append((best[start][0] + waste + further, start))
         best.append(min(costs))
     ranges, end = [], len(sizes)
     while end:

@@ -44,7 +44,13 @@ class Run:
     def planned(self) -> list[groups.Group]:
         """The plan, made again from configuration and axes where it is not at hand."""
         if self._planned is None:
-            self._planned = plan.plan(self.config, self.axes)
+            planned = plan.plan(self.config, self.axes)
+            if (then := self.info.get("programs", len(planned))) != len(planned):
+                raise configs.InputError(
+                    f"the run in {self.dir} was cut into {then} programs by rules that "
+                    f"now make {len(planned)}; open it with the aejax that made it"
+                )
+            self._planned = planned
         return self._planned
 
     def dataset(self, name: str | None = None) -> datasets.Dataset:
@@ -79,7 +85,9 @@ class Run:
         return [self._trained(*place) for place in self._find(choice)]
 
     def best(self, **choice: Any) -> list[trained.Trained]:
-        """Of each program the model of lowest validation mse among those that fit.
+        """The model of lowest validation mse among those that fit, of each kind.
+
+        A kind is everything that is not a lane: objective, network, data set, …
 
         The first that fits where there is no validation split.
 
@@ -87,14 +95,16 @@ class Run:
           InputError: as ``models``.
         """
         last = {r["lane"]: r for r in self.rows if r["split"] == "valid"}
-        scores: dict[int, tuple] = {}
-        for group, position in self._find(choice):
-            row = last.get(group.lanes[position].index, {})
-            mse = row.get("mse")  # None of a lane that diverged
-            score = (math.inf if mse is None else mse, position)
-            scores[group.index] = min(scores.get(group.index, score), score)
         groups = {group.index: group for group in self.planned}
-        return [self._trained(groups[i], score[-1]) for i, score in scores.items()]
+        scores: dict[tuple, tuple] = {}
+        for group, position in self._find(choice):
+            lane = group.lanes[position]
+            mse = last.get(lane.index, {}).get("mse")  # None of a lane that diverged
+            score = (math.inf if mse is None else mse, group.index, position)
+            moving = group.traced(lane.config)
+            kind = tuple(v for n, v in lane.columns.items() if n not in moving)
+            scores[kind] = min(scores.get(kind, score), score)
+        return [self._trained(groups[i], at) for _, i, at in scores.values()]
 
     def export(self, folder: Any, **choice: Any) -> pathlib.Path:
         """Writes params.npz and config.json of one lane; see ``Trained.export``."""

@@ -57,9 +57,8 @@ def _benchmark(argv: list[str]) -> int:
     if flags.markdown:
         told = json.loads(pathlib.Path(flags.markdown).read_text())
         print(tables.markdown(*timings.by_workload(told["rows"])))
-        print(
-            f"\n{timings.where(told)}\n\n{tables.markdown(*goals.table(told['rows']))}"
-        )
+        found = goals.table(told["rows"], told["suite"])
+        print(f"\n{timings.where(told)}\n\n{tables.markdown(*found)}")
         if flags.figure:
             pathlib.Path(flags.figure).write_text(timings.figure(told["rows"]))
         return 0
@@ -68,27 +67,31 @@ def _benchmark(argv: list[str]) -> int:
     for name in flags.only:
         if name not in (*suite, *sweeps):
             raise config.unknown("workload", name, (*suite, *sweeps))
+    if flags.repeats < 1:
+        raise config.InputError(f"--repeats is {flags.repeats}; it must be at least 1")
     rows: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
+    told = {"suite": flags.suite, "repeats": flags.repeats, "missing": missing}
     with tempfile.TemporaryDirectory() as folder:
-        for name, workload in suite.items():
-            if not flags.only or name in flags.only:
-                rows += _timed(flags, workload, pathlib.Path(folder), missing)
-        if sweeps and (not flags.only or sweeps[0] in flags.only):
-            rows += _default_sweep(flags.repeats, pathlib.Path(folder))
-    _fractions(rows)
-    told = {"suite": flags.suite, **_machine(rows), "missing": missing, "rows": rows}
-    if flags.json:
-        pathlib.Path(flags.json).write_text(json.dumps(told, indent=1) + "\n")
+        for name in (*suite, *sweeps):
+            if flags.only and name not in flags.only:
+                continue
+            if name in suite:
+                rows += _timed(flags, suite[name], pathlib.Path(folder), missing)
+            else:
+                rows += _default_sweep(flags.repeats, pathlib.Path(folder))
+            _fractions(rows)
+            told |= _machine(rows) | {"rows": rows}
+            if flags.json:  # after each: what comes later may fail
+                pathlib.Path(flags.json).write_text(json.dumps(told, indent=1) + "\n")
     if not rows:
         raise config.InputError("nothing was timed; see above")
-    tables.show(
-        timings.HEADERS, timings.cells(rows), f"medians of {flags.repeats} readings"
-    )
+    title = f"medians of {flags.repeats} readings"
+    tables.show(timings.HEADERS, timings.cells(rows), title)
     print(timings.where(told))
     for system, why in missing.items():
         print(f"{system}: {why}")
-    headers, found = goals.table(rows)
+    headers, found = goals.table(rows, flags.suite)
     if found:
         tables.show(headers, found, "goals")
     return int(any(row[-1] == "MISS" for row in found))
@@ -101,31 +104,28 @@ def _timed(flags, workload, folder, missing) -> list[dict[str, Any]]:
         for system in ("gemm", *workload.systems):
             if system in missing:
                 continue
-            command = [sys.executable, "-m", "experiments.peers"]
-            process = stack.enter_context(
-                subprocess.Popen(
-                    [*command, flags.suite, workload.name, system, str(folder)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    env=os.environ | {"TQDM_DISABLE": "1"},  # pythae's bars
-                    text=True,
-                )
-            )
-            stack.callback(process.kill)
             print(f"{workload.name}: {system}", end="", flush=True)
-            facts = json.loads(process.stdout.readline() or '{"error": "it died"}')
+            process = stack.enter_context(_worker(flags, workload, system, folder))
+            stack.callback(process.kill)
+            facts = _answer(process)
             if "error" in facts:
                 print(f": {facts['error']}")
-                missing[system] = facts["error"]
+                if facts["error"].startswith("not installed"):
+                    missing[system] = facts["error"]
                 continue
             print(f", ready ({facts['version']})", flush=True)
             workers[system] = process, facts, []
         for _ in range(flags.repeats):
-            for process, _, speeds in workers.values():
-                process.stdin.write("go\n")
-                process.stdin.flush()
-                steps, seconds = json.loads(process.stdout.readline())
-                speeds.append(steps / seconds)
+            for system, (process, _, speeds) in list(workers.items()):
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write("go\n")
+                    process.stdin.flush()
+                answer = _answer(process)
+                if "error" in answer:
+                    print(f"{workload.name}: {system}: {answer['error']}")
+                    del workers[system]
+                    continue
+                speeds.append(answer["steps"] / answer["seconds"])
     flops = workload.flops()
     for system, (_, facts, speeds) in workers.items():
         middle = statistics.median(speeds)
@@ -139,12 +139,32 @@ def _timed(flags, workload, folder, missing) -> list[dict[str, Any]]:
                 "low": min(speeds),
                 "high": max(speeds),
                 "flops_per_s": middle * facts.pop("flops", flops),
+                "precision": workload.precision,
                 "repeats": len(speeds),
                 "lanes": len(workload.latent),
                 **facts,
             }
         )
     return rows
+
+
+def _worker(flags, workload, system, folder) -> subprocess.Popen:
+    command = [sys.executable, "-m", "experiments.peers"]
+    command += [flags.suite, workload.name, system, str(folder)]
+    own = {"TQDM_DISABLE": "1"}  # pythae's bars
+    own["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # several hold one accelerator
+    own["AEJAX_CACHE_DIR"] = str(folder / f"cache-{workload.name}-{system}")
+    env = os.environ | own
+    env.pop("JAX_COMPILATION_CACHE_DIR", None)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, env=env, text=True, **pipes)
+
+
+def _answer(process: subprocess.Popen) -> dict[str, Any]:
+    """What a worker says; {"error": …} if it has died."""
+    if line := process.stdout.readline():
+        return json.loads(line)
+    return {"error": f"it died with exit code {process.wait()}"}
 
 
 def _default_sweep(repeats: int, folder: pathlib.Path) -> list[dict[str, Any]]:
@@ -176,11 +196,15 @@ def _default_sweep(repeats: int, folder: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def _fractions(rows: list[dict[str, Any]]) -> None:
-    """Adds gemm_fraction: of the best large product that this run has seen."""
-    best = max((r["flops_per_s"] for r in rows if r["system"] == "gemm"), default=0.0)
+    """Adds gemm_fraction: of the best large product of this run and precision."""
+    best: dict[str, float] = {}
     for row in rows:
-        if best and "flops_per_s" in row:
-            row["gemm_fraction"] = row["flops_per_s"] / best
+        if row["system"] == "gemm":
+            kind = row["precision"]
+            best[kind] = max(best.get(kind, 0.0), row["flops_per_s"])
+    for row in rows:
+        if row.get("precision") in best:
+            row["gemm_fraction"] = row["flops_per_s"] / best[row["precision"]]
 
 
 def _machine(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

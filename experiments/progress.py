@@ -22,9 +22,12 @@ def labels(planned: Sequence[Any]) -> list[str]:
         for n in config.STATIC
         if n in ("objective", "network") or len({g[n] for g in groups}) > 1
     ]
+    kinds = [tuple(str(g[n]) for n in names) for g in groups]
+    sizes = [[lane.config.latent_dim for lane in g.lanes] for g in planned]
+    latents = [f"latent {min(s)} to {max(s)}" for s in sizes]
     return [
-        " ".join([f"{i}/{len(groups)}", *(str(g[n]) for n in names)])
-        for i, g in enumerate(groups, 1)
+        " ".join([f"{i}/{len(groups)}", *kind, *[latent] * (kinds.count(kind) > 1)])
+        for i, (kind, latent) in enumerate(zip(kinds, latents, strict=True), 1)
     ]
 
 

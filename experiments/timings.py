@@ -48,6 +48,8 @@ def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
     found = []
     for name in dict.fromkeys(r["workload"] for r in timed):
         by = {r["system"]: r for r in timed if r["workload"] == name}
+        if "aejax" not in by:
+            continue
         own = by["aejax"]
         size = own["images_per_s"] / own["steps_per_s"]
         found.append(
@@ -55,7 +57,7 @@ def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
                 name,
                 *(f"{by[s]['images_per_s']:,.0f}" if s in by else "–" for s in systems),
                 f"{own['low'] * size:,.0f} … {own['high'] * size:,.0f}",
-                f"{own['gemm_fraction']:.2f}",
+                f"{own['gemm_fraction']:.2f}" if "gemm_fraction" in own else "–",
                 f"{own['compile_s']:.1f}",
             ]
         )
@@ -78,10 +80,8 @@ def figure(rows: Rows) -> str:
     """SVG of steps per second, and of memory, against the number of lanes."""
     from aejax.report import canvas, table
 
-    ours = {
-        r["lanes"]: r for r in rows if re.fullmatch(r"lanes_\d+", r.get("workload"))
-    }
-    ours = {n: r for n, r in ours.items() if r["system"] == "aejax"}
+    mine = [r for r in rows if r["system"] == "aejax"]
+    ours = {r["lanes"]: r for r in mine if re.fullmatch(r"lanes_\d+", r["workload"])}
     if not ours:
         raise config.InputError("the file has no workload lanes_N to draw")
     torch = [
@@ -97,10 +97,12 @@ def figure(rows: Rows) -> str:
         curves = [("aejax", blue, [(n, r["steps_per_s"]) for n, r in ours.items()])]
         if torch:
             curves.append(("PyTorch", red, [(n, torch[0]) for n in ours]))
-        canvas.lines(left, curves, log_x=True, also=[0.0])
+        left.set_ylim(0, 1.08 * max(y for *_, points in curves for _, y in points))
+        canvas.lines(left, curves, log_x=True)
         left.set(title="Steps per second, all lanes together", xlabel="lanes")
         curves = [("measured", blue, list(memory.items()))] * bool(memory)
         curves += [("estimated", canvas.MUTED, list(guess.items()))] * bool(memory)
-        canvas.lines(right, curves, log_x=True, also=[0.0])
+        right.set_ylim(0, 1.08 * max([1.0, *memory.values(), *guess.values()]))
+        canvas.lines(right, curves, log_x=True)
         right.set(title="Memory beyond the idle program, MB", xlabel="lanes")
         return canvas.svg(fig)

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -23,8 +24,8 @@ os.environ["TFDS_DATA_DIR"] = os.path.join(CACHE, "tfds")
 # optimisation it takes a third of the time, with the older code generator less than
 # half of that, as long as jaxlib has it (XLA ends the process at an unknown flag).
 OLDER = "xla_cpu_use_fusion_emitters"
-JAXLIB = importlib.metadata.version("jaxlib").partition("+")[0].split(".")
-HAS_OLDER = [int(n) for n in JAXLIB[:3]] <= [0, 11, 0]
+JAXLIB = re.findall(r"\d+", importlib.metadata.version("jaxlib"))[:3]
+HAS_OLDER = [int(n) for n in JAXLIB] <= [0, 11, 0]
 FLAGS = os.environ.get("XLA_FLAGS", "")
 if not WORKER:
     FLAGS += " --xla_backend_optimization_level=0" + f" --{OLDER}=false" * HAS_OLDER

@@ -67,6 +67,14 @@ def test_our_systems_do_the_steps_they_say(tmp_path):
     assert repeat() == 4
 
 
+def test_a_workload_of_several_latent_sizes_is_one_program(tmp_path):
+    several = [w for w in workloads.CPU if len(set(w.latent)) > 1]
+    assert several
+    for workload in several:
+        group = own.planned(workload, tmp_path)  # fails if there are two
+        assert len(group.lanes) == len(workload.latent)
+
+
 def test_a_system_that_is_not_installed_says_so(tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None\n"
@@ -83,7 +91,7 @@ def test_every_goal_names_what_is_timed():
         (w.name, system) for suite in suites for w in suite for system in w.systems
     }
     timed |= {("default_sweep", f"aejax ({kind} cache)") for kind in ("cold", "warm")}
-    for goal in goals.GOALS:
+    for goal in (g for some in goals.GOALS.values() for g in some):
         assert (goal.workload, goal.system) in timed
         if goal.over:
             assert (goal.over[0] or goal.workload, goal.over[1]) in timed
@@ -100,13 +108,17 @@ def test_goals_are_ratios_within_one_run():
         row("default_sweep", "aejax (cold cache)", seconds=50.0),
         row("default_sweep", "aejax (warm cache)", seconds=30.0),
     ]
-    got = {(r[0], r[1]): (r[2], r[-1]) for r in goals.table(rows)[1]}
+    found = {(r[0], r[1]): (r[2], r[-1]) for r in goals.table(rows, "cpu")[1]}
+    got = {k: v for k, v in found.items() if v[-1] != "not measured"}
     assert got == {
         ("digits_vae_lanes", "× torch"): ("3", "MISS"),
         ("digits_vae_lanes", "× pythae"): ("15", "ok"),
         ("default_sweep", "s, cold"): ("50", "MISS"),
         ("default_sweep", "s, warm"): ("30", "ok"),
     }
+    assert set(found) == set(got)
+    assert goals.table(rows[:1], "cpu")[1][0][-1] == "not measured"
+    assert not goals.table(rows, "quick")[1]
 
 
 def test_unknown_workloads_are_refused(capsys):

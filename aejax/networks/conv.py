@@ -38,7 +38,7 @@ def product(x: Array, kernel: Array) -> Array:
     # one three times as slowly, and rearranges arrays of more than two axes.
     flat = kernel.transpose(3, 0, 1, 2).reshape(kernel.shape[3], -1)
     out = x.reshape(-1, x.shape[-1]) @ flat.T
-    return out.reshape(*x.shape[:-1], -1)
+    return out.reshape(*x.shape[:-1], kernel.shape[3])
 
 
 def conv(x: Array, kernel: Array) -> Array:

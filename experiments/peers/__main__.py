@@ -1,6 +1,6 @@
 """One system in a process of its own: ``benchmark`` talks to it by lines of JSON.
 
-Prints what it is when it is ready; then, for each line read, (steps, seconds).
+Prints what it is when it is ready; then, for each line read, steps and seconds.
 """
 
 import importlib
@@ -33,7 +33,7 @@ def main(suite: str, name: str, system: str, folder: str) -> int:
     for _ in sys.stdin:
         began = time.perf_counter()
         steps = repeat()
-        say((steps, time.perf_counter() - began))
+        say({"steps": steps, "seconds": time.perf_counter() - began})
     return 0
 
 

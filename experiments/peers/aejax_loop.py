@@ -21,7 +21,7 @@ def prepare(
     devices = environment.start(1, 1)
     import jax
 
-    from aejax import train
+    from aejax import model, train
 
     group = aejax.planned(workload, folder)
     recipe, source = group.recipe, group.source
@@ -32,14 +32,16 @@ def prepare(
     )
     state = jax.jit(lambda: train.init_state(recipe, values, data))()
 
-    def one(state, rows, i):
+    def one(state, x, rows, i):
         batch = train.fetch(x, rows, source.scale)
         return train.train_step(recipe, values, state, batch, i)
 
     began = time.perf_counter()
     order = np.random.default_rng(0)
     rows = np.arange(workload.batch, dtype=np.int32)
-    step = jax.jit(one, donate_argnums=0).lower(state, rows, np.int32(0)).compile()
+    with model.matmul_precision(workload.precision):
+        lowered = jax.jit(one, donate_argnums=0).lower(state, x, rows, np.int32(0))
+    step = lowered.compile()
     spent = time.perf_counter() - began
     held = [state]
 
@@ -49,7 +51,7 @@ def prepare(
             if i % n == 0:
                 rows = order.permutation(workload.n).astype(np.int32)
             at = i % n * workload.batch
-            state, loss = step(state, rows[at : at + workload.batch], np.int32(i))
+            state, loss = step(state, x, rows[at : at + workload.batch], np.int32(i))
         loss.block_until_ready()
         held.append(state)
         return workload.steps

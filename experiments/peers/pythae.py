@@ -49,6 +49,7 @@ def prepare(
     logging.disable(logging.WARNING)
     torch.manual_seed(0)
     x = torch.from_numpy(workload.data()).float().flatten(1) / 255
+    x = x[: len(x) // workload.batch * workload.batch]  # its loader keeps short batches
     size, (hidden,), latent = x.shape[1], workload.hidden, max(workload.latent)
     model = models.VAE(
         models.VAEConfig(

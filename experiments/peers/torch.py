@@ -134,6 +134,7 @@ def prepare(
 ) -> tuple[Callable[[], int], dict[str, Any]]:
     """See the package."""
     torch.manual_seed(0)
+    torch.backends.cudnn.allow_tf32 = False  # float32 as ours
     model = build(workload).to(device())
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     feed = batches(tensors(workload), workload.batch)
