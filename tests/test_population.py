@@ -165,7 +165,7 @@ def test_latent_sizes_of_one_sweep_equal_their_own_runs(network):
 
 
 def test_ranges_of_latent_sizes_in_programs_of_their_own_agree(reference, monkeypatch):
-    monkeypatch.setattr(plan, "PROGRAM", 1.0)
+    monkeypatch.setattr(plan, "PROGRAM", -1e12)  # each one pays
     run = aejax.sweep(aejax.Config(objective="vae", **TINY), AXES)
     assert run.info["programs"] == 3
     for k in AXES["latent_dim"]:
