@@ -95,7 +95,7 @@ def start(lanes: int, devices: int | None) -> list[Any]:
     elsewhere |= "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if devices or not elsewhere:
         with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", devices or min(lanes, _cores()))
+            jax.config.update("jax_num_cpu_devices", devices or min(lanes, cores()))
     found = jax.devices()
     if devices and devices > len(found) and found[0].platform != "cpu":
         raise config.InputError(
@@ -139,7 +139,8 @@ def _cpu() -> str:
     return f"{zlib.crc32(facts.encode()):08x}"
 
 
-def _cores() -> int:
+def cores() -> int:
+    """CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -3,7 +3,6 @@
 import ctypes
 import gc
 import importlib.metadata
-import os
 import pathlib
 import re
 import sys
@@ -46,7 +45,7 @@ def facts(devices: Any) -> dict[str, Any]:
     return {
         "version": importlib.metadata.version("jax"),
         "device": f"{len(devices)} × {devices[0].device_kind}",
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": environment.cores(),
     }
 
 
