@@ -38,8 +38,8 @@ def products(jaxpr):
 
 @pytest.mark.parametrize(
     ("name", "most"),
-    # The GRU's code enters its decoder twice.
-    [("dense_vae_mnist", 1.001), ("conv_vae_mnist", 1.001), ("gru_ae_ecg5000", 1.02)],
+    # Sums count: conv's biases', which are products. The GRU's code enters twice.
+    [("dense_vae_mnist", 1.001), ("conv_vae_mnist", 1.003), ("gru_ae_ecg5000", 1.02)],
 )
 def test_the_counted_arithmetic_is_that_of_the_program(name, most, tmp_path):
     workload = EVERY[name]._replace(**SMALL)

@@ -93,6 +93,36 @@ def drawn(one, batch=BATCH):
     }
 
 
+# ---- products whose gradients are written for XLA:CPU
+
+
+@pytest.mark.parametrize("n", [256, 255])
+def test_product_is_matmul_in_values_and_derivatives_of_any_order(n):
+    x, kernel, by = (RNG.normal(size=s) for s in ((6, n), (n, 300), (6, 300)))
+
+    def derivatives(product):
+        def loss(x, kernel):
+            return (jnp.tanh(product(x, kernel) / 16) * by).sum()
+
+        def penalised(x, kernel):
+            return jnp.square(jax.grad(loss)(x, kernel)).sum()
+
+        def one(row, kernel):
+            return product(row[None], kernel)[0, :3]
+
+        both = jax.grad(loss, (0, 1))(x, kernel)
+        second = jax.grad(penalised, (0, 1))(x, kernel)
+        rows = jax.vmap(jax.jacfwd(one), (0, None))(x, kernel)
+        moved = jax.jvp(lambda k: product(x, k), (kernel,), (kernel[::-1],))
+        return product(x, kernel), both, second, rows, moved
+
+    with jax.enable_x64(True):
+        x, kernel, by = map(jnp.asarray, (x, kernel, by))
+        got, want = derivatives(dense.product), derivatives(jnp.matmul)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
 # ---- convolution (P6)
 
 
@@ -523,8 +553,8 @@ def test_latent_kernels_are_drawn_like_flax_s_own(init):
 def test_latent_layers_use_the_fans_of_the_used_width(init):
     """Deviations of both gates at two k of one width, against flax's initialisers."""
     width, heads, inputs = 100, 2, 3
-    leave = latent.LatentOut(80, heads, init)
-    enter = latent.LatentIn(80, width, inputs, init_name=init)
+    spec = make_spec(latent_dim=80, init=init)
+    leave, enter = latent.LatentOut(spec, heads), latent.LatentIn(spec, width, inputs)
 
     @jax.jit
     def run(k):

@@ -6,7 +6,7 @@ al., ICLR 2016 (DCGAN).
 
 XLA:CPU runs ``lax.conv`` inside a scan on a slow path (10 times slower, measured), and
 a vmapped convolution becomes a grouped one. A layer is therefore patches and one
-matmul, and its transpose runs that backwards.
+matmul, and its transpose one matmul and a sum of patches.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,8 @@ def conv(x: Array, kernel: Array) -> Array:
     x = pad(x).reshape(b, h // 2 + 1, 2, w // 2 + 1, 2 * c)
     at = [(i, r, j) for i in range(2) for r in range(2) for j in range(2)]
     pairs = [x[:, i : i + h // 2, r, j : j + w // 2] for i, r, j in at]
-    return product(jnp.concatenate(pairs, -1), kernel)
+    # Stacked: XLA:CPU would not fuse the slices into a concatenation.
+    return product(jnp.stack(pairs, 3).reshape(b, h // 2, w // 2, 16 * c), kernel)
 
 
 def conv_transpose(x: Array, kernel: Array) -> Array:
@@ -61,10 +62,20 @@ def conv_transpose(x: Array, kernel: Array) -> Array:
     (B, h, w, F) and (4, 4, F, C) -> (B, 2h, 2w, C), with out[2i - 1 + u, 2j - 1 + v] +=
     x[i, j] @ kernel[u, v].
     """
-    b, h, w, _ = x.shape
-    shape = jax.ShapeDtypeStruct((b, 2 * h, 2 * w, kernel.shape[3]), x.dtype)
-    turned = kernel.swapaxes(2, 3)
-    return jax.linear_transpose(lambda out: conv(out, turned), shape)(x)[0]
+    b, h, w, f = x.shape
+    c = kernel.shape[3]
+    patches = x.reshape(-1, f) @ kernel.transpose(2, 0, 1, 3).reshape(f, -1)
+    pairs = jnp.split(patches.reshape(b, h, w, -1), 8, -1)  # as in conv
+
+    def row(r: int) -> Array:
+        at = [(i, j, pairs[4 * i + 2 * r + j]) for i in range(2) for j in range(2)]
+        ends = [((0, 0), (i, 1 - i), (j, 1 - j), (0, 0)) for i, j, _ in at]
+        return sum(jnp.pad(p, e) for (*_, p), e in zip(at, ends, strict=True))
+
+    # Stacking is one pass over the patches. Summed into the image, each of eight padded
+    # arrays is written, and read twice: 6 instead of 1.6 of 66 ms a step (conv VAE).
+    out = jnp.stack([row(0), row(1)], 2).reshape(b, 2 * h + 2, 2 * w + 2, c)
+    return out[:, 1:-1, 1:-1]
 
 
 class Conv(nn.Module):
@@ -85,7 +96,10 @@ class Conv(nn.Module):
         if self.use_bias:
             zeros = nn.initializers.zeros_init()
             bias = self.param("bias", zeros, (self.features,)).astype(dtype)
-            out = out + bias.reshape(1, 1, 1, -1)
+            # A product, for its gradient: XLA:CPU sums one number after the other.
+            ones = jnp.ones((out[..., 0].size, 1), dtype)
+            bias = jnp.matmul(ones, bias[None], precision=jax.lax.Precision.HIGHEST)
+            out = out + bias.reshape(out.shape)
         return out
 
 
@@ -108,10 +122,8 @@ class ConvNet(nn.Module):
         self.encoder = [Conv(c, spec) for c in channels]
         self.encoder_refine = [self.refine() for _ in channels]
         self.encoder_dense = dense.layer(spec, width)
-        self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
-        self.decode_code = latent.LatentIn(
-            spec.latent_dim, width, spec.inputs, True, spec.init, spec.dtype
-        )
+        self.code = latent.LatentOut(spec, spec.heads)
+        self.decode_code = latent.LatentIn(spec, width, spec.inputs)
         self.decoder_dense = dense.layer(spec, flat)
         self.decoder_refine = [self.refine() for _ in channels]
         self.decoder = [

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from aejax import networks
+
 ACTIVATIONS: dict[str, Callable] = {
     "relu": nn.relu,
     "tanh": jnp.tanh,
@@ -47,27 +49,25 @@ def latent_kernel(
 class LatentOut(nn.Module):
     """h (B, H) -> (B, Z), or a tuple of ``heads`` arrays (B, Z), float32, masked."""
 
-    latent_dim: int
+    spec: networks.Spec
     heads: int = 1
-    init_name: str = "lecun"
-    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, h: Array, mask: Array) -> Array | tuple[Array, ...]:
-        width = h.shape[-1]
+        spec, width = self.spec, h.shape[-1]
 
         def draw(key):
-            shape = (self.latent_dim, self.heads, width)
-            kernel = latent_kernel(key, shape, self.init_name, width, mask.sum())
+            shape = (spec.latent_dim, self.heads, width)
+            kernel = latent_kernel(key, shape, spec.init, width, mask.sum())
             return kernel * mask.reshape(-1, 1, 1)
 
-        kernel = self.param("latent_kernel", draw).astype(self.dtype)
+        kernel = self.param("latent_kernel", draw).astype(spec.dtype)
         bias = self.param(
-            "latent_bias", nn.initializers.zeros_init(), (self.latent_dim, self.heads)
+            "latent_bias", nn.initializers.zeros_init(), (spec.latent_dim, self.heads)
         )
         flat = kernel.reshape(-1, width)
-        out = (h.astype(self.dtype) @ flat.T).astype(jnp.float32)
-        out = out.reshape(-1, self.latent_dim, self.heads) + bias[None]
+        out = (h.astype(spec.dtype) @ flat.T).astype(jnp.float32)
+        out = out.reshape(-1, spec.latent_dim, self.heads) + bias[None]
         out = out * mask[..., None]
         codes = tuple(out[..., i] for i in range(self.heads))
         return codes if self.heads > 1 else codes[0]
@@ -76,31 +76,29 @@ class LatentOut(nn.Module):
 class LatentIn(nn.Module):
     """z (B, Z), or a tuple of ``inputs`` such arrays, -> (B, features)."""
 
-    latent_dim: int
+    spec: networks.Spec
     features: int
     inputs: int = 1
     use_bias: bool = True
-    init_name: str = "lecun"
-    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, z: Array | tuple[Array, ...], mask: Array) -> Array:
-        z = z if isinstance(z, tuple) else (z,)
+        spec, z = self.spec, z if isinstance(z, tuple) else (z,)
         if len(z) != self.inputs:
             raise ValueError(f"the decoder takes {self.inputs} arrays, got {len(z)}")
 
         def draw(key):
-            shape = (self.latent_dim, self.inputs, self.features)
+            shape = (spec.latent_dim, self.inputs, self.features)
             fan_in = mask.sum() * self.inputs
-            kernel = latent_kernel(key, shape, self.init_name, fan_in, self.features)
+            kernel = latent_kernel(key, shape, spec.init, fan_in, self.features)
             return kernel * mask.reshape(-1, 1, 1)
 
-        kernel = self.param("latent_kernel", draw).astype(self.dtype)
+        kernel = self.param("latent_kernel", draw).astype(spec.dtype)
         stacked = jnp.stack(z, axis=-1) * mask[..., None]  # (B, Z, inputs)
-        flat = stacked.reshape(stacked.shape[0], -1).astype(self.dtype)
+        flat = stacked.reshape(stacked.shape[0], -1).astype(spec.dtype)
         out = flat @ kernel.reshape(-1, self.features)
         if self.use_bias:
             zeros = nn.initializers.zeros_init()
-            bias = self.param("bias", zeros, (self.features,)).astype(self.dtype)
+            bias = self.param("bias", zeros, (self.features,)).astype(spec.dtype)
             out = out + bias[None]
         return out

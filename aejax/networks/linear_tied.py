@@ -28,7 +28,7 @@ def check(spec: networks.Spec) -> str | None:
 
 def build(spec: networks.Spec) -> networks.Network:
     """The pure functions; with several heads the first one's kernel is tied."""
-    code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
+    code = latent.LatentOut(spec, spec.heads)
 
     def flat(x: Array) -> Array:
         return x.reshape(x.shape[0], -1)

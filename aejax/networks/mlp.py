@@ -23,15 +23,10 @@ class MLP(nn.Module):
         spec = self.spec
         widths = (math.prod(spec.shape) * spec.outputs, *spec.hidden)
         self.encoder = [dense.layer(spec, w) for w in spec.hidden]
-        self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
+        self.code = latent.LatentOut(spec, spec.heads)
         # The outermost layer has no bias: the model adds it (Network.bias_shape).
         self.decode_code = latent.LatentIn(
-            spec.latent_dim,
-            widths[-1],
-            spec.inputs,
-            len(widths) > 1,
-            spec.init,
-            spec.dtype,
+            spec, widths[-1], spec.inputs, len(widths) > 1
         )
         self.decoder = [dense.layer(spec, w, i > 0) for i, w in enumerate(widths[:-1])]
         self.condition = dense.Condition(spec)

@@ -127,14 +127,12 @@ class RecurrentNet(nn.Module):
             ]
 
         def enter(features: int, use_bias: bool):
-            return latent.LatentIn(
-                spec.latent_dim, features, spec.inputs, use_bias, spec.init, spec.dtype
-            )
+            return latent.LatentIn(spec, features, spec.inputs, use_bias)
 
         widths = (width + spec.condition, *(sides * h for h in spec.hidden[:-1]))
         names = ("encoder", "encoder_back")[:sides]
         self.sides = [layers(name, spec.hidden, widths) for name in names]
-        self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
+        self.code = latent.LatentOut(spec, spec.heads)
         back = spec.hidden[::-1]
         starts = back[:1] if self.segments else back
         self.decode_state = [enter(cell.states * h, True) for h in starts]

@@ -51,10 +51,8 @@ class Transformer(nn.Module):
         self.encoder_positions = self.param("encoder_positions", start, (steps, width))
         self.encoder = [Block(spec, self.attention_heads) for _ in range(self.blocks)]
         self.encoder_norm = nn.LayerNorm()
-        self.code = latent.LatentOut(spec.latent_dim, spec.heads, spec.init, spec.dtype)
-        self.decode_code = latent.LatentIn(
-            spec.latent_dim, width, spec.inputs, True, spec.init, spec.dtype
-        )
+        self.code = latent.LatentOut(spec, spec.heads)
+        self.decode_code = latent.LatentIn(spec, width, spec.inputs)
         self.decode_positions = self.param("decode_positions", start, (steps, width))
         self.decoder = [Block(spec, self.attention_heads) for _ in range(self.blocks)]
         self.decoder_norm = nn.LayerNorm()
