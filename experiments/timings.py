@@ -44,7 +44,8 @@ def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
     """A row per workload, a column per system: images a second."""
     timed = [r for r in rows if r["system"] != "gemm" and "seconds" not in r]
     systems = list(dict.fromkeys(r["system"] for r in timed))
-    headers = ["images/s", *systems, "lowest … highest", "of gemm", "compile s"]
+    ranges = ["aejax, lowest … highest", "torch, lowest … highest"]
+    headers = ["images/s", *systems, *ranges, "aejax of gemm", "aejax compile s"]
     found = []
     for name in dict.fromkeys(r["workload"] for r in timed):
         by = {r["system"]: r for r in timed if r["workload"] == name}
@@ -52,13 +53,18 @@ def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
             continue
         own = by["aejax"]
         size = own["images_per_s"] / own["steps_per_s"]
+        between = {
+            s: f"{r['low'] * size:,.0f} … {r['high'] * size:,.0f}"
+            for s, r in by.items()
+        }
         found.append(
             [
                 name,
                 *(f"{by[s]['images_per_s']:,.0f}" if s in by else "–" for s in systems),
-                f"{own['low'] * size:,.0f} … {own['high'] * size:,.0f}",
+                between["aejax"],
+                between.get("torch", "–"),
                 f"{own['gemm_fraction']:.2f}" if "gemm_fraction" in own else "–",
-                f"{own['compile_s']:.1f}",
+                f"{own['compile_s']:.1f}" if own["compile_s"] else "–",
             ]
         )
     return headers, found

@@ -123,7 +123,32 @@ def test_product_is_matmul_in_values_and_derivatives_of_any_order(n):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
+def test_dense_layers_take_any_axes_and_no_rows():
+    layer = dense.layer(make_spec(), 5)
+    for shape in ((0, 6), (2, 0, 6), (2, 3, 6), (6,)):
+        x = RNG.normal(size=shape).astype(np.float32)
+        params = {"params": {"kernel": np.ones((6, 5), np.float32), "bias": np.ones(5)}}
+        out = layer.apply(params, x)
+        want = np.broadcast_to(x.sum(-1, keepdims=True) + 1, (*shape[:-1], 5))
+        np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-5)
+
+
 # ---- convolution (P6)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [("bfloat16", 0.02), ("float32", 1e-4)])
+def test_the_gradient_of_a_bias_is_the_sum_over_pixels(dtype, error):
+    layer = conv.Conv(4, make_spec(dtype=jnp.dtype(dtype)))
+    x = RNG.random((256, 16, 16, 3), np.float32)
+    by = RNG.random((256, 8, 8, 4), np.float32)
+    params = layer.init(KEY, x[:1])["params"]
+
+    def loss(bias, x, by):
+        out = layer.apply({"params": params | {"bias": bias}}, x)
+        return (out.astype(jnp.float32) * by).sum()
+
+    got = jax.jit(jax.grad(loss))(params["bias"], x, by)
+    np.testing.assert_allclose(got, by.sum((0, 1, 2), np.float64), rtol=error)
 
 
 def lax_conv(x, kernel):

@@ -65,7 +65,7 @@ def conv_transpose(x: Array, kernel: Array) -> Array:
     b, h, w, f = x.shape
     c = kernel.shape[3]
     patches = x.reshape(-1, f) @ kernel.transpose(2, 0, 1, 3).reshape(f, -1)
-    pairs = jnp.split(patches.reshape(b, h, w, -1), 8, -1)  # as in conv
+    pairs = jnp.split(patches.reshape(b, h, w, 16 * c), 8, -1)  # as in conv
 
     def row(r: int) -> Array:
         at = [(i, j, pairs[4 * i + 2 * r + j]) for i in range(2) for j in range(2)]
@@ -96,7 +96,8 @@ class Conv(nn.Module):
         if self.use_bias:
             zeros = nn.initializers.zeros_init()
             bias = self.param("bias", zeros, (self.features,)).astype(dtype)
-            # A product, for its gradient: XLA:CPU sums one number after the other.
+            # A product, for its gradient: XLA:CPU sums one number after the other,
+            # slowly, and in bfloat16 to errors of a fifth and more.
             ones = jnp.ones((out[..., 0].size, 1), dtype)
             bias = jnp.matmul(ones, bias[None], precision=jax.lax.Precision.HIGHEST)
             out = out + bias.reshape(out.shape)
