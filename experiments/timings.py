@@ -14,12 +14,13 @@ HEADERS = (
 )  # fmt: skip
 
 
+def _number(row: Mapping[str, Any], name: str, form: str = ",.0f") -> str:
+    """A field, or a dash where it was not measured."""
+    return f"{row[name]:{form}}" if row.get(name) else "–"
+
+
 def cells(rows: Rows) -> list[list[str]]:
     """Of ``HEADERS``, a line per workload and system."""
-
-    def number(row: Mapping[str, Any], name: str, form: str = ",.0f") -> str:
-        return f"{row[name]:{form}}" if row.get(name) else "–"
-
     found = []
     for row in rows:
         ends = f"{row['low']:,.4g} … {row['high']:,.4g}"
@@ -27,14 +28,14 @@ def cells(rows: Rows) -> list[list[str]]:
             [
                 row["workload"],
                 row["system"],
-                number(row, "images_per_s"),
-                number(row, "steps_per_s", ",.4g")
+                _number(row, "images_per_s"),
+                _number(row, "steps_per_s", ",.4g")
                 if "seconds" not in row
                 else f"{row['seconds']:.1f} s",
                 ends,
-                number(row, "gemm_fraction", ".2f"),
-                number(row, "compile_s", ".1f"),
-                number(row, "memory_mb"),
+                _number(row, "gemm_fraction", ".2f"),
+                _number(row, "compile_s", ".1f"),
+                _number(row, "memory_mb"),
             ]
         )
     return found
@@ -53,20 +54,13 @@ def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
             continue
         own = by["aejax"]
         size = own["images_per_s"] / own["steps_per_s"]
-        between = {
-            s: f"{r['low'] * size:,.0f} … {r['high'] * size:,.0f}"
-            for s, r in by.items()
-        }
-        found.append(
-            [
-                name,
-                *(f"{by[s]['images_per_s']:,.0f}" if s in by else "–" for s in systems),
-                between["aejax"],
-                between.get("torch", "–"),
-                f"{own['gemm_fraction']:.2f}" if "gemm_fraction" in own else "–",
-                f"{own['compile_s']:.1f}" if own["compile_s"] else "–",
-            ]
-        )
+        ends = [
+            f"{r['low'] * size:,.0f} … {r['high'] * size:,.0f}" if r else "–"
+            for r in (own, by.get("torch"))
+        ]
+        speeds = [_number(by.get(s, {}), "images_per_s") for s in systems]
+        of_gemm = _number(own, "gemm_fraction", ".2f")
+        found.append([name, *speeds, *ends, of_gemm, _number(own, "compile_s", ".1f")])
     return headers, found
 
 
