@@ -28,12 +28,21 @@ def masking(
     return jnp.where(keep, kept, 0.0)
 
 
-def salt_and_pepper(key: Array, x: Array, level: Array | float) -> Array:
-    """Sets a fraction ``level`` of the elements to 0 or 1, by a fair coin."""
+def salt_and_pepper(
+    key: Array,
+    x: Array,
+    level: Array | float,
+    low: Array | float = 0.0,
+    high: Array | float = 1.0,
+) -> Array:
+    """Sets a fraction ``level`` of the elements to ``low`` or ``high``, by a fair coin.
+
+    Vincent et al., JMLR 2010, section 3.3: the least and the largest possible value.
+    """
     key_hit, key_coin = jax.random.split(key)
     hit = jax.random.bernoulli(key_hit, level, x.shape)
     coin = jax.random.bernoulli(key_coin, 0.5, x.shape)
-    return jnp.where(hit, coin.astype(x.dtype), x)
+    return jnp.where(hit, jnp.where(coin, high, low).astype(x.dtype), x)
 
 
 def occlusion(key: Array, x: Array, level: Array | float) -> Array:

@@ -117,7 +117,8 @@ def check(
     if changed:
         raise configs.InputError(
             f"--resume: the run in '{dir}' has another configuration: "
-            f"{'; '.join(changed)}; repeat its settings, or give another --out"
+            f"{'; '.join(changed)}; repeat its settings (threads are PJRT_NPROC), or "
+            "give another --out"
         )
 
 

@@ -24,13 +24,6 @@ def psnr(mse: float, peak: float) -> float:
     return 10.0 * math.log10(peak**2 / mse)
 
 
-def peak(source: sources.Source) -> float:
-    """The range of the data in data units: 1 for images, max - min for float data."""
-    if source.held_scale != 1 or source.held.x.dtype == np.uint8:
-        return 1.0
-    return float(source.held.x.max() - source.held.x.min()) or 1.0
-
-
 def _rows(x: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(x, np.float32).reshape(len(x), -1) / np.float32(scale)
 
@@ -96,7 +89,7 @@ def baseline(
         group = same[0]
         dims = sorted({m.config.latent_dim for g in same for m in g.lanes})
         size = math.prod(group.source.train.x.shape[1:])
-        top = peak(group.source)
+        top = group.source.peak
         for k, error in pca_mse(group.source, dims, binarize == "dynamic").items():
             own = {n: group.lanes[0].columns[n] for n in ("dataset", "binarize")}
             own |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
@@ -143,17 +136,42 @@ class Likelihood(NamedTuple):
     ess: np.ndarray
 
 
+def bits_per_dim(nll: Any, size: int) -> Any:
+    """nll (nats of an example of ``size`` data elements) as bits per element.
+
+    Of stored levels, which have probabilities; those of a density depend on its unit.
+    """
+    return nll / (size * math.log(2.0))
+
+
+def is_likelihood(model: Any, x: np.ndarray) -> bool:
+    """Whether the model's p(x|z) is a density or a probability of such data.
+
+    A Bernoulli is none of values between 0 and 1, whose nll is a cross-entropy.
+    """
+    return model.model.likelihood.support != "binary" or bool(np.isin(x, (0, 1)).all())
+
+
 def log_likelihood(
-    model: Any, x: Any, y=None, length=None, *, key: Array, samples: int = 1000
+    model: Any,
+    x: Any,
+    y=None,
+    length=None,
+    *,
+    key: Array,
+    samples: int = 1000,
+    grey: bool = False,
 ) -> Likelihood:
     """log p(x) ≈ log 1/K Σ p(x, z) / q(z|x), one draw z ~ q(z|x) at a time.
 
     Burda et al., ICLR 2016, eq. 8. A streaming log-sum-exp on the device: memory does
     not grow with ``samples``, the draws per example. x, y and length are as
-    ``Trained.encode`` takes them.
+    ``Trained.encode`` takes them. Where p(x|z) is Bernoulli and x are ``grey``, which
+    has to be said, the result is no log p(x), but may still rank examples.
 
     Raises:
-      InputError: the objective has no likelihood (no ``log_weight``), or K < 1.
+      InputError: the objective has no likelihood (no ``log_weight``), or K < 1; values
+        other than 0 and 1 under a Bernoulli likelihood.
     """
     name = model.config.objective
     if not model.has_likelihood:
@@ -163,6 +181,14 @@ def log_likelihood(
     if samples < 1:
         raise configs.InputError(f"samples is {samples}; it must be at least 1")
     batch = model.batch(x, y, length)
+    if not grey and not is_likelihood(model, batch.x):
+        raise configs.InputError(
+            "likelihood 'bernoulli' gives log p(x) of values 0 and 1 only, but x has "
+            "others: their nll is a cross-entropy, tens of nats below any -log p(x). "
+            "Train with --binarize dynamic or threshold and give binary x, or with "
+            "--likelihood continuous_bernoulli, discretized_logistic or categorical; "
+            "grey=True gives the cross-entropy's bound all the same"
+        )
     first = lambda at: (jax.random.fold_in(key, at), np.int32(samples))  # noqa: E731
     return model.apply("log_likelihood", batch, extra=first)
 

@@ -10,8 +10,8 @@ import numpy as np
 from aejax import config as configs
 from aejax import data as datasets
 from aejax import lane as lanes
+from aejax import likelihoods, train
 from aejax import source as sources
-from aejax import train
 
 
 class Lane(NamedTuple):
@@ -60,6 +60,15 @@ class Group:
     def metrics(self) -> tuple[str, ...]:
         """Names in the order in which the program returns them."""
         return lanes.metric_names(self.recipe, *self._arguments())
+
+    @property
+    def counts_bits(self) -> bool:
+        """Whether p(x|z) are probabilities of data elements, of which all count."""
+        source, blueprint = self.source, self.recipe.blueprint
+        known = likelihoods.LIKELIHOODS[blueprint.likelihood](blueprint.scale)
+        binary = source.held_scale == 1 and source.held.x.dtype == np.uint8
+        levels = known.support == "levels" or (known.support == "binary" and binary)
+        return levels and source.held.length is None
 
     def state_bytes(self) -> int:
         """Bytes of one lane's state: parameters, optimiser, best parameters."""

@@ -1,7 +1,8 @@
 """One lane over the held splits, inside the compiled program; and its whole dispatch.
 
 Means are exact: every example counts once, whatever the batch size. The objective's
-own loss is evaluated, with the weights of training.
+own loss is evaluated, at the weights that its schedules end with: what is evaluated at
+different steps compares, and the best of them is the best by the objective that counts.
 """
 
 import jax
@@ -47,7 +48,7 @@ def metric_names(
     def first_batch(lane, data):
         params = train.init_state(recipe, lane, data).params
         size = next(iter(held_batches(recipe.source.lengths, LARGEST)))
-        return _held_metrics(recipe, lane, params, data, 0, size, 0)
+        return _held_metrics(recipe, lane, params, data, 0, size)
 
     shapes = jax.eval_shape(first_batch, lane, data)
     if bad := {n: s.shape for n, s in shapes.items() if s.shape}:
@@ -55,41 +56,31 @@ def metric_names(
     return tuple(sorted(shapes))
 
 
-def _held_metrics(recipe, lane, params, data: sources.Data, start, size: int, step):
+def _held_metrics(recipe, lane, params, data: sources.Data, start, size: int):
     """Means over rows start … start + size of the held splits."""
     rows = start + jnp.arange(size)
     batch = train.fetch(data.held, rows, recipe.source.held_scale)
     # A key of its own for each batch, the same at every evaluation: curves compare.
     key = jax.random.fold_in(train.lane_key(lane, train.EVALUATE), start)
-    loss, metrics, _ = train.objective_loss(recipe, lane, params, batch, key, step)
-    model, hparams = train.bind(recipe, lane, step)
-    return metrics | {
-        "loss": loss,
-        "mse": mse(recipe.objective, model, hparams, params, batch).mean(),
-    }
+    end = recipe.steps
+    loss, metrics, _ = train.objective_loss(recipe, lane, params, batch, key, end)
+    if {"nll", "kl"} <= metrics.keys():  # whatever the loss adds to them
+        metrics = metrics | {"neg_elbo": metrics["nll"] + metrics["kl"]}
+    model, hparams = train.bind(recipe, lane, end)
+    error = mse(recipe.objective, model, hparams, params, batch).mean()
+    return metrics | {"loss": loss, "mse": error}
 
 
 def mse(objective, model, hparams, params, batch: model_lib.Batch) -> Array:
-    """(B,) mean over data elements of (x - mean)², in squared data units.
+    """(B,) ``model.error`` of what is decoded from the deterministic code.
 
-    For symbols the share of wrong ones. From the deterministic code; steps beyond
-    ``batch.length`` do not count. The decoder is not shown x, which teacher forcing
-    would copy.
+    The decoder is not shown x, which teacher forcing would copy.
     """
     z = objective.code(model, params, batch, **hparams)
-    decoded = model.decode(params, z, batch._replace(x=None))
-    if model.likelihood.wrong is None:
-        error = jnp.square(batch.x - model.likelihood.mean(decoded))
-    else:
-        error = 1.0 * model.likelihood.wrong(batch.x, decoded)
-    error = error.reshape(*error.shape[:2], -1).mean(-1)  # (B, first axis of S)
-    if batch.length is None:
-        return error.mean(-1)
-    valid = jnp.arange(error.shape[1])[None] < batch.length[:, None]
-    return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
+    return model.error(batch, model.decode(params, z, batch._replace(x=None)))
 
 
-def evaluate(recipe, lane, params, data: sources.Data, test, step, names) -> Array:
+def evaluate(recipe, lane, params, data: sources.Data, test, names) -> Array:
     """(3, M) exact means over held splits: test's row if ``test``, else the others'.
 
     Rows not asked for are 0.
@@ -102,7 +93,7 @@ def evaluate(recipe, lane, params, data: sources.Data, test, step, names) -> Arr
 
         def body(i: Array, sums: Array, size=size, table=table) -> Array:
             start, split = table[i, 0], table[i, 1]
-            means = _held_metrics(recipe, lane, params, data, start, size, step)
+            means = _held_metrics(recipe, lane, params, data, start, size)
             return sums.at[split].add(size * jnp.stack([means[n] for n in names]))
 
         low = jnp.where(test, before_test, 0)
@@ -138,7 +129,7 @@ def advance(
         params = jax.tree.map(lambda a, b: jnp.where(test, a, b), state.best, params)
     sums = jax.lax.cond(
         which > 0,
-        lambda: evaluate(recipe, lane, params, data, test, stop, names),
+        lambda: evaluate(recipe, lane, params, data, test, names),
         lambda: jnp.zeros((len(SPLITS), len(names))),
     )
     if keep_best:

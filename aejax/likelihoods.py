@@ -1,5 +1,6 @@
 """Observation models p(x|z): what a decoder's output means, and its nll in nats."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,12 +12,25 @@ from jax import Array
 from aejax import losses
 
 
+class Shared(NamedTuple):
+    """Parameters (n,) that all data elements share, learned beside the decoder.
+
+    Attributes:
+      start: (variance of the data) -> (n,), where they start.
+      information: (n,) -> (n,) Fisher information of each in one data element, nats:
+        what their own optimiser, of natural gradients, divides by.
+    """
+
+    start: Callable
+    information: Callable
+
+
 class Likelihood(NamedTuple):
     """p(x | decoded). ``decoded`` is (B, *S, outputs + shared) natural parameters.
 
     Attributes:
       outputs: natural parameters per data element, given by the decoder.
-      shared: parameters that all data elements share, learned beside the decoder.
+      shared: what comes behind them, the same for all data elements; or None.
       nll: (batch, decoded) -> (B,) nats, over *S; ignores steps beyond batch.length.
       mean: decoded -> (B, *S), E[x], in data units.
       sample: (key, decoded) -> (B, *S), in data units.
@@ -24,6 +38,8 @@ class Likelihood(NamedTuple):
         ``mean`` is that training mean; None where values have no mean.
       wrong: (x, decoded) -> (B, *S) elementwise, for values without a mean, whose
         squared error is not one; the mode is wrong or not.
+      support: the values it gives a density or probability: "real"; "unit", [0, 1];
+        "levels", stored integers divided by the largest; "binary", 0 and 1.
     """
 
     outputs: int
@@ -31,8 +47,9 @@ class Likelihood(NamedTuple):
     mean: Callable
     sample: Callable
     from_mean: Callable | None
-    shared: int = 0
+    shared: Shared | None = None
     wrong: Callable | None = None
+    support: str = "real"
 
 
 def _per_example(element_nll: Callable) -> Callable:
@@ -53,24 +70,25 @@ def _per_example(element_nll: Callable) -> Callable:
 
 
 def _scalars(
-    loss: Callable, mean: Callable, sample: Callable, from_mean: Callable, shared=0
+    loss: Callable, mean: Callable, sample: Callable, from_mean: Callable, **more: Any
 ) -> Likelihood:
-    """One parameter per data element and then ``shared`` ones; loss as in losses."""
+    """One parameter per data element and then the shared ones; loss as in losses."""
 
     def element_nll(x: Array, d: Array) -> Array:
-        return loss(x[..., None], *(d[..., i, None] for i in range(1 + shared)))
+        return loss(x[..., None], *(d[..., i, None] for i in range(d.shape[-1])))
 
-    return Likelihood(1, _per_example(element_nll), mean, sample, from_mean, shared)
+    return Likelihood(1, _per_example(element_nll), mean, sample, from_mean, **more)
 
 
 def bernoulli(scale: float = 1.0) -> Likelihood:
-    """Logits; data in [0, 1]."""
+    """Logits, of data 0 and 1. Of values between nll is a cross-entropy, not -log p."""
 
     return _scalars(
         losses.bernoulli_nll,
         lambda d: jax.nn.sigmoid(d[..., 0]),
         lambda key, d: 1.0 * jax.random.bernoulli(key, jax.nn.sigmoid(d[..., 0])),
         _logit,
+        support="binary",
     )
 
 
@@ -78,18 +96,6 @@ def _logit(mean: np.ndarray) -> np.ndarray:
     # Clipped as in Burda et al. 2016: a pixel that is never on must stay learnable.
     p = np.clip(mean, 1e-3, 1 - 1e-3)
     return np.log(p / (1 - p))[..., None]
-
-
-def _continuous_bernoulli_mean(logits: Array) -> Array:
-    """E[x] = 1 / (1 − e⁻ˡ) − 1 / l, by its series where the two terms cancel."""
-    small = jnp.abs(logits) < 0.3
-    safe = jnp.where(small, 1.0, jnp.abs(logits))  # exp of a positive one overflows
-    above = -1.0 / jnp.expm1(-safe) - 1.0 / safe
-    exact = jnp.where(logits > 0, above, 1.0 - above)
-    near = jnp.where(small, logits, 0.0)
-    square = near**2
-    series = 0.5 + near * (1 / 12 - square * (1 / 720 - square * (1 / 30240)))
-    return jnp.where(small, series, exact)
 
 
 def _continuous_bernoulli_sample(key: Array, logits: Array) -> Array:
@@ -126,9 +132,10 @@ def continuous_bernoulli(scale: float = 1.0) -> Likelihood:
     """Natural parameters of the continuous Bernoulli; data in [0, 1]."""
     return _scalars(
         losses.continuous_bernoulli_nll,
-        lambda d: _continuous_bernoulli_mean(d[..., 0]),
+        lambda d: losses.continuous_bernoulli_mean(d[..., 0]),
         lambda key, d: _continuous_bernoulli_sample(key, d[..., 0]),
         _continuous_bernoulli_bias,
+        support="unit",
     )
 
 
@@ -145,15 +152,93 @@ def gaussian(scale: float = 1.0) -> Likelihood:
 def gaussian_learned(scale: float = 1.0) -> Likelihood:
     """Means, with one log σ² for all data elements, learned: σ² is the training mse.
 
-    Rybkin, Daniilidis & Levine, ICML 2021, equation 3 (σ-VAE).
+    Rybkin, Daniilidis & Levine, ICML 2021, equation 3 (σ-VAE): the optimum is the mean
+    squared error, under the posterior. Natural gradients make σ² its moving average.
+    """
+    return _around_mean(
+        losses.gaussian_nll,
+        lambda key, d: jnp.exp(0.5 * d[..., 1]) * jax.random.normal(key, d.shape[:-1]),
+        Shared(lambda v: _log(v)[None], lambda s: jnp.full_like(s, 0.5)),
+    )
+
+
+def laplace(scale: float = 1.0) -> Likelihood:
+    """Medians, with one log b for all data elements, learned: the mean |x - median|."""
+    return _around_mean(
+        losses.laplace_nll,
+        lambda key, d: jnp.exp(d[..., 1]) * jax.random.laplace(key, d.shape[:-1]),
+        Shared(lambda v: 0.5 * _log(v / 2)[None], jnp.ones_like),
+    )
+
+
+def student_t(scale: float = 1.0) -> Likelihood:
+    """Means, with log σ² and log(ν - 2) of all elements, learned; for outliers.
+
+    Lange, Little & Taylor, JASA 1989. ν are the degrees of freedom, above 2 here, so
+    that there is a variance.
     """
 
     def sample(key: Array, d: Array) -> Array:
-        eps = jax.random.normal(key, d.shape[:-1], d.dtype)
-        return d[..., 0] + jnp.exp(0.5 * d[..., 1]) * eps
+        sigma, df = jnp.exp(0.5 * d[..., 1]), 2.0 + jnp.exp(d[..., 2])
+        return sigma * jax.random.t(key, df, d.shape[:-1])
 
+    def loss(x: Array, mean: Array, logvar: Array, log_df: Array) -> Array:
+        return losses.student_t_nll(x, mean, logvar, 2.0 + jnp.exp(log_df))
+
+    def information(shared: Array) -> Array:
+        # Lange et al., appendix B, of log σ² and of log(ν - 2).
+        over = jnp.exp(shared[1])
+        df = 2.0 + over
+        half = jax.scipy.special.polygamma(1, df / 2)
+        half = half - jax.scipy.special.polygamma(1, (df + 1) / 2)
+        of_df = 0.25 * half - (df + 5) / (2 * df * (df + 1) * (df + 3))
+        # Of ν there is next to none where the tails are a Gaussian's.
+        return jnp.stack([df / (2 * (df + 3)), jnp.maximum(over**2 * of_df, 1e-3)])
+
+    start = lambda v: jnp.stack([_log(v) - math.log(5 / 3), jnp.log(3.0)])  # noqa: E731
+    return _around_mean(loss, sample, Shared(start, information))
+
+
+def discretized_logistic(scale: float = 255.0) -> Likelihood:
+    """Means of a logistic, with one log s, learned; its mass in each level's interval.
+
+    Data are stored integers 0 … scale. Kingma et al., NeurIPS 2016 (IAF), section 5.1;
+    Salimans et al., ICLR 2017 (PixelCNN++), eq. 2. E[x] is that of the logistic cut off
+    at 0 and 1, within half a level of that of the levels.
+    """
+
+    def loss(x: Array, mean: Array, log_scale: Array) -> Array:
+        return losses.discretized_logistic_nll(x, mean, log_scale, round(scale) + 1)
+
+    def mean(d: Array) -> Array:
+        if d.shape[-1] == 1:  # a network that reads its own output knows no scale
+            return jnp.clip(d[..., 0], 0.0, 1.0)
+        m, s = d[..., 0], jnp.exp(d[..., 1])
+        return s * (jax.nn.softplus(m / s) - jax.nn.softplus((m - 1.0) / s))
+
+    def sample(key: Array, d: Array) -> Array:
+        s = jnp.exp(d[..., 1])
+        x = d[..., 0] + s * jax.random.logistic(key, d.shape[:-1])
+        return jnp.clip(jnp.round(x * scale), 0.0, scale) / scale
+
+    start = lambda v: 0.5 * _log(3.0 * v / math.pi**2)[None]  # noqa: E731
+    shared = Shared(start, lambda s: jnp.full_like(s, (math.pi**2 + 3) / 9))
+    own = {"shared": shared, "support": "levels"}
+    return _scalars(loss, mean, sample, gaussian().from_mean, **own)
+
+
+def _around_mean(loss: Callable, noise: Callable, shared: Shared) -> Likelihood:
+    """A density of a location, the decoder's, and of shared parameters."""
     plain = gaussian()
-    return _scalars(losses.gaussian_nll, plain.mean, sample, plain.from_mean, 1)
+
+    def sample(key: Array, d: Array) -> Array:
+        return d[..., 0] + noise(key, d)
+
+    return _scalars(loss, plain.mean, sample, plain.from_mean, shared=shared)
+
+
+def _log(variance: Array) -> Array:
+    return jnp.log(jnp.where(variance > 0, variance, 1.0))  # constant data have none
 
 
 def categorical(scale: float = 255.0) -> Likelihood:
@@ -186,6 +271,7 @@ def categorical(scale: float = 255.0) -> Likelihood:
         mean=mean,
         sample=lambda key, d: jax.random.categorical(key, d, axis=-1) / scale,
         from_mean=from_mean,
+        support="levels",
     )
 
 
@@ -205,7 +291,10 @@ LIKELIHOODS: dict[str, Callable[[float], Likelihood]] = {
         continuous_bernoulli,
         gaussian,
         gaussian_learned,
+        laplace,
+        student_t,
         categorical,
+        discretized_logistic,
         symbols,
     )
 }

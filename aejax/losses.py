@@ -88,6 +88,18 @@ def continuous_bernoulli_log_norm(logits: Array) -> Array:
     return 0.5 * logits + jnp.where(small, series, exact)
 
 
+def continuous_bernoulli_mean(logits: Array) -> Array:
+    """Elementwise E[x] = 1 / (1 − e⁻ˡ) − 1 / l, by its series where these cancel."""
+    small = jnp.abs(logits) < 0.3
+    safe = jnp.where(small, 1.0, jnp.abs(logits))  # exp of a positive one overflows
+    above = -1.0 / jnp.expm1(-safe) - 1.0 / safe
+    exact = jnp.where(logits > 0, above, 1.0 - above)
+    near = jnp.where(small, logits, 0.0)
+    square = near**2
+    series = 0.5 + near * (1 / 12 - square * (1 / 720 - square * (1 / 30240)))
+    return jnp.where(small, series, exact)
+
+
 def continuous_bernoulli_nll(x: Array, logits: Array) -> Array:
     """Negative log-density (...), nats, of the continuous Bernoulli on [0, 1].
 
@@ -110,6 +122,53 @@ def gaussian_nll(x: Array, mean: Array, logvar: Array | float = 0.0) -> Array:
         _check_shapes(x=x, logvar=logvar)
     scaled = jnp.square(x - mean) * jnp.exp(-logvar)
     return 0.5 * jnp.sum(LOG_2PI + logvar + scaled, axis=-1)
+
+
+def laplace_nll(x: Array, median: Array, log_scale: Array | float = 0.0) -> Array:
+    """Negative log-density (...), nats, of a Laplace of scale b, all (..., D).
+
+    Σ (log 2b + |x − median| / b), log_scale = log b an array or one number.
+    """
+    _check_shapes(x=x, median=median)
+    each = jnp.abs(x - median) * jnp.exp(-jnp.asarray(log_scale))
+    return jnp.sum(each + log_scale + math.log(2.0), axis=-1)
+
+
+def student_t_nll(
+    x: Array, mean: Array, logvar: Array | float = 0.0, df: Array | float = 5.0
+) -> Array:
+    """Negative log-density (...), nats, of Student's t of ``df`` degrees of freedom.
+
+    Of x and mean (..., D), logvar = log σ² and df = ν arrays or one number each: Σ
+    log B(½, ν/2) + ½ log(ν σ²) + (ν + 1)/2 log(1 + (x − mean)² / (ν σ²)), with Euler's
+    beta function B. σ² is no variance; that is σ² ν / (ν − 2).
+    """
+    _check_shapes(x=x, mean=mean)
+    log_width = jnp.log(df) + jnp.asarray(logvar)
+    tail = jnp.log1p(jnp.square(x - mean) * jnp.exp(-log_width))
+    norm = jax.scipy.special.betaln(0.5, 0.5 * jnp.asarray(df))
+    return jnp.sum(norm + 0.5 * log_width + 0.5 * (df + 1.0) * tail, axis=-1)
+
+
+def discretized_logistic_nll(
+    x: Array, mean: Array, log_scale: Array, levels: int
+) -> Array:
+    """Negative log-probability (...), nats, of levels x = 0, 1/(L − 1), …, 1 (..., D).
+
+    Each level has the mass that a logistic of this mean and scale s puts within half a
+    level of it, the first and the last also what lies beyond: log(σ(a) − σ(b)) with
+    a, b = (x ± ½/(L − 1) − mean) / s. Kingma et al., NeurIPS 2016, section 5.1.
+    """
+    _check_shapes(x=x, mean=mean)
+    half = 0.5 / (levels - 1)
+    a = (x + half - mean) * jnp.exp(-log_scale)
+    b = (x - half - mean) * jnp.exp(-log_scale)
+    # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^(b − a)): no difference of numbers near 1.
+    width = 2.0 * half * jnp.exp(-log_scale)
+    inside = jnp.log(-jnp.expm1(-width)) - jax.nn.softplus(-a) - jax.nn.softplus(b)
+    first, last = -jax.nn.softplus(-a), -jax.nn.softplus(b)
+    low = jnp.where(x < half, first, inside)
+    return -jnp.sum(jnp.where(x > 1.0 - half, last, low), axis=-1)
 
 
 def categorical_nll(labels: Array, logits: Array) -> Array:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from aejax import kl as kl_lib
 from aejax import likelihoods, losses, networks
 from aejax.networks import dense
 
@@ -48,11 +49,16 @@ class Model(NamedTuple):
     # (params, batch, key) -> (B,) log p(x, z) - log q(z|x) of one draw, for
     # q = N(mu, σ²) of the two heads and p(z) = N(0, 1).
     log_weight: Callable
+    # (batch, decoded) -> (B,) mean over data elements, of valid steps alone, of
+    # (x - mean)² in squared data units; for symbols the share of wrong ones.
+    error: Callable
     stages: tuple  # ((encode_i, decode_i), …) of (params, h); () if there are none
     decoder_l2: Callable  # (params) -> Σ w² over the decoder's parameters in use
+    decoder_norms: Callable  # (params) -> (Z,) norms of the weights that take z_j in
     batch: Callable  # (x, y=None, length=None) -> Batch, of the objective's own data
     num_classes: int  # of batch.y, for an objective that needs labels; else 0
     mlp: Callable  # (d_in, d_out, latent_in, latent_out), see ``networks.dense.small``
+    kl: kl_lib.Control  # (B,) or (B, Z) nats -> scalar, weighed by ``kl_control``
 
 
 class Blueprint(NamedTuple):
@@ -104,7 +110,7 @@ def build(
         zeros = jnp.zeros(net.bias_shape)
         params["output_bias"] = zeros if output_bias is None else output_bias
         if likelihood.shared:
-            params["shared"] = jnp.zeros((likelihood.shared,))
+            params["shared"] = likelihood.shared.start(batch.x.var(0).mean())
         return params
 
     def encode(params: Mapping[str, Any], batch: Batch):
@@ -117,9 +123,9 @@ def build(
         decoded = decoded + params["net"]["output_bias"][None]
         if not likelihood.shared:
             return decoded
-        shape = (*decoded.shape[:-1], likelihood.shared)
         shared = params["net"]["shared"].reshape((1,) * (decoded.ndim - 1) + (-1,))
-        return jnp.concatenate([decoded, jnp.broadcast_to(shared, shape)], axis=-1)
+        shared = jnp.broadcast_to(shared, (*decoded.shape[:-1], shared.shape[-1]))
+        return jnp.concatenate([decoded, shared], axis=-1)
 
     def stage(i: int) -> tuple[Callable, Callable]:
         encode_i, decode_i = net.stages[i]
@@ -142,20 +148,43 @@ def build(
         nll = likelihood.nll(batch, decode(params, z, batch))
         return losses.log_weight(nll, z, mu, logvar)
 
-    def decoder_l2(params: Mapping[str, Any]) -> Array:
-        decoder = {n: w for n, w in params["net"].items() if n.startswith("decode")}
-        leaves = jax.tree_util.tree_leaves_with_path(decoder)
+    def decoder_leaves(params: Mapping[str, Any]) -> list:
+        return jax.tree_util.tree_leaves_with_path(net.decoder(params["net"]))
 
+    def decoder_l2(params: Mapping[str, Any]) -> Array:
         def square(path: tuple, w: Array) -> Array:
             in_use = mask.reshape(-1, *(1,) * (w.ndim - 1)) > 0
             return jnp.square(w).sum(where=in_use if is_latent(path) else None)
 
-        return sum(square(*leaf) for leaf in leaves)
+        return sum(square(*leaf) for leaf in decoder_leaves(params))
+
+    def decoder_norms(params: Mapping[str, Any]) -> Array:
+        rows = [
+            w.reshape(len(w), -1) for p, w in decoder_leaves(params) if is_latent(p)
+        ]
+        square = sum(jnp.square(w).sum(-1) for w in rows)
+        # The root has no gradient at 0, where padded dimensions are.
+        return jnp.sqrt(jnp.where(mask[0] > 0, square, 1.0)) * mask[0]
 
     stages = tuple(stage(i) for i in range(len(net.stages)))
-    functions = (init, encode, decode, sample, noise, log_weight, stages, decoder_l2)
+    error = functools.partial(_error, likelihood)
+    functions = (init, encode, decode, sample, noise, log_weight, error, stages)
+    functions += (decoder_l2, decoder_norms, Batch)
     mlp = functools.partial(dense.small, spec, mask)
-    return Model(mask, clock, likelihood, *functions, Batch, spec.num_classes, mlp)
+    own = (spec.num_classes, mlp, kl_lib.Control(mask))
+    return Model(mask, clock, likelihood, *functions, *own)
+
+
+def _error(likelihood: likelihoods.Likelihood, batch: Batch, decoded: Array) -> Array:
+    if likelihood.wrong is None:
+        error = jnp.square(batch.x - likelihood.mean(decoded))
+    else:
+        error = 1.0 * likelihood.wrong(batch.x, decoded)
+    error = error.reshape(*error.shape[:2], -1).mean(-1)  # (B, first axis of S)
+    if batch.length is None:
+        return error.mean(-1)
+    valid = jnp.arange(error.shape[1])[None] < batch.length[:, None]
+    return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
 
 
 def output_mean(blueprint: Blueprint, mean: Any) -> Any:

@@ -1,11 +1,15 @@
 """The optimiser of one lane, rebuilt at each step from traced numbers (free in jit)."""
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+
+RATE = 0.05  # of the scales of a likelihood: averages over some forty batches
 
 
 def schedule(name: str, step: Array | int, steps: int, warmup: Array | int) -> Array:
@@ -29,12 +33,19 @@ def schedule(name: str, step: Array | int, steps: int, warmup: Array | int) -> A
 
 
 def build(
-    name: str, lane: Any, rate: Array, clip: bool, decay: bool
+    name: str,
+    lane: Any,
+    rate: Array,
+    clip: bool,
+    decay: bool,
+    information: Callable | None = None,
 ) -> optax.GradientTransformation:
     """clip, then Adam or momentum, then decoupled decay, all times -rate.
 
     ``lane`` has traced clip_norm, beta1, beta2, eps, weight_decay; ``rate`` is this
-    step's; ``clip`` and ``decay`` say whether any lane of the program does so.
+    step's; ``clip`` and ``decay`` say whether any lane of the program does so. What a
+    likelihood shares among data elements, whose Fisher ``information`` in one example
+    is given, follows ``natural`` instead.
     """
     parts = []
     if clip:  # 0 means off, in a lane whose neighbours clip
@@ -45,5 +56,45 @@ def build(
     else:
         parts.append(optax.scale_by_adam(lane["beta1"], lane["beta2"], lane["eps"]))
     if decay:
-        parts.append(optax.add_decayed_weights(lane["weight_decay"]))
-    return optax.chain(*parts, optax.scale(-rate))
+        parts.append(optax.add_decayed_weights(lane["weight_decay"], is_weight))
+    tx = optax.chain(*parts, optax.scale(-rate))
+    if information is None:
+        return tx
+    return optax.partition({"rest": tx, "shared": natural(information)}, _labels)
+
+
+def is_weight(params: Any) -> Any:
+    """Tree of bools: the arrays that are decayed, those of names that end in kernel.
+
+    Biases, scales, embeddings, prior tables and pseudo-inputs are no weights: to pull
+    them towards 0 would say something of the data.
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: _name(path).endswith("kernel"), params
+    )
+
+
+def natural(information: Callable) -> optax.GradientTransformation:
+    """Natural gradients of logarithms of scales, at a rate of their own (RATE).
+
+    Amari, Neural Computation 1998. Of log σ² of a Gaussian a step makes σ² its moving
+    average with the batch's mean squared error, the optimum of σ-VAE (Rybkin et al.,
+    ICML 2021), whatever the schedule of the network's rate: Adam would move log σ² by
+    that rate at most, and by nothing when the schedule has ended.
+    """
+
+    def step(gradient: Array, value: Array) -> Array:
+        excess = jnp.clip(-gradient / information(value), -1.0, 1.0 / RATE)
+        return jnp.log1p(RATE * excess)
+
+    return optax.stateless(lambda grads, params: jax.tree.map(step, grads, params))
+
+
+def _labels(params: Any) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: "shared" if _name(path) == "shared" else "rest", params
+    )
+
+
+def _name(path: tuple) -> str:
+    return jax.tree_util.keystr(path[-1:], simple=True)

@@ -37,6 +37,19 @@ def hyperparameters(names: Sequence[str], nets: Sequence[str]) -> dict[str, Any]
     return own | options
 
 
+def without_unused(
+    config: configs.Config, axes: Mapping[str, Sequence[Any]]
+) -> configs.Config:
+    """``config`` less hyperparameters of no objective and network that is asked for.
+
+    Of a preset, which suits several; what a user names has to exist.
+    """
+    names = axes.get("objective", [config.objective])
+    known = hyperparameters(names, axes.get("network", [config.network]))
+    own = {n: v for n, v in config.hparams.items() if n in known}
+    return config.replace(hparams=own)
+
+
 def plan(
     config: configs.Config,
     axes: Mapping[str, Sequence[Any]],
@@ -101,8 +114,9 @@ def plan(
         mine = {n: v for n, v in axes.items() if n in own or n in configs.TRACED}
         moving = {n for n in mine if n in configs.TRACED or objective.is_traced(n)}
         for choice in configs.product({n: mine[n] for n in mine if n not in moving}):
+            given = {*config.hparams, *axes}
             members = [
-                _member(base, objective, network, own | choice | values)
+                _member(base, objective, network, own | choice | values, given)
                 for values in configs.product({n: mine[n] for n in mine if n in moving})
             ]
             make = functools.partial(
@@ -157,11 +171,11 @@ def _bands(
     return [[c for c in members if c.latent_dim in some] for some in ranges]
 
 
-def _member(base, objective, network, values: Mapping[str, Any]) -> configs.Config:
+def _member(base, objective, network, values, given) -> configs.Config:
     """One lane: fields, and hyperparameters as the types of their defaults."""
     lane = base.replace(**{n: v for n, v in values.items() if n in configs.TRACED})
     own = {n: values[n] for n in objective.defaults}
-    hparams = objective.check(own, lane.latent_dim)
+    hparams = objective.check(own, lane.latent_dim, given)
     free = (float("-inf"), float("inf"))
     for name, default in network.options.items():
         hparams[name] = configs.check_value(name, values[name], default, free)

@@ -13,6 +13,8 @@ import jax
 
 from aejax import directory, registry, run
 
+COMPUTE = ("jax", "jaxlib", "flax", "optax", "aejax")  # packages
+
 
 @dataclasses.dataclass
 class Spent:
@@ -55,11 +57,19 @@ def speeds(spent: Spent) -> dict[str, float]:
 
 
 def inputs(run: run.Run) -> dict[str, Any]:
-    """What a run depends on beside its configuration, so that a resume can tell.
+    """What a run's digits depend on beside its configuration; a resume compares it.
 
-    {path: SHA-256} of the user's files, and the number of blocks its data stream in.
+    {path: SHA-256} of the user's files, the number of blocks its data stream in, the
+    versions of what computes, and how that was told to.
     """
     found: dict[str, Any] = {"blocks": [g.source.blocks for g in run.planned]}
+    found |= {f"version of {n}": importlib.metadata.version(n) for n in COMPUTE}
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    where = "--xla_force_host_platform_device_count"  # not part of any digit
+    found["XLA_FLAGS"] = " ".join(sorted(f for f in flags if not f.startswith(where)))
+    found["threads"] = os.environ.get("PJRT_NPROC")
+    for name in ("jax_enable_x64", "jax_threefry_partitionable"):
+        found[name] = getattr(jax.config, name)
     for lane in (g.recipe.config for g in run.planned):
         for name in (lane.dataset, lane.objective, lane.network):
             if registry.is_path(name) and pathlib.Path(name).is_file():
@@ -70,7 +80,7 @@ def inputs(run: run.Run) -> dict[str, Any]:
 
 def describe(run: run.Run, devices: Sequence[jax.Device]) -> dict[str, Any]:
     """Configuration, versions, device and size of a run that starts."""
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "aejax")
+    packages = (*COMPUTE, "orbax-checkpoint")
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {
         "configuration": run.config.to_json(),

@@ -34,6 +34,7 @@ def metric_columns(planned: Sequence[groups.Group]) -> list[str]:
       InputError: an objective gives a metric the name of another column.
     """
     names = {n for g in planned for n in g.metrics} | {"psnr"}
+    names |= {"bits_per_dim" for g in planned if g.counts_bits & ("kl" in g.metrics)}
     if taken := {*planned[0].lanes[0].columns, *_FIXED} & names:
         raise configs.InputError(
             f"an objective reports a metric named {', '.join(sorted(taken))}, which is "
@@ -59,7 +60,8 @@ def rows(
     None where the group has none and in lanes that have diverged. A split without
     examples gives no row.
     """
-    top, out = evaluate.peak(group.source), []
+    top, out = group.source.peak, []
+    size = math.prod(group.recipe.blueprint.spec.shape)
     for position, lane in enumerate(group.lanes):
         for split in splits:
             at = lanes.SPLITS.index(split)
@@ -70,6 +72,8 @@ def rows(
             good = math.isfinite(found["loss"]) and math.isfinite(found["mse"])
             lost = bool(diverged[position]) or not good
             found["psnr"] = evaluate.psnr(found["mse"], top)
+            if group.counts_bits and "neg_elbo" in found:
+                found["bits_per_dim"] = evaluate.bits_per_dim(found["neg_elbo"], size)
             where = {"lane": lane.index, "epoch": step // group.recipe.epoch_steps}
             values = {n: None if lost else _json_number(found.get(n)) for n in every}
             where |= {"step": step, "split": split} | values | {"diverged": lost}

@@ -85,11 +85,11 @@ class Run:
         return [self._trained(*place) for place in self._find(choice)]
 
     def best(self, **choice: Any) -> list[trained.Trained]:
-        """The model of lowest validation mse among those that fit, of each kind.
+        """The model of lowest validation error among those that fit, of each kind.
 
-        A kind is everything that is not a lane: objective, network, data set, …
-
-        The first that fits where there is no validation split.
+        A kind is everything that is not a lane: objective, network, data set, … The
+        error is the mse, of a denoising model that of what it restores. The first that
+        fits where there is no validation split.
 
         Raises:
           InputError: as ``models``.
@@ -99,7 +99,8 @@ class Run:
         scores: dict[tuple, tuple] = {}
         for group, position in self._find(choice):
             lane = group.lanes[position]
-            mse = last.get(lane.index, {}).get("mse")  # None of a lane that diverged
+            row = last.get(lane.index, {})  # None in it of a lane that diverged
+            mse = row.get("mse_restored") or row.get("mse")
             score = (math.inf if mse is None else mse, group.index, position)
             moving = group.traced(lane.config)
             kind = tuple(v for n, v in lane.columns.items() if n not in moving)

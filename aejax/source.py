@@ -21,13 +21,14 @@ class Source(NamedTuple):
     """Training and held-out data on the host, as stored: x_float = x_stored / scale."""
 
     train: model_lib.Batch  # x may be a memory map
-    held: model_lib.Batch  # a slice of train as long as valid, then valid, then test
+    held: model_lib.Batch  # as much of train as valid has, then valid, then test
     lengths: tuple[int, int, int]  # of these three
     scale: float  # of train
     held_scale: float
     threshold: float | None  # stored value from which x counts as 1
     blocks: int  # in which training streams; 1 if it does not
     output_bias: np.ndarray | None  # where the decoder starts
+    peak: float  # see ``data.peak``
 
     @property
     def pass_size(self) -> int:
@@ -49,6 +50,19 @@ class Source(NamedTuple):
             x = (x >= self.threshold).astype(np.uint8)
         return block._replace(x=np.ascontiguousarray(x))
 
+    def training_rows(self, most: int, drawn: bool) -> model_lib.Batch:
+        """At most so many training examples, from all over the split, in data units.
+
+        Float32; binarised if training data are, with a fixed key if they are ``drawn``.
+        """
+        n = len(self.train.x)
+        rows = jax.tree.map(lambda a: a[spread(n, min(n, most))], self.train)
+        x = rows.x if self.threshold is None else rows.x >= self.threshold
+        x = np.asarray(x, np.float32) / np.float32(self.scale)
+        if drawn:
+            x = np.float32(np.random.default_rng(0).random(x.shape, np.float32) < x)
+        return rows._replace(x=x)
+
     def shapes(self) -> Data:
         """Shapes and types of a program's data argument."""
 
@@ -63,14 +77,17 @@ class Source(NamedTuple):
         return Data(block, *jax.tree.map(lambda a: rows(a, len(a)), whole))
 
 
+def spread(n: int, count: int) -> np.ndarray:
+    """``count`` of n positions at equal distances: of a split that may be sorted."""
+    return np.arange(count) * n // count
+
+
 def source(dataset: datasets.Dataset, binarize: str, resident: int) -> Source:
     """Host arrays of a data set; binarised data are uint8 of scale 1."""
     n_held = min(len(dataset.train.x), max(len(dataset.valid.x), 1))
-    parts = [
-        jax.tree.map(lambda a: a[:n_held], dataset.train),
-        dataset.valid,
-        dataset.test,
-    ]
+    rows = spread(len(dataset.train.x), n_held)
+    some = jax.tree.map(lambda a: a[rows], dataset.train)
+    parts = [some, dataset.valid, dataset.test]
     held = model_lib.Batch(
         *(None if v[0] is None else np.concatenate(v) for v in zip(*parts, strict=True))
     )
@@ -88,7 +105,8 @@ def source(dataset: datasets.Dataset, binarize: str, resident: int) -> Source:
     blocks = -(-size // max(resident // 8, 1)) if size > resident else 1
     lengths = tuple(len(p.x) for p in parts)
     stored = model_lib.Batch(*dataset.train)
-    return Source(stored, held, lengths, scale, held_scale, threshold, blocks, None)
+    scales = scale, held_scale, threshold
+    return Source(stored, held, lengths, *scales, blocks, None, datasets.peak(dataset))
 
 
 def training_mean(source: Source) -> np.ndarray:

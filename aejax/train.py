@@ -8,6 +8,7 @@ one: a lane whose loss or parameters stop being finite is put back to its unit's
 and frozen there, and dispatches begin and end at units only.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from aejax import source as sources
 
 INIT, ORDER, NOISE, BINARIZE, EVALUATE = range(5)  # purposes of keys
 UNIT = 64
+START = 1024  # rows that a state is initialised from
 
 
 class Recipe(NamedTuple):
@@ -80,12 +82,13 @@ def lane_key(lane: Lane, purpose: int, step: Array | int = 0) -> Array:
 def bind(
     recipe: Recipe, lane: Lane, step: Array | int, output_bias: Array | None = None
 ) -> tuple[model_lib.Model, dict[str, Any]]:
-    """The lane's Model at this step, and its hyperparameters."""
+    """The lane's Model at this step, and its hyperparameters but those of the KL."""
     mask = model_lib.latent_mask(lane["latent_dim"], recipe.blueprint.spec.latent_dim)
     clock = model_lib.Clock(step, recipe.steps, len(recipe.source.train.x))
     model = model_lib.build(recipe.blueprint, mask, clock, output_bias)
-    static = recipe.config.hparams
-    return model, {n: lane.get(n, static[n]) for n in recipe.objective.defaults}
+    static, objective = recipe.config.hparams, recipe.objective
+    hparams = {n: lane.get(n, static[n]) for n in objective.defaults}
+    return objective.bind(model, hparams)
 
 
 def fetch(split: model_lib.Batch, at: Array, scale: float) -> model_lib.Batch:
@@ -114,7 +117,11 @@ def optimizer(
     rate = lane["learning_rate"] * optimizers.schedule(
         config.schedule, clock.step, clock.steps, lane["warmup"]
     )
-    tx = optimizers.build(config.optimizer, lane, rate, recipe.clip, recipe.decay)
+    shared, size = model.likelihood.shared, math.prod(recipe.blueprint.spec.shape)
+    information = shared and (lambda value: size * shared.information(value))
+    tx = optimizers.build(
+        config.optimizer, lane, rate, recipe.clip, recipe.decay, information
+    )
     return recipe.objective.optimizer(tx, model, learning_rate=rate, **hparams)
 
 
@@ -126,7 +133,10 @@ def init_state(recipe: Recipe, lane: Lane, data: sources.Data) -> TrainState:
     """The lane's state before its first step."""
     model, hparams = bind(recipe, lane, 0, data.output_bias)
     key_net, key_extra = jax.random.split(lane_key(lane, INIT))
-    batch = training_batch(recipe, lane, data, jnp.arange(recipe.config.batch_size), 0)
+    # All over the split, which may be sorted: pseudo-inputs and codebooks start there.
+    count = max(recipe.config.batch_size, min(START, recipe.source.pass_size))
+    rows = sources.spread(recipe.source.pass_size, count)
+    batch = training_batch(recipe, lane, data, rows, 0)
     net = model.init(key_net, batch)
     own = recipe.objective.init(model, net, batch, key_extra, **hparams)
     params = {"net": net, "extra": {}, "state": {}} | own

@@ -66,6 +66,7 @@ class Trained:
       params: {"net", "extra", "state"}; leaves named ``latent_…`` are padded to Z.
       model: pure functions for one's own ``jax.grad``; they take ``params`` and codes
         of width Z.
+      hparams: of the objective, as its functions take them.
       latent_dim: k.
       has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
     """
@@ -76,7 +77,7 @@ class Trained:
         recipe, self._values = group.recipe, group.traced(lane.config)
         self.config, self.latent_dim = lane.config, lane.config.latent_dim
         self.params = jax.tree.map(jnp.asarray, params)
-        self.model = train.bind(recipe, self._values, recipe.steps)[0]
+        self.model, self.hparams = train.bind(recipe, self._values, recipe.steps)
         self._group, self._shared = group, shared
         self._spec = recipe.blueprint.spec
         self.has_likelihood = recipe.objective.log_weight is not None
@@ -138,13 +139,10 @@ class Trained:
         return self.decode(self._densities[kind](key, n), y)
 
     def training_codes(self, most: int = 10_000) -> tuple[np.ndarray, Any]:
-        """Codes (n, k) of the first training examples, and their y (n,) or None."""
-        source = self._group.source
-        rows = jax.tree.map(lambda a: a[:most], source.block(0))
-        x = np.asarray(rows.x, np.float32) / source.scale
-        if self.config.binarize == "dynamic":
-            x = (np.random.default_rng(0).random(x.shape) < x).astype(np.float32)
-        return self.encode(x, rows.y, rows.length), rows.y
+        """Codes (n, k) of examples from all over the training split; y (n,) or None."""
+        drawn = self.config.binarize == "dynamic"
+        rows = self._group.source.training_rows(most, drawn)
+        return self.encode(rows.x, rows.y, rows.length), rows.y
 
     def batch(self, x: Any, y: Any = None, length: Any = None) -> model_lib.Batch:
         """x, y and length of a user as the model takes them, checked.

@@ -190,7 +190,7 @@ def _trained(task: tasks.Task, data: Any, flags: Flags, choice, folder, devices)
             del values[name]
         for name in axes:
             values.pop(name, None)
-        base = config.Config(**values, hparams=hparams)
+        base = plan.without_unused(config.Config(**values, hparams=hparams), axes)
         planned = plan.plan(base, axes)
         out = folder / sweep.name
         count = sum(len(group.lanes) for group in planned)

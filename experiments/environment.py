@@ -61,7 +61,7 @@ def prepare_xla_flags() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {_FUSION}=".strip()
 
 
-def start(lanes: int, devices: int | None) -> list[Any]:
+def start(lanes: int, devices: int | None, threads: str | None = None) -> list[Any]:
     """Imports jax with its compilation cache on, and the devices to lay lanes over.
 
     On a CPU every lane computes on its own virtual device, up to one per usable core,
@@ -71,11 +71,15 @@ def start(lanes: int, devices: int | None) -> list[Any]:
     Args:
       lanes: of the largest group.
       devices: how many the user asked for, or None.
+      threads: size of XLA's thread pool, unless ``PJRT_NPROC`` says it; the number of
+        usable cores if None. It decides how sums of wide layers are cut, so it is part
+        of a run's last digits, and written down with it.
 
     Raises:
       InputError: fewer accelerators than the user asked for.
     """
     prepare_xla_flags()
+    os.environ.setdefault("PJRT_NPROC", threads or str(cores()))
     import jax
 
     from aejax.data import cache

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import tyro
 from tyro import constructors
 
-from aejax import config, data, networks, objectives
+from aejax import config, data, directory, networks, objectives
 from experiments import presets
 
 PROGRAM = "python -m experiments.sweep"
@@ -126,6 +126,7 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
     preset = presets.PRESETS[flags.preset]
     values = {n: getattr(flags, n) for n in config.FIELDS if n != "hparams"}
     axes = {n: list(values.pop(n)) for n in config.AXES}
+    values["hparams"] = preset.values.get("hparams", {})
     axes |= {n: list(v) for n, v in preset.axes.items() if n not in config.FIELDS}
     axes |= map(config.parse_axis, flags.axis)
     for name in config.AXES:
@@ -160,6 +161,14 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
 def lanes(axes: Mapping[str, list[Any]]) -> int:
     """Lanes of the largest group, at most."""
     return math.prod(len(v) for n, v in axes.items() if n not in config.STATIC)
+
+
+def threads(flags: Any) -> str | None:
+    """Size of XLA's thread pool in the run to be gone on with, which must be ours."""
+    path = pathlib.Path(flags.out) / "run.json"
+    if not flags.resume or not path.is_file():
+        return None
+    return directory.read_info(path.parent).get("inputs", {}).get("threads")
 
 
 def command(argv: Sequence[str]) -> str:

@@ -30,13 +30,15 @@ def _sweep(argv: list[str]) -> int:
     base, axes = options.settings(flags)
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
-    devices = environment.start(options.lanes(axes), flags.devices)
+    threads = options.threads(flags)
+    devices = environment.start(options.lanes(axes), flags.devices, threads)
 
     # Only now: these import jax, which has to start as the line above says.
     from aejax import execute, plan
     from aejax.report import table
     from experiments import listing, progress, tables
 
+    base = plan.without_unused(base, axes)  # in it they are the preset's alone
     planned = plan.plan(base, axes)
     if flags.dry_run:
         listing.show_plan(planned, devices, flags.lane_batch)

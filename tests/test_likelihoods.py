@@ -10,11 +10,13 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from aejax import config, likelihoods
+from aejax import config, likelihoods, losses, optimizer
 
 NAMES = tuple(likelihoods.LIKELIHOODS)
 WITH_MEAN = tuple(n for n in NAMES if n != "symbols")
 LEVELS = ("categorical", "symbols")
+DISCRETE = ("bernoulli", "categorical", "discretized_logistic")
+DENSITIES = ("gaussian", "gaussian_learned", "laplace", "student_t")
 SCALE = 3.0  # four levels
 B, T, F = 4, 3, 2
 
@@ -24,12 +26,17 @@ def make(name):
 
 
 def width(name):
-    likelihood = make(name)
-    return likelihood.outputs + likelihood.shared
+    return make(name).outputs + len(shared(name))
+
+
+def shared(name, variance=1.0):
+    """Where what a likelihood's data elements share starts."""
+    own = make(name).shared
+    return np.asarray(own.start(jnp.float32(variance))) if own else np.zeros(0)
 
 
 def data(name, rng, shape=(B, T, F)):
-    if name in LEVELS:
+    if name in (*LEVELS, "discretized_logistic"):
         return (rng.integers(0, 4, shape) / SCALE).astype(np.float32)
     if name == "bernoulli":
         return rng.integers(0, 2, shape).astype(np.float32)
@@ -45,6 +52,15 @@ def brute(name, x, decoded):
         return np.log(np.expm1(d[0]) / d[0]) - x * d[0]
     if name in LEVELS:
         return -scipy.special.log_softmax(d)[round(x * SCALE)]
+    if name == "laplace":
+        return -scipy.stats.laplace.logpdf(x, d[0], np.exp(d[1]))
+    if name == "student_t":
+        return -scipy.stats.t.logpdf(x, 2 + np.exp(d[2]), d[0], np.exp(d[1] / 2))
+    if name == "discretized_logistic":
+        logistic = scipy.stats.logistic(d[0], np.exp(d[1]))
+        low = -np.inf if x == 0 else x - 0.5 / SCALE
+        high = np.inf if x == 1 else x + 0.5 / SCALE
+        return -np.log(logistic.cdf(high) - logistic.cdf(low))
     sigma = np.exp(d[1] / 2) if name == "gaussian_learned" else 1.0
     return -scipy.stats.norm.logpdf(x, d[0], sigma)
 
@@ -112,9 +128,9 @@ def test_symbols_have_a_mode_and_are_wrong_or_not():
     )
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "categorical"])
+@pytest.mark.parametrize("name", DISCRETE)
 def test_probabilities_of_discrete_data_sum_to_one(name):
-    values = np.arange(4 if name == "categorical" else 2, dtype=np.float32)
+    values = np.arange(2 if name == "bernoulli" else 4, dtype=np.float32)
     x = values.reshape(-1, 1) / values[-1]
     decoded = np.random.default_rng(1).normal(size=(1, 1, width(name))) * 3
     decoded = np.repeat(decoded.astype(np.float32), len(x), 0)
@@ -131,8 +147,8 @@ def test_mean_is_the_mean_of_samples(name):
     decoded = spread + np.zeros(width(name))
     if name == "categorical":
         decoded = decoded * np.array([0.1, -0.2, 0.3, 0.0])
-    if name == "gaussian_learned":
-        decoded[..., 1] = np.log(0.25)
+    if width(name) > 1 and name != "categorical":
+        decoded[..., 1:] = shared(name, 0.25)
     decoded = decoded.astype(np.float32)
     many = np.broadcast_to(decoded, (n, *decoded.shape))
     run = compiled(name)
@@ -140,6 +156,8 @@ def test_mean_is_the_mean_of_samples(name):
     (_, mean), _ = run.mean(decoded)
     assert draws.shape[1:] == mean.shape == decoded.shape[:-1]
     error = 5 * draws.std(0) / np.sqrt(n) + 5e-6
+    if name == "discretized_logistic":  # E[x] of the logistic before it is rounded
+        error = error + 0.01
     assert (np.abs(draws.mean(0) - mean) < error).all()
     if name == "bernoulli":
         assert np.isin(draws, (0, 1)).all()
@@ -147,11 +165,13 @@ def test_mean_is_the_mean_of_samples(name):
         assert draws.min() >= 0 and draws.max() <= 1
         uniform = scipy.stats.kstest(draws[:, 0, 0], "uniform")
         assert uniform.pvalue > 1e-3
-    elif name == "categorical":
+    elif name in ("categorical", "discretized_logistic"):
         np.testing.assert_allclose(draws * SCALE, np.round(draws * SCALE), atol=1e-6)
     else:
-        sigma = 0.5 if name == "gaussian_learned" else 1.0
-        np.testing.assert_allclose(draws.std(0), sigma, rtol=5 / np.sqrt(2 * n))
+        sigma = 1.0 if name == "gaussian" else 0.5
+        tails = {"laplace": 1.6, "student_t": 4.0}.get(name, 1.0)  # of heavier ones
+        within = tails * 5 / np.sqrt(2 * n)
+        np.testing.assert_allclose(draws.std(0), sigma, rtol=within)
     again = run.sample(jax.random.key(0), many)
     np.testing.assert_array_equal(again, draws.astype(np.float32))
 
@@ -159,12 +179,12 @@ def test_mean_is_the_mean_of_samples(name):
 @pytest.mark.parametrize("name", WITH_MEAN)
 def test_from_mean_is_the_inverse_of_mean(name):
     target = np.linspace(0.015, 0.985, 12).reshape(3, 4)
-    if name.startswith("gaussian"):
+    if name in DENSITIES:
         target = 10 * target - 5
     bias = make(name).from_mean(target)
     assert bias.shape == (3, 4, make(name).outputs)
-    shared = np.zeros((3, 4, make(name).shared))
-    decoded = np.concatenate([bias, shared], -1).astype(np.float32)
+    own = np.broadcast_to(shared(name, 1e-6), (3, 4, len(shared(name))))
+    decoded = np.concatenate([bias, own], -1).astype(np.float32)
     (_, mean), _ = compiled(name).mean(decoded)
     np.testing.assert_allclose(mean, target, atol=1e-3)
 
@@ -208,7 +228,7 @@ def test_a_categorical_of_uint8_images_has_256_classes():
 def test_the_best_learned_variance_is_the_mse():
     """Rybkin et al., ICML 2021: σ² = mse is where the gradient vanishes."""
     likelihood = likelihoods.gaussian_learned()
-    assert likelihood.outputs == 1 and likelihood.shared == 1
+    assert likelihood.outputs == 1
     rng = np.random.default_rng(3)
     x, mean = rng.normal(size=(2, B, T, F)).astype(np.float32)
     batch = types.SimpleNamespace(x=x, length=None)
@@ -222,3 +242,79 @@ def test_the_best_learned_variance_is_the_mse():
     best = np.log(np.square(x - mean).mean())
     assert abs(slope(best)) < 1e-4
     assert slope(best - 0.1) < -1 and slope(best + 0.1) > 1
+
+
+@pytest.mark.parametrize("name", ["gaussian_learned", "laplace", "student_t"])
+def test_what_data_share_starts_at_their_variance(name):
+    decoded = np.concatenate([[0.0], shared(name, 0.25)]).astype(np.float32)
+    x = np.linspace(-40, 40, 400_001)
+    batch = types.SimpleNamespace(x=np.float32(x)[:, None], length=None)
+    many = jnp.broadcast_to(decoded, (len(x), 1, len(decoded)))
+    nll = jax.jit(lambda d: make(name).nll(batch, d))(many)
+    density = np.exp(-np.asarray(nll, np.float64))
+    density = density * (x[1] - x[0])
+    np.testing.assert_allclose(density.sum(), 1.0, rtol=1e-3)
+    np.testing.assert_allclose((density * x**2).sum(), 0.25, rtol=0.02)
+
+
+@pytest.mark.parametrize("name", ["gaussian_learned", "laplace", "student_t"])
+def test_information_is_the_mean_square_of_the_score(name):
+    """Fisher's, by the draws of the density itself."""
+    likelihood, own = make(name), shared(name, 0.25)
+    n = 200_000
+    full = jnp.broadcast_to(np.float32([0.0, *own]), (n, 1 + len(own)))
+    x = jax.jit(likelihood.sample)(jax.random.key(1), full)
+
+    def nll(own, x):
+        decoded = jnp.concatenate([jnp.zeros(1), own]).reshape(1, 1, -1)
+        batch = types.SimpleNamespace(x=x.reshape(1, 1), length=None)
+        return likelihood.nll(batch, decoded)[0]
+
+    score = jax.jit(jax.vmap(jax.grad(nll), (None, 0)))(jnp.float32(own), x)
+    want = np.square(np.asarray(score, np.float64)).mean(0)
+    np.testing.assert_allclose(likelihood.shared.information(own), want, rtol=0.05)
+
+
+@pytest.mark.parametrize("df", [2.5, 5.0])
+def test_student_s_scale_and_degrees_of_freedom_are_found(df):
+    """By the natural gradients that training uses, from draws of scipy's."""
+    likelihood = likelihoods.student_t()
+    x = scipy.stats.t.rvs(df, scale=0.1, size=(400, 128, 8), random_state=0)
+    tx = optimizer.natural(lambda v: 8 * likelihood.shared.information(v))
+
+    def nll(own, x):
+        decoded = jnp.broadcast_to(own, (*x.shape, 2))
+        decoded = jnp.concatenate([jnp.zeros((*x.shape, 1)), decoded], -1)
+        batch = types.SimpleNamespace(x=x, length=None)
+        return likelihood.nll(batch, decoded).mean()
+
+    def step(own, x):
+        update, _ = tx.update(jax.grad(nll)(own, x), tx.init(own), own)
+        return own + update, own
+
+    start = likelihood.shared.start(jnp.float32(x.var()))
+    last = jax.jit(lambda x: jax.lax.scan(step, start, x)[1])(np.float32(x))[-100:]
+    np.testing.assert_allclose(np.exp(last[:, 0] / 2).mean(), 0.1, rtol=0.05)
+    found = 2 + np.exp(last[:, 1].mean())
+    np.testing.assert_allclose(found, df, rtol=0.15)
+
+
+def test_a_discretized_logistic_of_uint8_images_is_salimans_s():
+    """Against differences of the sigmoid in 64 bits, narrow scales too."""
+    x = np.arange(256) / 255
+    for log_scale in (-7.0, -4.0, 0.0):
+        s, half = np.exp(log_scale), 0.5 / 255
+        # Above the mean by what is left of 1, where the sigmoid itself is 1.
+        side = np.where(x > 0.4, -1, 1)
+        upper = np.where(
+            x == 1, side > 0, scipy.special.expit(side * (x + half - 0.4) / s)
+        )
+        lower = np.where(
+            x == 0, side < 0, scipy.special.expit(side * (x - half - 0.4) / s)
+        )
+        log_p = np.log(np.maximum(side * (upper - lower), 1e-300))
+        args = (np.float32(x)[:, None], np.full((256, 1), 0.4, np.float32))
+        got = losses.discretized_logistic_nll(*args, log_scale, 256)
+        near = log_p > -600
+        np.testing.assert_allclose(got[near], -log_p[near], rtol=2e-3, atol=1e-4)
+        assert np.isfinite(got).all()

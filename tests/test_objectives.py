@@ -209,8 +209,10 @@ def test_a_lane_equals_its_standalone_run(case, pair):
     loss, grads, losses = found["wide"]
     loss_1, grads_1, losses_1 = found["alone"]
     np.testing.assert_allclose(loss, loss_1, rtol=1e-5)
+    # Of the whole tree: a gradient far below the others is their rounding.
+    largest = max(np.abs(b).max() for b in jax.tree.leaves(grads_1))
     for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(grads_1), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * largest)
     np.testing.assert_allclose(losses, losses_1, rtol=1e-4)
     assert losses[-4:].mean() < 0.95 * losses[:4].mean()
 

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from aejax import config, optimizer
+from aejax import config, model, networks, optimizer
 
 
 def factors(name, at, steps, warmup=0):
@@ -68,6 +68,7 @@ LANE = {
     "weight_decay": np.float32(0.03),
 }
 RATE = 0.02
+WEIGHTS = {"kernel": True, "bias": False}
 
 
 def reference(name, clip):
@@ -76,9 +77,10 @@ def reference(name, clip):
     if name == "adam":
         parts.append(optax.adam(RATE, b1, b2, eps))
     elif name == "adamw":
-        parts.append(optax.adamw(RATE, b1, b2, eps, weight_decay=decay))
+        own = {"weight_decay": decay, "mask": WEIGHTS}
+        parts.append(optax.adamw(RATE, b1, b2, eps, **own))
     else:
-        parts += [optax.trace(b1), optax.add_decayed_weights(decay)]
+        parts += [optax.trace(b1), optax.add_decayed_weights(decay, WEIGHTS)]
         parts.append(optax.scale(-RATE))
     return optax.chain(*parts)
 
@@ -86,12 +88,12 @@ def reference(name, clip):
 def tree(rows=3):
     """Parameters, and the gradients of five steps; rows beyond 3 are 0."""
     rng = np.random.default_rng(0)
-    params = {"a": rng.normal(size=(3, 4)), "b": rng.normal(size=(2,))}
+    params = {"kernel": rng.normal(size=(3, 4)), "bias": rng.normal(size=(2,))}
     scale = 10.0 ** np.array([-2, 0, -3, 1, -1])  # some are clipped, some are not
     grads = {n: scale.reshape(5, *[1] * p.ndim) * p for n, p in params.items()}
-    grads["a"] = grads["a"] + rng.normal(size=(5, 3, 4)) * 0.01
-    params["a"] = np.pad(params["a"], ((0, rows - 3), (0, 0)))
-    grads["a"] = np.pad(grads["a"], ((0, 0), (0, rows - 3), (0, 0)))
+    grads["kernel"] = grads["kernel"] + rng.normal(size=(5, 3, 4)) * 0.01
+    params["kernel"] = np.pad(params["kernel"], ((0, rows - 3), (0, 0)))
+    grads["kernel"] = np.pad(grads["kernel"], ((0, 0), (0, rows - 3), (0, 0)))
     return jax.tree.map(np.float32, (params, grads))
 
 
@@ -134,16 +136,16 @@ def test_a_clip_of_zero_is_off_beside_lanes_that_clip(name):
     want = trained(ours(name, False), params, grads, LANE, RATE)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), got, want)
     clipped = trained(ours(name, True), params, grads, LANE, RATE)
-    assert not np.allclose(clipped["a"], got["a"], rtol=1e-4)
+    assert not np.allclose(clipped["kernel"], got["kernel"], rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", config.CHOICES["optimizer"])
 def test_padded_zeros_stay_zero_and_change_no_update(name):
     small = trained(ours(name, True), *tree(), LANE, RATE)
     wide = trained(ours(name, True), *tree(rows=8), LANE, RATE)
-    np.testing.assert_allclose(wide["a"][:3], small["a"], rtol=1e-6)
-    np.testing.assert_allclose(wide["b"], small["b"], rtol=1e-6)
-    assert (np.asarray(wide["a"][3:]) == 0).all()
+    np.testing.assert_allclose(wide["kernel"][:3], small["kernel"], rtol=1e-6)
+    np.testing.assert_allclose(wide["bias"], small["bias"], rtol=1e-6)
+    assert (np.asarray(wide["kernel"][3:]) == 0).all()
 
 
 def test_epsilon_is_added_after_the_root():
@@ -153,3 +155,58 @@ def test_epsilon_is_added_after_the_root():
     tx = optimizer.build("adam", lane, jnp.float32(1.0), False, False)
     update, _ = tx.update(grad, tx.init(grad), grad)
     np.testing.assert_allclose(update, -3 / (3 + 1.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", sorted(networks.NETWORKS))
+def test_only_weights_are_decayed(network):
+    """Not what would say something of the data: biases, scales, tables, inputs."""
+    entry = networks.NETWORKS[network]
+    sequences = "sequence" in entry.needs
+    spec = networks.Spec(
+        shape=(8, 2) if sequences else (8, 8, 1),
+        outputs=1,
+        latent_dim=3,
+        heads=1,
+        inputs=1,
+        hidden=(4, 8),
+        activation="relu",
+        init="lecun",
+        dtype=jnp.float32,
+    )
+    x, mask = jnp.zeros((2, *spec.shape)), jnp.ones((1, 3))
+    net = entry.build(spec)
+    params = jax.eval_shape(lambda: net.init(jax.random.key(0), model.Batch(x), mask))
+    leaves = jax.tree_util.tree_leaves_with_path(optimizer.is_weight(params))
+    decayed = {jax.tree_util.keystr(path): on for path, on in leaves}
+    arrays = dict(jax.tree_util.tree_leaves_with_path(params))
+    sizes = {jax.tree_util.keystr(path): a.ndim for path, a in arrays.items()}
+    for name, on in decayed.items():
+        assert on == ("kernel" in name.rpartition("[")[2]), name
+        assert not on or sizes[name] > 1, name
+    assert any(decayed.values())
+    own = {"pseudo": 0, "latent_mu": 0, "shared": 0, "output_bias": 0, "scale": 0}
+    assert not any(optimizer.is_weight(own).values())
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.0])
+def test_a_scale_is_learned_whatever_the_rate_of_the_weights(rate):
+    """log σ² by natural gradients: σ² is the moving average of the squared errors."""
+    tx = optimizer.build(
+        "adam", LANE, rate, True, True, lambda value: 10 * 0.5 * jnp.ones_like(value)
+    )
+    params = {"kernel": jnp.ones((2, 2)), "shared": jnp.zeros(1)}
+    state, sigma2 = tx.init(params), 1.0
+    errors = np.random.default_rng(0).chisquare(10, 400) * 0.01 / 10
+
+    @jax.jit
+    def step(params, state, error):
+        slope = 10 * 0.5 * (1 - error * jnp.exp(-params["shared"]))
+        grads = {"kernel": jnp.full((2, 2), 1e3), "shared": slope}  # clipped, but it
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    for error in errors:
+        params, state = step(params, state, error)
+        sigma2 += optimizer.RATE * (error - sigma2)
+    np.testing.assert_allclose(np.exp(params["shared"]), sigma2, rtol=1e-4)
+    assert abs(sigma2 / 0.01 - 1) < 0.3

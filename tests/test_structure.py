@@ -15,6 +15,7 @@ ROOMS = (
     "registry",
     "panels",
     "losses",
+    "kl",
     "corruptions",
     "likelihoods",
     "data",

@@ -26,6 +26,7 @@ from aejax.data import (
 Split = dataset.Split
 Dataset = dataset.Dataset
 check_likelihood = dataset.check_likelihood
+peak = dataset.peak
 
 
 def load(name: str = "digits") -> Dataset:

@@ -9,7 +9,8 @@ import numpy as np
 from aejax import config
 
 SPLITS = ("train", "valid", "test")
-LEVELS = ("categorical", "symbols")  # count levels: data stored as integers
+# Count levels: data stored as integers.
+LEVELS = ("categorical", "discretized_logistic", "symbols")
 UNIT = ("bernoulli", "continuous_bernoulli", *LEVELS)  # need data in [0, 1]
 
 
@@ -41,6 +42,17 @@ class Dataset(NamedTuple):
     scale: float
     num_classes: int = 0
     symbols: str = ""
+
+
+def peak(data: Dataset) -> float:
+    """The range that PSNR counts from, in data units: one number for a data set.
+
+    1 of what is stored in levels, as images are; of float data max - min of the
+    training split, so that no outlier among test data changes a table.
+    """
+    if data.scale != 1 or data.train.x.dtype.kind != "f":
+        return 1.0
+    return float(data.train.x.max() - data.train.x.min()) or 1.0
 
 
 def carve(

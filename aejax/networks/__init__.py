@@ -9,7 +9,7 @@ parameters whose leading axis is the latent one start with ``latent_``; no other
 parameter's shape depends on Z. Top-level names of the decoder's start with ``decode``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from aejax import config, registry
@@ -53,6 +53,10 @@ class Spec(NamedTuple):
         return 64 if self.captions else self.num_classes
 
 
+def _decoder(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: w for n, w in params.items() if n.startswith("decode")}
+
+
 class Network(NamedTuple):
     """Pure functions over a parameter tree; ``mask`` is (1, Z).
 
@@ -67,6 +71,7 @@ class Network(NamedTuple):
         it, so that it can start at the training mean.
       stages: ((encode_i, decode_i), …) outermost first, the same parameters: encode_i
         (params, h, mask) -> h', decode_i (params, h', mask) -> h; () if there are none.
+      decoder: params -> those that the decoder uses, as a tree.
     """
 
     init: Callable
@@ -74,6 +79,7 @@ class Network(NamedTuple):
     decode: Callable
     bias_shape: tuple[int, ...]
     stages: tuple = ()
+    decoder: Callable = _decoder
 
 
 class Entry(NamedTuple):

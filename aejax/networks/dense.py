@@ -126,7 +126,7 @@ def functions(
 class _Small(nn.Module):
     spec: networks.Spec
     d_out: int
-    latent_in: bool
+    latent_in: int
     latent_out: bool
 
     @nn.compact
@@ -135,7 +135,8 @@ class _Small(nn.Module):
         act = latent.ACTIVATIONS[spec.activation]
         widths = spec.hidden or (64,)
         if self.latent_in:
-            h = latent.LatentIn(spec, widths[0], name="in_latent")(first, mask)
+            codes = int(self.latent_in)
+            h = latent.LatentIn(spec, widths[0], codes, name="in_latent")(first, mask)
         else:
             h = layer(spec, widths[0], name="in")(first)
         for i, extra in enumerate(more):
@@ -153,13 +154,14 @@ def small(
     mask: Array,
     d_in: int | tuple[int, ...],
     d_out: int,
-    latent_in: bool = False,
+    latent_in: int = False,
     latent_out: bool = False,
 ) -> tuple[Callable, Callable]:
     """An mlp of the spec's widths, for critics, flows and prior networks.
 
     d_in are the widths of its plain inputs, one or several, after a code (B, Z) if
-    ``latent_in``. Its output is (B, d_out), or d_out codes (B, Z) if ``latent_out``.
+    ``latent_in``, or a tuple of so many if it is 2 or more. Its output is (B, d_out),
+    or d_out codes (B, Z) if ``latent_out``.
 
     Returns:
       ``init(key) -> params`` and ``apply(params, *inputs)``.
@@ -170,7 +172,8 @@ def small(
     def init(key: Array):
         inputs = [jnp.zeros((1, w)) for w in widths]
         if latent_in:
-            inputs.insert(0, jnp.zeros((1, spec.latent_dim)))
+            codes = (jnp.zeros((1, spec.latent_dim)),) * int(latent_in)
+            inputs.insert(0, codes)
         return module.init(key, inputs[0], tuple(inputs[1:]), mask)["params"]
 
     def apply(params, *inputs: Array):

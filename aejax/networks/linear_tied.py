@@ -49,4 +49,5 @@ def build(spec: networks.Spec) -> networks.Network:
         decode=lambda params, z, batch, mask: decode(params, z, mask),
         bias_shape=(*spec.shape, 1),
         stages=((encode, decode),),
+        decoder=lambda params: {"latent_kernel": params["code"]["latent_kernel"][:, 0]},
     )

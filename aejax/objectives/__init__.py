@@ -6,12 +6,19 @@ named in ``static``; str and bool ones change the program.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Container, Mapping
 from typing import Any, NamedTuple
 
 from aejax import config, registry
 
 NEEDS = {"labels", "stages", "images", "sequence"}
+# {control: {hyperparameter: (default, range)}}, what ``kl.Control`` obeys.
+KL_CONTROLS: dict[str, dict[str, tuple[Any, tuple]]] = {
+    "beta": {"beta": (1.0, (0.0, math.inf))},
+    "schedule": {"kl_warmup": (0.0, (0.0, 1.0)), "kl_cycles": (1, (1, math.inf))},
+    "free_bits": {"free_bits": (0.0, (0.0, math.inf))},
+}
 
 
 def _no_extra(model, net, batch, key, **hp) -> dict[str, Any]:
@@ -44,6 +51,9 @@ class Objective(NamedTuple):
         function (**hp) -> such ranges.
       choices: {name: allowed strings}.
       needs: of NEEDS.
+      kl_control: of KL_CONTROLS: what ``model.kl``, by which loss adds its KL,
+        obeys; hyperparameters of the objective, but not of its functions.
+      kl_defaults: {hyperparameter of these: default}, where it is another.
       init: (model, net, batch, key, **hp) -> {"extra": …, "state": …}. A leaf whose
         leading axis is Z has a name that starts with ``latent_``; padded slices are 0.
       code: (model, params, batch, **hp) -> z, deterministic: for metrics and users.
@@ -61,6 +71,8 @@ class Objective(NamedTuple):
     ranges: Mapping | Callable = {}
     choices: Mapping = {}
     needs: frozenset = frozenset()
+    kl_control: frozenset = frozenset()
+    kl_defaults: Mapping = {}
     init: Callable = _no_extra
     code: Callable = _first_head
     prior: Callable | None = _noise
@@ -70,8 +82,20 @@ class Objective(NamedTuple):
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Hyperparameters and their defaults: the keyword-only parameters of loss."""
-        return registry.keywords(self.loss)
+        """Hyperparameters and their defaults: keywords of loss, and ``kl_control``."""
+        shared = {n: default for n, (default, _) in self._shared.items()}
+        return registry.keywords(self.loss) | shared | dict(self.kl_defaults)
+
+    @property
+    def _shared(self) -> dict[str, tuple[Any, tuple]]:
+        chosen = [own for c, own in KL_CONTROLS.items() if c in self.kl_control]
+        return {name: facts for own in chosen for name, facts in own.items()}
+
+    def bind(self, model: Any, hp: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The Model whose ``kl`` obeys these hyperparameters; and those left over."""
+        shared = {n: hp[n] for n in self._shared}
+        own = {n: v for n, v in hp.items() if n not in shared}
+        return model._replace(kl=model.kl.at(*model.clock[:2], **shared)), own
 
     def is_traced(self, name: str) -> bool:
         """Whether this hyperparameter is a lane rather than part of the program."""
@@ -80,10 +104,18 @@ class Objective(NamedTuple):
 
     def bounds(self, hp: Mapping[str, Any]) -> Mapping[str, Any]:
         """``ranges``, where the other hyperparameters have these values."""
-        return self.ranges(**hp) if callable(self.ranges) else self.ranges
+        own = self.ranges(**hp) if callable(self.ranges) else self.ranges
+        return {n: ends for n, (_, ends) in self._shared.items()} | dict(own)
 
-    def check(self, hp: Mapping[str, Any], latent_dim: int) -> dict[str, Any]:
+    def check(
+        self,
+        hp: Mapping[str, Any],
+        latent_dim: int,
+        given: Container[str] | None = None,
+    ) -> dict[str, Any]:
         """The hyperparameters as their defaults' types, refused if out of range.
+
+        Those not ``given`` (None: all are) that latent_dim bounds are that at most.
 
         Raises:
           InputError: wrong type, outside ``ranges``, or not among the choices.
@@ -92,6 +124,9 @@ class Objective(NamedTuple):
             if hp[name] not in choices:
                 raise config.unknown(name, hp[name], choices)
         bounds, free = self.bounds(hp), (float("-inf"), float("inf"))
+        for name, (_, high, *_) in bounds.items():
+            if given is not None and name not in given and high == "latent_dim":
+                hp = {**hp, name: min(hp[name], latent_dim)}
         return {
             n: config.check_value(
                 n, v, self.defaults[n], bounds.get(n, free), latent_dim
@@ -121,13 +156,19 @@ def _entry(module: Any) -> Objective:
         }
         - set(defaults),
         "unknown in needs": set(objective.needs) - NEEDS,
+        "unknown in kl_control": set(objective.kl_control) - set(KL_CONTROLS),
+        "in kl_control and loss": set(objective._shared)
+        & set(registry.keywords(objective.loss)),
+        "in kl_defaults, not in kl_control": set(objective.kl_defaults)
+        - set(objective._shared),
     }
     for problem, found in problems.items():
         if found:
             raise config.InputError(
                 f"objective file '{module.__file__}': {problem}: {sorted(found)}"
             )
-    return objective._replace(needs=frozenset(objective.needs))
+    sets = {n: frozenset(getattr(objective, n)) for n in ("needs", "kl_control")}
+    return objective._replace(**sets)
 
 
 OBJECTIVES = registry.Files("objective", __name__, __path__[0], _entry)

@@ -2,7 +2,9 @@
 
 loss = E_q[-log p(x|z)] + alpha · I(z; n) + beta · TC(z) + gamma · Σ_j KL(q(z_j) || p).
 q(z) and q(z_j) come from the batch: ``estimator`` "mss" is stratified (appendix C.2);
-"mws" weights it (eq. 5), whose TC is too high by up to (k - 1) log N, a constant.
+"mws" weights it (eq. 5), whose TC is too high by up to (k - 1) log N, a constant. The
+loss depends on how many examples a batch has, a test loss on the size of the test set:
+only losses of equal sizes compare.
 """
 
 import jax
@@ -12,6 +14,7 @@ from aejax import losses
 
 ranges = {name: (0.0, float("inf")) for name in ("alpha", "beta", "gamma")}
 choices = {"estimator": ("mss", "mws")}
+kl_control = {"schedule"}
 
 
 def _log_weights(size, num_examples, estimator):
@@ -49,7 +52,8 @@ def loss(model, params, batch, key, *, alpha=1.0, beta=6.0, gamma=1.0, estimator
     information = (log_q_given_x + padded - log_q_z).mean()
     tc = (log_q_z - log_q_product).mean()
     rest = (log_q_product - log_p - padded).mean()
-    total = nll.mean() + alpha * information + beta * tc + gamma * rest
+    weighted = alpha * information + beta * tc + gamma * rest
+    total = nll.mean() + model.kl.weight * weighted
     kl = losses.gaussian_kl(mu, logvar).mean()
     parts = {"information": information, "tc": tc, "dimension_kl": rest}
     return total, {"nll": nll.mean(), "kl": kl} | parts

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from aejax import losses
 
 needs = {"labels"}
+kl_control = {"beta", "schedule", "free_bits"}
 
 
 def init(model, net, batch, key, **hp):
@@ -33,9 +34,10 @@ def _prior(model, params, y):
 def loss(model, params, batch, key):
     mu, logvar = model.encode(params, batch)
     z = model.sample(key, mu, logvar)
-    nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-    kl = losses.gaussian_kl_between(mu, logvar, *_prior(model, params, batch.y))
-    return (nll + kl).mean(), {"nll": nll.mean(), "kl": kl.mean()}
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
+    both = (mu, logvar, *_prior(model, params, batch.y))
+    kl = losses.gaussian_kl_between(*(a[..., None] for a in both))  # (B, Z)
+    return nll + model.kl(kl), {"nll": nll, "kl": kl.sum(-1).mean()}
 
 
 def prior(model, params, key, n, y, **hp):

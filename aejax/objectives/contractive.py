@@ -1,5 +1,8 @@
 """Contractive autoencoder. Rifai et al., ICML 2011, eq. 5.   + weight · ‖∂z/∂x‖²_F
 
+It needs a code that cannot be made small at no cost: tied weights, as in the paper
+(network ``linear_tied``), or a bounded code (``activate_code`` with tanh or sigmoid).
+Elsewhere a smaller code and larger decoder weights escape the penalty, if slowly.
 ``method`` "exact" takes one backward pass per code dimension; "hutchinson" estimates
 the norm from ``probes`` random signs (Hutchinson, 1990), for wide codes.
 """

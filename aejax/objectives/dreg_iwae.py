@@ -1,7 +1,9 @@
 """DReG-IWAE. Tucker et al., ICLR 2019, eq. 8.   the IWAE bound, encoder gradient w̃²
 
 The value is IWAE's. The decoder's gradient is Σ w̃_k ∂log w_k as there; the encoder's is
-Σ w̃_k² ∂log w_k along z alone, which has the same mean and less variance.
+Σ w̃_k² ∂log w_k along z alone, which has the same mean and less variance. Where the KL
+counts by β < 1 it is Σ (β w̃_k² + (1 - β) w̃_k) ∂log w_k: of the score function, which
+they turn into a gradient along z, there is the share β.
 """
 
 import jax
@@ -11,10 +13,11 @@ from aejax import losses
 
 static = ("num_samples",)
 ranges = {"num_samples": (1, float("inf"))}
+kl_control = {"schedule"}
 
 
 def loss(model, params, batch, key, *, num_samples=5):
-    stop = jax.lax.stop_gradient
+    stop, beta = jax.lax.stop_gradient, model.kl.weight
     mu, logvar = model.encode(params, batch)
     z = jax.vmap(lambda key: model.sample(key, mu, logvar))(
         jax.random.split(key, num_samples)
@@ -24,7 +27,8 @@ def loss(model, params, batch, key, *, num_samples=5):
 
         def one(z):
             nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-            return losses.log_weight(nll, z, stop(mu), stop(logvar)), nll
+            prior = losses.log_weight(0.0 * nll, z, stop(mu), stop(logvar))
+            return beta * prior - nll, nll
 
         return jax.vmap(one)(z)
 
@@ -32,7 +36,8 @@ def loss(model, params, batch, key, *, num_samples=5):
     moving, _ = log_w(stop(params), z)  # encoder
     share = stop(jax.nn.softmax(fixed, axis=0))
     bound = stop(jax.nn.logsumexp(fixed, axis=0) - jnp.log(num_samples)).mean()
-    surrogate = (share * fixed + share**2 * moving).sum(0).mean()
+    along_z = beta * share**2 + (1.0 - beta) * share
+    surrogate = (share * fixed + along_z * moving).sum(0).mean()
     kl = losses.gaussian_kl(mu, logvar).mean()
     total = -bound - (surrogate - stop(surrogate))
     return total, {"nll": nll.mean(), "kl": kl}

@@ -12,6 +12,7 @@ import optax
 from aejax import losses
 
 ranges = {"gamma": (0.0, float("inf")), "critic_rate": (0.0, float("inf"))}
+kl_control = {"schedule", "free_bits"}
 
 
 def init(model, net, batch, key, **hp):
@@ -34,16 +35,17 @@ def loss(model, params, batch, key, *, gamma=5.0, critic_rate=1.0):
     mu, logvar = model.encode(params, batch)
     z = model.sample(key_z, mu, logvar)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
-    kl = losses.gaussian_kl(mu, logvar).mean()
+    kl = losses.gaussian_kl(mu[..., None], logvar[..., None])  # (B, Z)
     critic, stop = model.mlp((), 1, latent_in=True)[1], jax.lax.stop_gradient
     weights = params["extra"]["critic"]
     tc = critic(stop(weights), z).mean()
     joint = critic(weights, stop(z))
     product = critic(weights, stop(_shuffled(key_order, z)))
     bce = 0.5 * (jax.nn.softplus(-joint) + jax.nn.softplus(product)).mean()
-    total = nll + kl + gamma * tc
     # The critic's part has its own gradients, but no part in the value compared.
-    return total + bce - stop(bce), {"nll": nll, "kl": kl, "tc": tc, "critic": bce}
+    total = nll + model.kl(kl) + gamma * tc + bce - stop(bce)
+    parts = {"tc": tc, "critic": bce}
+    return total, {"nll": nll, "kl": kl.sum(-1).mean()} | parts
 
 
 def optimizer(tx, model, *, learning_rate, critic_rate, **hp):

@@ -2,7 +2,9 @@
 ICLR 2017 (real NVP), eqs. 7-8.   loss = E[-log p(x|z) + log q(z|x) - log p(z)]
 
 z is z_0 ~ N(mu, σ²) after ``num_flows`` affine couplings, which keep every other
-dimension and scale and shift the rest by a network of those kept.
+dimension and scale and shift the rest by a network of those kept and of a context that
+the encoder gives beside mu and σ (Kingma et al., NeurIPS 2016, section 4): one flow for
+all x would but change the prior.
 """
 
 import jax
@@ -10,24 +12,27 @@ import jax.numpy as jnp
 
 from aejax import losses
 
+heads = 3  # mu, logvar, context
 static = ("num_flows",)
+kl_control = {"beta", "schedule", "free_bits"}
 ranges = {"num_flows": (0, float("inf"))}
 
 
 def init(model, net, batch, key, *, num_flows, **hp):
-    first = model.mlp((), 2, latent_in=True, latent_out=True)[0]
+    first = model.mlp((), 2, latent_in=2, latent_out=True)[0]
     keys = jax.random.split(key, max(num_flows, 1))[:num_flows]
     return {"extra": {f"flow_{i}": first(keys[i]) for i in range(num_flows)}}
 
 
-def _flow(model, params, z):
-    """z_K (B, Z) and log |det ∂z_K/∂z_0| (B,)."""
-    apply = model.mlp((), 2, latent_in=True, latent_out=True)[1]
+def _flow(model, params, z, context):
+    """z_K (B, Z) and log |det ∂z_K/∂z_0| (B,) of z_0 and context, (B, Z) both."""
+    apply = model.mlp((), 2, latent_in=2, latent_out=True)[1]
     log_det = jnp.zeros(len(z))
     parity = jnp.arange(z.shape[1])[None] % 2
     for i in range(len(params["extra"])):
         moved = (parity == i % 2) * model.latent_mask
-        scale, shift = apply(params["extra"][f"flow_{i}"], z * (1.0 - moved))
+        told = z * (1.0 - moved), context
+        scale, shift = apply(params["extra"][f"flow_{i}"], told)
         scale = jnp.tanh(scale) * moved
         z = z * jnp.exp(scale) + shift * moved
         log_det = log_det + scale.sum(-1)
@@ -36,9 +41,9 @@ def _flow(model, params, z):
 
 def _draw(model, params, batch, key):
     """nll (B,), and log q(z|x) - log p(z) (B,) of one draw."""
-    mu, logvar = model.encode(params, batch)
+    mu, logvar, context = model.encode(params, batch)
     first = model.sample(key, mu, logvar)
-    z, log_det = _flow(model, params, first)
+    z, log_det = _flow(model, params, first, context)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch))
     log_q = -losses.gaussian_nll(first, mu, logvar) - log_det
     return nll, log_q + losses.gaussian_nll(z, 0.0 * z)
@@ -47,11 +52,12 @@ def _draw(model, params, batch, key):
 def loss(model, params, batch, key, *, num_flows=4):
     del num_flows
     nll, kl = _draw(model, params, batch, key)
-    return (nll + kl).mean(), {"nll": nll.mean(), "kl": kl.mean()}
+    return nll.mean() + model.kl(kl), {"nll": nll.mean(), "kl": kl.mean()}
 
 
 def code(model, params, batch, **hp):
-    return _flow(model, params, model.encode(params, batch)[0])[0]
+    mu, _, context = model.encode(params, batch)
+    return _flow(model, params, mu, context)[0]
 
 
 def log_weight(model, params, batch, key, **hp):

@@ -1,7 +1,9 @@
 """Finite scalar quantisation. Mentzer et al., ICLR 2024, eq. 1 and appendix A.1.
 
 Each code dimension is bounded by tanh and rounded to one of ``levels`` values in
-[-1, 1], with a straight-through gradient; there is no codebook that could collapse.
+[-1, 1], with a straight-through gradient; there is no codebook that could collapse, but
+dimensions can: ``dead`` counts those with one value throughout a batch. Of two levels
+the code is the sign (lookup-free quantisation: Yu et al., ICLR 2024).
 """
 
 import jax
@@ -20,7 +22,9 @@ def quantize(z, levels):
     """z (…) to the grid, straight through: multiples of 1 / floor(levels / 2)."""
     half = (levels - 1.0) * (1.0 + 1e-3) / 2.0
     offset = jnp.where(levels % 2 == 0, 0.5, 0.0)  # an even number has no middle
-    bounded = jnp.tanh(z + jnp.arctanh(offset / half)) * half - offset
+    # Eq. 1 puts z = 0 onto a value; of two that leaves the other out of reach.
+    shift = jnp.where(levels == 2, 0.0, jnp.arctanh(offset / half))
+    bounded = jnp.tanh(z + shift) * half - offset
     rounded = bounded + jax.lax.stop_gradient(jnp.round(bounded) - bounded)
     return rounded / _unit(levels)
 
@@ -33,7 +37,8 @@ def loss(model, params, batch, key, *, levels=5):
     del key
     z = code(model, params, batch, levels=levels)  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
-    return nll, {"nll": nll}
+    still = (z == z[:1]).all(0) & (model.latent_mask[0] > 0)
+    return nll, {"nll": nll, "dead": 1.0 * still.sum()}
 
 
 def prior(model, params, key, n, y, *, levels, **hp):

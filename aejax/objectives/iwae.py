@@ -10,6 +10,7 @@ from aejax import losses
 
 static = ("num_samples",)
 ranges = {"num_samples": (1, float("inf"))}
+kl_control = {"schedule"}  # of log p(z) - log q(z|x): Sønderby et al., NeurIPS 2016
 
 
 def loss(model, params, batch, key, *, num_samples=5):
@@ -18,7 +19,8 @@ def loss(model, params, batch, key, *, num_samples=5):
     def draw(key):
         z = model.sample(key, mu, logvar)
         nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-        return losses.log_weight(nll, z, mu, logvar), nll
+        prior = losses.log_weight(0.0 * nll, z, mu, logvar)  # log p(z) - log q(z|x)
+        return model.kl.weight * prior - nll, nll
 
     log_w, nll = jax.vmap(draw)(jax.random.split(key, num_samples))  # (K, B)
     bound = jax.nn.logsumexp(log_w, axis=0) - jnp.log(num_samples)  # (B,)

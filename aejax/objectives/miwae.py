@@ -11,6 +11,7 @@ from aejax import losses
 
 static = ("num_bounds", "num_samples")
 ranges = {"num_bounds": (1, float("inf")), "num_samples": (1, float("inf"))}
+kl_control = {"schedule"}
 
 
 def loss(model, params, batch, key, *, num_bounds=4, num_samples=4):
@@ -19,7 +20,8 @@ def loss(model, params, batch, key, *, num_bounds=4, num_samples=4):
     def draw(key):
         z = model.sample(key, mu, logvar)
         nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-        return losses.log_weight(nll, z, mu, logvar), nll
+        prior = losses.log_weight(0.0 * nll, z, mu, logvar)  # log p(z) - log q(z|x)
+        return model.kl.weight * prior - nll, nll
 
     keys = jax.random.split(key, num_bounds * num_samples)
     log_w, nll = jax.vmap(draw)(keys)  # (M · K, B)

@@ -4,7 +4,8 @@ Greedy: layer i learns to reconstruct the codes of the trained layers below, one
 the other over the share ``pretrain`` of training; then the whole is fine-tuned on
 -log p(x|z). ``noise`` sets that share of a layer's inputs to 0 (stacked denoising).
 In each phase the other layers have no gradient and stay as they are, and the
-optimiser's moments start anew. The loss is the phase's own; ``nll`` is the whole's.
+optimiser's moments start anew. The loss is the phase's own; evaluated, it is always the
+last one's, of the whole.
 """
 
 import jax
@@ -47,7 +48,7 @@ def loss(model, params, batch, key, *, pretrain=0.5, noise=0.0):
 
     phase = _phase(model, model.clock.step, pretrain)
     branches = [layer(i) for i in range(len(model.stages))] + [whole]
-    return jax.lax.switch(phase, branches), {"nll": whole(), "phase": 1.0 * phase}
+    return jax.lax.switch(phase, branches), {"nll": whole()}
 
 
 def optimizer(tx, model, *, learning_rate, pretrain, **hp):

@@ -2,13 +2,15 @@
 
 from aejax import losses
 
+kl_control = {"schedule", "free_bits"}
+
 
 def loss(model, params, batch, key):
     mu, logvar = model.encode(params, batch)  # (B, Z), (B, Z)
     z = model.sample(key, mu, logvar)  # (B, Z)
-    nll = model.likelihood.nll(batch, model.decode(params, z, batch))  # (B,)
-    kl = losses.gaussian_kl(mu, logvar)  # (B,)
-    return (nll + kl).mean(), {"nll": nll.mean(), "kl": kl.mean()}
+    nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
+    kl = losses.gaussian_kl(mu[..., None], logvar[..., None])  # (B, Z)
+    return nll + model.kl(kl), {"nll": nll, "kl": kl.sum(-1).mean()}
 
 
 def log_weight(model, params, batch, key):

@@ -1,7 +1,9 @@
 """VampPrior VAE. Tomczak & Welling, AISTATS 2018, eq. 9.   p(z) = 1/C Σ_c q(z | u_c)
 
 The prior is the aggregate posterior of learned pseudo-inputs u_c, which start as
-training examples with a little noise. ``components`` is C.
+training examples with a little noise; of data in [0, 1] they stay there. ``components``
+is C. Where a network takes levels one-hot (symbols) pseudo-inputs have no gradient and
+stay the examples that they were.
 """
 
 import jax
@@ -11,17 +13,20 @@ from aejax import losses
 
 static = ("components",)
 ranges = {"components": (1, float("inf"))}
+kl_control = {"beta", "schedule", "free_bits"}
 
 
 def init(model, net, batch, key, *, components, **hp):
-    rows = jnp.arange(components) % len(batch.x)
-    x = batch.x[rows]
+    x = batch.x[jnp.arange(components) * len(batch.x) // components]
     return {"extra": {"pseudo": x + 0.01 * jax.random.normal(key, x.shape)}}
 
 
 def _components(model, params):
     """Mean and log variance of q(z | u_c), (C, Z) each."""
-    return model.encode(params, model.batch(params["extra"]["pseudo"]))
+    pseudo = params["extra"]["pseudo"]
+    if model.likelihood.support != "real":
+        pseudo = jnp.clip(pseudo, 0.0, 1.0)
+    return model.encode(params, model.batch(pseudo))
 
 
 def _log_prior(model, params, z):
@@ -39,8 +44,8 @@ def loss(model, params, batch, key, *, components=50):
     z = model.sample(key, mu, logvar)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
     log_q = -losses.gaussian_nll(z, mu, logvar)
-    kl = (log_q - _log_prior(model, params, z)).mean()  # of one draw
-    return nll + kl, {"nll": nll, "kl": kl}
+    kl = log_q - _log_prior(model, params, z)  # (B,) of one draw
+    return nll + model.kl(kl), {"nll": nll, "kl": kl.mean()}
 
 
 def prior(model, params, key, n, y, **hp):

@@ -3,7 +3,8 @@
 The code is latent_dim slots, each one of ``num_codes`` vectors of ``code_dim`` numbers:
 the nearest to what the encoder gives, whose gradient passes straight through.
 loss = -log p(x|z) + commitment · Σ_slots ‖e - sg(z)‖². A vector that hardly any slot
-uses is put onto a random encoder output (Łańcucki et al., 2020).
+uses is put onto a random encoder output (Łańcucki et al., 2020). The prior draws each
+slot on its own, from how often it used each vector of late.
 """
 
 import jax
@@ -52,7 +53,9 @@ def init(model, net, batch, key, *, num_codes, **hp):
     picked = _pick(model, key_pick, _encode(model, {"net": net}, batch), num_codes)
     codebook = picked + 1e-2 * jax.random.normal(key_noise, picked.shape)
     counts = jnp.ones(num_codes)
-    return {"state": {"codebook": codebook, "counts": counts, "sums": codebook}}
+    usage = jnp.ones((1, num_codes)) * model.latent_mask.T  # (Z, K)
+    state = {"codebook": codebook, "counts": counts, "sums": codebook}
+    return {"state": state | {"latent_usage": usage}}
 
 
 def _tuple(z):
@@ -66,7 +69,7 @@ def code(model, params, batch, **hp):
 
 
 def loss(
-    model, params, batch, key, *, num_codes=64, code_dim=4, commitment=0.25, decay=0.95
+    model, params, batch, key, *, num_codes=64, code_dim=4, commitment=0.25, decay=0.99
 ):
     del code_dim
     stop, state = jax.lax.stop_gradient, params["state"]
@@ -88,15 +91,17 @@ def loss(
     fresh = _pick(model, key, stop(e), num_codes)
     ema_sums = jnp.where(dead[:, None], fresh * ema.mean(), ema_sums)
     ema = jnp.where(dead, ema.mean(), ema)
+    usage = decay * state["latent_usage"] + (1.0 - decay) * used.sum(0)
     new = {"codebook": ema_sums / ema[:, None], "counts": ema, "sums": ema_sums}
+    new |= {"latent_usage": usage}
     metrics = {"nll": nll, "distance": distance, "perplexity": perplexity}
     return nll + commitment * distance, metrics, new
 
 
 def prior(model, params, key, n, y, **hp):
     state = params["state"]
-    shape = (model.latent_mask.shape[1], n)
-    ids = jax.random.categorical(key, jnp.log(state["counts"]), shape=shape).T
+    usage = jnp.log(state["latent_usage"] + 1e-9)[:, None]  # (Z, 1, K)
+    ids = jax.random.categorical(key, usage, shape=(len(usage), n)).T
     return _tuple(state["codebook"][ids] * model.latent_mask[..., None])
 
 

@@ -36,7 +36,8 @@ def scores(model: trained.Trained, normal: datasets.Split, held) -> Score:
     "error" is the mse; "mahalanobis" the distance of the code from those of ``normal``
     training examples; "both" their sum, the error as ‖x − x̂‖² over its mean square in
     ``held`` normal ones: -2 log p(x, z) of a Gaussian model but for a constant; "nll",
-    where there is a likelihood, -log p(x) in nats by 32 importance samples.
+    where there is a likelihood, -log p(x) in nats by 32 importance samples; that is
+    called "cross-entropy" of grey values under a Bernoulli likelihood, which has none.
     """
     distance = mahalanobis(represent.flat(model.encode(*normal)))
     weight = held.x[0].size / tasks.errors(held, model.reconstruct(*held)).mean()
@@ -46,8 +47,9 @@ def scores(model: trained.Trained, normal: datasets.Split, held) -> Score:
         far = distance(represent.flat(model.encode(*part)))
         out = {"error": wrong, "mahalanobis": far, "both": weight * wrong + far}
         if model.has_likelihood:
-            key = jax.random.key(0)
-            out["nll"] = evaluate.log_likelihood(model, *part, key=key, samples=32).nll
+            name = "nll" if evaluate.is_likelihood(model, held.x) else "cross-entropy"
+            draws = {"key": jax.random.key(0), "samples": 32, "grey": True}
+            out[name] = evaluate.log_likelihood(model, *part, **draws).nll
         return out
 
     return score

@@ -150,12 +150,11 @@ def bits_back(
     exact = bare.likelihood._replace(nll=nll)
     whole = bare._replace(likelihood=exact, log_weight=log_weight)
     objective = objectives.OBJECTIVES[model.config.objective]
-    hp = {n: model.config.hparams[n] for n in objective.defaults}
 
     @jax.jit
     def run(key, params, batch):
         with model_lib.matmul_precision(model.config.precision):
-            return -objective.log_weight(whole, params, batch, key, **hp)
+            return -objective.log_weight(whole, params, batch, key, **model.hparams)
 
     def first(at):
         return jax.random.fold_in(jax.random.key(seed), at), model.params

@@ -73,7 +73,7 @@ def apply(
       most: test images, at most.
     """
     test, valid = (tasks.held_out(data, s, most) for s in ("test", "valid"))
-    top, n, at = tasks.peak(data), len(test.x), tasks.examples(test, 16)
+    top, n, at = datasets.peak(data), len(test.x), tasks.examples(test, 16)
 
     def psnr(x, x_hat):
         return float(tasks.psnr(x, x_hat, top).mean())

@@ -48,13 +48,13 @@ def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
     first ``count`` rows (seeds, M) of ``pool``, a Split in data units with class ids y.
     """
     objective = objectives.OBJECTIVES[model.config.objective]
-    hp = {n: model.config.hparams[n] for n in objective.defaults}
     adam = optax.adam(model.config.learning_rate)
     given, held = (model.batch(p.x, None, p.length) for p in (pool, test))
 
     def logits(theta, batch):
         net, kernel, bias = theta
-        z = objective.code(model.model, model.params | {"net": net}, batch, **hp)
+        params = model.params | {"net": net}
+        z = objective.code(model.model, params, batch, **model.hparams)
         return flat(z) @ kernel + bias
 
     def loss(theta, batch, y):
