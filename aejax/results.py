@@ -71,17 +71,12 @@ def rows(
             lost = bool(diverged[position]) or not good
             found["psnr"] = evaluate.psnr(found["mse"], top)
             where = {"lane": lane.index, "epoch": step // group.recipe.epoch_steps}
-            values = {n: None if lost else _json_number(found.get(n)) for n in every}
+            values = {
+                n: None if lost else evaluate.rounded(found.get(n)) for n in every
+            }
             where |= {"step": step, "split": split} | values | {"diverged": lost}
             out.append(lane.columns | where)
     return out
-
-
-def _json_number(value: float | None) -> float | None:
-    """9 significant digits name a float32; what is not finite is None."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(f"{value:.9g}")
 
 
 def summary(
