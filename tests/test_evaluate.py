@@ -74,6 +74,37 @@ def test_interval_is_student_t_at_95_percent():
         np.testing.assert_allclose(mean, values.mean(), rtol=1e-12)
     assert results.interval([4.0]) == (4.0, None, None)
     assert results.interval([4.0, 4.0]) == (4.0, 4.0, 4.0)
+    columns = RNG.normal(size=(5, 2, 3))
+    found = np.array(results.interval(columns))  # over the first axis
+    np.testing.assert_allclose(found[:, 1, 2], results.interval(columns[:, 1, 2]))
+
+
+def test_the_interval_of_a_positive_quantity_stays_positive():
+    mean, low, high = results.interval([8.0, 108.0], positive=True)
+    assert mean == 58 and 0 < low < 58 < high
+    np.testing.assert_allclose(low * high, 58**2)
+    half = scipy.stats.t.ppf(0.975, 1) * 50
+    np.testing.assert_allclose(high, 58 * np.exp(half / 58))
+    for mixed in ([0.0, 1.0, 2.0], [-1.0, 3.0]):
+        assert results.interval(mixed, positive=True) == results.interval(mixed)
+
+
+def test_a_narrow_interval_is_the_same_on_a_log_scale():
+    values = 5 + 1e-4 * RNG.normal(size=6)
+    plain, log = results.interval(values), results.interval(values, positive=True)
+    np.testing.assert_allclose(np.subtract(log, 5), np.subtract(plain, 5), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("spread", "least"), [(0.3, 0.94), (1.0, 0.93)])
+def test_the_interval_of_a_positive_quantity_holds_the_mean(spread, least):
+    """Of 2 draws from a log-normal: as often as it should, where the plain does not."""
+    draws = np.exp(spread * np.random.default_rng(8).normal(size=(2, 20_000)))
+    mean, held = np.exp(spread**2 / 2), []
+    for positive in (True, False):
+        _, low, high = map(np.array, results.interval(draws, positive))
+        held.append(((low < mean) & (mean < high)).mean())
+    assert held[0] > least and held[0] > held[1]
+    assert (low < 0).mean() > 0.7, "the plain one is mostly of no use"
 
 
 def row(k, seed, mse, *, lost=False, split="test", **more):
@@ -97,12 +128,20 @@ def test_summary_averages_over_seeds_and_counts_the_diverged():
     assert list(two)[:2] == ["objective", "latent_dim"]
     assert (two["n_seeds"], two["diverged"], two["parameters"]) == (2, 1, 100)
     assert (two["mse_mean"], two["kl_mean"]) == (2.0, 5.0)
-    want = scipy.stats.t.interval(0.95, 1, 2.0, 1.0)
+    want = 2 * np.exp(np.divide(scipy.stats.t.interval(0.95, 1, 0.0, 1.0), 2))
     np.testing.assert_allclose((two["mse_low"], two["mse_high"]), want)
     assert two["kl_low"] is None and two["kl_high"] is None
     assert (four["latent_dim"], four["n_seeds"], four["parameters"]) == (4, 1, 200)
     assert four["mse_mean"] == 0.5 and four["mse_low"] is four["kl_mean"] is None
     assert (eight["n_seeds"], eight["diverged"], eight["mse_mean"]) == (0, 1, None)
+
+
+def test_metrics_that_are_never_negative_have_intervals_that_are_not():
+    names = ("mse", "mse_k4", "kl", "kl_2", "loss", "nll", "psnr", "neg_elbo")
+    rows = [row(2, s, v) | dict.fromkeys(names, v) for s, v in ((0, 8.0), (1, 108.0))]
+    (line,) = results.summary(rows, ("latent_dim", "seed"), names, {20: 1, 21: 1})
+    below = {n for n in names if line[f"{n}_low"] < 0}
+    assert below == {"loss", "nll", "psnr", "neg_elbo"}
 
 
 def make_source(train, test, *, scale=1.0, held_scale=None):
