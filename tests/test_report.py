@@ -11,7 +11,7 @@ import pytest
 
 from aejax import config, data, evaluate, report, representation, results
 from aejax import run as runs
-from aejax.report import compare
+from aejax.report import canvas, compare
 from aejax.report import table as tables
 from experiments import report as command
 
@@ -258,8 +258,9 @@ def test_the_second_layer_collapses_alone(tmp_path):
     (said,) = [s for s in found if "collapsed" in s]
     assert said.startswith(
         "The second layer of `hierarchical_vae` with 8 latent dimensions has collapsed "
-        "onto its prior: KL 0.002 nats; "
+        "onto its prior: KL 0.002 nats"
     )
+    assert "active" not in said and "beta_vae" not in said
 
 
 def test_many_collapsed_lines_have_few_sentences(tmp_path):
@@ -292,8 +293,8 @@ def test_a_wider_code_that_is_worse_is_optimisation_or_overfitting(tmp_path):
     assert said.startswith(
         "`vae` with 16 latent dimensions has a test loss 1.05 [0.926, 1.17] nats above "
         "that with 8, though it could ignore the rest; its training loss is "
-        "2.05 [1.93, 2.17] above as well: optimisation, by early posterior collapse, "
-        "16 of 16 dimensions active."
+        "2.05 [1.93, 2.17] above as well: optimisation, by early posterior collapse: "
+        "KL 1.00 nats against 4.00, 16 of 16 dimensions active."
     )
     (said,) = wider(tmp_path, (0, 1, 2), (2, 1, 0))
     assert "2.09 [1.87, 2.30] nats above that with 2, " in said
@@ -340,6 +341,19 @@ def test_the_bottleneck_has_a_panel_of_the_bound(tmp_path):
         assert "test KL (nats)" in svg and ("−ELBO" in svg) == bool(bound)
         assert bound in svg
         told(run, neg_elbo=lambda row: None)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_band_of_two_seeds_does_not_flatten_the_lines(sign):
+    with canvas.style():
+        _, (ax, flat) = canvas.panels([2, 2])
+        bars = [(2, 0.3, 1e-3, 2e3), (8, 0.6, 0.5, 0.7)]
+        canvas.lines(ax, [("vae", "k", sign * np.array(bars) + 0.0)])
+        low, high = ax.get_ylim()
+        assert low < 0.3 * sign < high and low < 0.6 * sign < high
+        assert high - low < 1.5
+        canvas.lines(flat, [("vae", "k", [(2, 0.0, 0.0, 0.0), (8, 0.0, 0.0, 0.0)])])
+        assert flat.get_ylim()[0] < 0 < flat.get_ylim()[1]
 
 
 def test_what_a_user_named_is_escaped(tmp_path):

@@ -19,7 +19,8 @@ def sentences(table: tables.Table) -> list[str]:
         found = [text for line in table.leaders if (text := kind(table.x, line))]
         out += found[:MOST]
         if len(found) > MOST:
-            out.append(f"The same is true of {len(found) - MOST} more lines.")
+            more = len(found) - MOST
+            out.append(f"The same is true of {more} more line{'s' * (more > 1)}.")
     return out + _grey(table.settings)
 
 
@@ -48,20 +49,21 @@ def _collapse(x: str | None, line: tables.Line) -> str | None:
         out = f"{what}`{line.label}` with {_at(x, low)} has collapsed onto its prior: "
         out += f"KL {'at most ' * (len(low) > 1)}{value:.1g} nats"
         out += _active(low[-1]) if metric == "kl" else ""
-        return f"{out}; {_remedy(low[-1])}."
+        ways = _remedies(low[-1])
+        if metric == "kl":  # beta_vae has one layer
+            ways = ways or ["`beta_vae` has a beta below 1 and a warm-up of the KL"]
+        return f"{out}; {' or '.join(ways)}." if ways else f"{out}."
     return None
 
 
-def _remedy(setting: tables.Setting) -> str:
+def _remedies(setting: tables.Setting) -> list[str]:
     known = objective(setting)
     own = known.defaults if known else {}
     ways = ["lower beta"] * ("beta" in own)
     ways += ["warm the KL up (kl_warmup)"] * ("kl_warmup" in own)
     if setting.axes.get("likelihood") == "gaussian":
         ways.append("learn the variance (likelihood gaussian_learned)")
-    return " or ".join(
-        ways or ["`beta_vae` has a beta below 1 and a warm-up of the KL"]
-    )
+    return ways
 
 
 def _active(setting: tables.Setting) -> str:
@@ -96,10 +98,12 @@ def _wider(x: str | None, line: tables.Line) -> str | None:
     out += f" (the same at {', '.join(str(s.axes[x]) for s in rest)})" if rest else ""
     if (train := _above(wide, best, "train"))[1] > 0:
         out += f"; its training loss is {tables.interval(train)} above as well: "
-        kl = [s.metric("kl") for s in (wide, best)]
-        early = all(kl) and kl[0][0] < kl[1][0]
-        what = "optimisation, by early posterior collapse" if early else "optimisation"
-        return f"{out}{what}{_active(wide) if kl[0] else ''}."
+        out += "optimisation"
+        kl, narrow = wide.metric("kl"), best.metric("kl")
+        if kl and narrow and kl[0] < narrow[0]:
+            both = tables.measured(kl[0]), tables.measured(narrow[0])
+            out += f", by early posterior collapse: KL {both[0]} nats against {both[1]}"
+        return f"{out}{_active(wide) if kl else ''}."
     return out + ("; its training loss is not: overfitting." if train[0] < 0 else ".")
 
 
