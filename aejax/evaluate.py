@@ -1,7 +1,7 @@
 """What a trained model is measured by, beside its own loss; the PCA baseline."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +13,7 @@ from aejax import config as configs
 from aejax import group as groups
 from aejax import source as sources
 
-_EXACT = 4096  # data size up to which the covariance is diagonalised exactly
+_EXACT = 4096  # data size up to which PCA is exact
 _MOST = 150_000_000  # numbers that PCA is fitted to: all of CIFAR-10, 0.6 GB
 
 
@@ -24,20 +24,60 @@ def psnr(mse: float, peak: float) -> float:
     return 10.0 * math.log10(peak**2 / mse)
 
 
-def _rows(x: np.ndarray, scale: float) -> np.ndarray:
-    return np.asarray(x, np.float32).reshape(len(x), -1) / np.float32(scale)
+def rounded(value: float | None) -> float | None:
+    """9 significant digits name a float32; what is not finite is None."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.9g}")
 
 
-def _training_rows(source: sources.Source, binarized: bool) -> np.ndarray:
-    """(n, D) training examples, evenly over the split, which may be sorted."""
-    x = source.train.x
+def _training_blocks(source: sources.Source, binarized: bool) -> Iterator[np.ndarray]:
+    """(b, D) float64 training examples, evenly over the split, which may be sorted."""
+    x, draws = source.train.x, np.random.default_rng(0)
     x = x[:: -(-x.size // _MOST)]
-    if source.threshold is not None:
-        x = x >= source.threshold
-    x = _rows(x, source.scale)
-    if binarized:  # drawn once
-        x = np.random.default_rng(0).random(x.shape, np.float32) < x
-    return np.asarray(x, np.float32)
+    for block in _blocks(x):
+        if source.threshold is not None:
+            block = (block >= source.threshold).astype(np.float64)
+        block /= source.scale
+        if binarized:  # drawn once
+            block = (draws.random(block.shape, np.float32) < block).astype(np.float64)
+        yield block
+
+
+def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows in order, flat and in float64: twice D of them, or a million numbers."""
+    size = math.prod(x.shape[1:])
+    rows = max(2 * size, 2**20 // size)
+    for start in range(0, len(x), rows):
+        block = x[start : start + rows]
+        yield block.reshape(len(block), size).astype(np.float64)
+
+
+def _components(
+    source: sources.Source, binarized: bool, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (D,) of the training data and their first principal axes (most, D).
+
+    Through a QR decomposition, block by block: the covariance would square the ratio
+    of the largest spread to the smallest, and lose the latter.
+    """
+    total, n = np.zeros(math.prod(source.train.x.shape[1:])), 0
+    for block in _training_blocks(source, binarized):
+        total, n = total + block.sum(0), n + len(block)
+    mean = total / n
+    centred = (block - mean for block in _training_blocks(source, binarized))
+    if mean.size <= _EXACT:
+        r = np.zeros((0, mean.size))
+        for block in centred:
+            r = np.linalg.qr(np.concatenate([r, block]), mode="r")
+        return mean, np.linalg.svd(r, full_matrices=False)[2][:most]
+    from sklearn import decomposition
+
+    x = np.concatenate([block.astype(np.float32) for block in centred])
+    x /= np.abs(x).max() or 1  # its squares have to be float32 too
+    most = min(most, *x.shape)
+    fit = decomposition.PCA(most, svd_solver="randomized", random_state=0).fit(x)
+    return mean, fit.components_.astype(np.float64)
 
 
 def pca_mse(
@@ -45,29 +85,27 @@ def pca_mse(
 ) -> dict[int, float]:
     """{k: test mse} of PCA with these numbers of components, fitted on train.
 
-    Exact up to 4,096 data elements (eigenvectors of the covariance); above, the
-    randomised solver of scikit-learn. Of a large training split every n-th example.
-    Means over data elements, in squared data units; k above the data size counts as
-    that size. ``binarized`` training data are drawn from Bernoulli(x).
+    Mean of (d - V_k V_k' d)² over data elements in squared data units, d a centred test
+    example, in float64 and to 9 digits, which do not depend on the number of threads.
+    Exact up to 4,096 data elements; above, the components are those of scikit-learn's
+    randomised solver in float32. Of a large training split every n-th example. k above
+    the data size or the number of examples counts as that. ``binarized`` training data
+    are drawn from Bernoulli(x).
     """
-    size = math.prod(source.train.x.shape[1:])
-    most = min(max(dims), size)
-    x = _training_rows(source, binarized)
-    mean = x.mean(0, dtype=np.float64)
-    x = x - mean.astype(np.float32)  # first: products of large numbers would cancel
-    if size <= _EXACT:
-        basis = np.linalg.eigh((x.T @ x).astype(np.float64))[1][:, ::-1][:, :most]
-    else:
-        from sklearn import decomposition
-
-        most = min(most, len(x))
-        fit = decomposition.PCA(most, svd_solver="randomized", random_state=0).fit(x)
-        basis = fit.components_.T
-    start = source.lengths[0] + source.lengths[1]
-    test = _rows(source.held.x[start:], source.held_scale) - mean
-    kept = np.cumsum(np.square(test @ basis).mean(0))
-    left = np.square(test).sum(1).mean() - kept
-    return {k: float(max(left[min(k, most) - 1], 0.0) / size) for k in dims}
+    mean, axes = _components(source, binarized, max(dims))
+    test = source.held.x[source.lengths[0] + source.lengths[1] :]
+    total, left = 0.0, dict.fromkeys(sorted(dims), 0.0)
+    for block in _blocks(test):
+        rest, before = block / source.held_scale - mean, 0
+        total += np.square(rest).sum()
+        for k in left:  # what the last k has left, without the next components
+            new = axes[before:k]
+            rest, before = rest - rest @ new.T @ new, k
+            left[k] += np.square(rest).sum()
+    size = test.size or 1
+    # Below that it is what rounding has left of 0.
+    left = {k: 0.0 if s < 1e-24 * total else s / size for k, s in left.items()}
+    return {k: rounded(left[k]) for k in dims}
 
 
 def baseline(
@@ -94,7 +132,8 @@ def baseline(
             own = {n: group.lanes[0].columns[n] for n in ("dataset", "binarize")}
             own |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
             own |= {"parameters": (min(k, size) + 1) * size, "mse_mean": error}
-            lines.append(dict.fromkeys(columns) | own | {"psnr_mean": psnr(error, top)})
+            own["psnr_mean"] = rounded(psnr(error, top))
+            lines.append(dict.fromkeys(columns) | own)
     return lines
 
 

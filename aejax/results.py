@@ -13,18 +13,27 @@ from aejax import lane as lanes
 
 _FIXED = ("lane", "epoch", "step", "split", "diverged")
 _FIRST = ("loss", "nll", "mse", "psnr", "kl")
+_POSITIVE = ("mse", "kl")  # how the names of metrics start that are never below 0
 
 
-def interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """Mean and its 95 % Student-t interval over seeds; no interval for one value."""
+def interval(values: Any, positive: bool = False) -> tuple[Any, Any, Any]:
+    """Mean over the first axis and its 95 % Student-t interval, or None for one value.
+
+    A ``positive`` quantity has it on a log scale, mean · exp(± t se / mean): the delta
+    method for the log of the mean. It holds the mean, stays above 0, and is the plain
+    interval where that is narrow. Values that are not all above 0 have the plain one.
+    """
     from scipy import special
 
     values = np.asarray(values, np.float64)
-    mean, n = float(values.mean()), len(values)
+    mean, n = values.mean(0), len(values)
     if n < 2:
-        return mean, None, None
-    half = special.stdtrit(n - 1, 0.975) * values.std(ddof=1) / math.sqrt(n)
-    return mean, mean - half, mean + half
+        return mean.tolist(), None, None
+    half = special.stdtrit(n - 1, 0.975) * values.std(0, ddof=1) / math.sqrt(n)
+    ends = mean - half, mean + half
+    if positive and (values > 0).all():
+        ends = mean * np.exp(-half / mean), mean * np.exp(half / mean)
+    return tuple(a.tolist() for a in (mean, *ends))
 
 
 def metric_columns(planned: Sequence[groups.Group]) -> list[str]:
@@ -75,17 +84,12 @@ def rows(
             if group.counts_bits and "neg_elbo" in found:
                 found["bits_per_dim"] = evaluate.bits_per_dim(found["neg_elbo"], size)
             where = {"lane": lane.index, "epoch": step // group.recipe.epoch_steps}
-            values = {n: None if lost else _json_number(found.get(n)) for n in every}
+            values = {
+                n: None if lost else evaluate.rounded(found.get(n)) for n in every
+            }
             where |= {"step": step, "split": split} | values | {"diverged": lost}
             out.append(lane.columns | where)
     return out
-
-
-def _json_number(value: float | None) -> float | None:
-    """9 significant digits name a float32; what is not finite is None."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(f"{value:.9g}")
 
 
 def summary(
@@ -115,7 +119,8 @@ def summary(
         }
         for metric in metrics:
             found = [r[metric] for r in good if r.get(metric) is not None]
-            stats = interval(found) if found else (None, None, None)
+            positive = metric.startswith(_POSITIVE)
+            stats = interval(found, positive) if found else (None, None, None)
             ends = zip(("mean", "low", "high"), stats, strict=True)
             line |= {f"{metric}_{end}": value for end, value in ends}
         out.append(line)

@@ -1,11 +1,13 @@
 """Exact means, the PCA baseline, intervals over seeds, the cutting of dispatches."""
 
+import itertools
 import math
 import types
 
 import numpy as np
 import pytest
 import scipy.stats
+import threadpoolctl
 from sklearn import datasets, decomposition
 
 from aejax import evaluate, lane, model, pace, results
@@ -72,6 +74,37 @@ def test_interval_is_student_t_at_95_percent():
         np.testing.assert_allclose(mean, values.mean(), rtol=1e-12)
     assert results.interval([4.0]) == (4.0, None, None)
     assert results.interval([4.0, 4.0]) == (4.0, 4.0, 4.0)
+    columns = RNG.normal(size=(5, 2, 3))
+    found = np.array(results.interval(columns))  # over the first axis
+    np.testing.assert_allclose(found[:, 1, 2], results.interval(columns[:, 1, 2]))
+
+
+def test_the_interval_of_a_positive_quantity_stays_positive():
+    mean, low, high = results.interval([8.0, 108.0], positive=True)
+    assert mean == 58 and 0 < low < 58 < high
+    np.testing.assert_allclose(low * high, 58**2)
+    half = scipy.stats.t.ppf(0.975, 1) * 50
+    np.testing.assert_allclose(high, 58 * np.exp(half / 58))
+    for mixed in ([0.0, 1.0, 2.0], [-1.0, 3.0]):
+        assert results.interval(mixed, positive=True) == results.interval(mixed)
+
+
+def test_a_narrow_interval_is_the_same_on_a_log_scale():
+    values = 5 + 1e-4 * RNG.normal(size=6)
+    plain, log = results.interval(values), results.interval(values, positive=True)
+    np.testing.assert_allclose(np.subtract(log, 5), np.subtract(plain, 5), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("spread", "least"), [(0.3, 0.94), (1.0, 0.93)])
+def test_the_interval_of_a_positive_quantity_holds_the_mean(spread, least):
+    """Of 2 draws from a log-normal: as often as it should, where the plain does not."""
+    draws = np.exp(spread * np.random.default_rng(8).normal(size=(2, 20_000)))
+    mean, held = np.exp(spread**2 / 2), []
+    for positive in (True, False):
+        _, low, high = map(np.array, results.interval(draws, positive))
+        held.append(((low < mean) & (mean < high)).mean())
+    assert held[0] > least and held[0] > held[1]
+    assert (low < 0).mean() > 0.7, "the plain one is mostly of no use"
 
 
 def row(k, seed, mse, *, lost=False, split="test", **more):
@@ -95,12 +128,20 @@ def test_summary_averages_over_seeds_and_counts_the_diverged():
     assert list(two)[:2] == ["objective", "latent_dim"]
     assert (two["n_seeds"], two["diverged"], two["parameters"]) == (2, 1, 100)
     assert (two["mse_mean"], two["kl_mean"]) == (2.0, 5.0)
-    want = scipy.stats.t.interval(0.95, 1, 2.0, 1.0)
+    want = 2 * np.exp(np.divide(scipy.stats.t.interval(0.95, 1, 0.0, 1.0), 2))
     np.testing.assert_allclose((two["mse_low"], two["mse_high"]), want)
     assert two["kl_low"] is None and two["kl_high"] is None
     assert (four["latent_dim"], four["n_seeds"], four["parameters"]) == (4, 1, 200)
     assert four["mse_mean"] == 0.5 and four["mse_low"] is four["kl_mean"] is None
     assert (eight["n_seeds"], eight["diverged"], eight["mse_mean"]) == (0, 1, None)
+
+
+def test_metrics_that_are_never_negative_have_intervals_that_are_not():
+    names = ("mse", "mse_k4", "kl", "kl_2", "loss", "nll", "psnr", "neg_elbo")
+    rows = [row(2, s, v) | dict.fromkeys(names, v) for s, v in ((0, 8.0), (1, 108.0))]
+    (line,) = results.summary(rows, ("latent_dim", "seed"), names, {20: 1, 21: 1})
+    below = {n for n in names if line[f"{n}_low"] < 0}
+    assert below == {"loss", "nll", "psnr", "neg_elbo"}
 
 
 def make_source(train, test, *, scale=1.0, held_scale=None):
@@ -132,15 +173,75 @@ def test_pca_equals_sklearn_on_digits():
     assert list(found) == [1, 2, 5, 64, 100]
     for k in (1, 2, 5):
         want = by_sklearn(TRAIN / 16, TEST / 16, k)
-        np.testing.assert_allclose(found[k], want, rtol=1e-4)
-    assert 0 <= found[64] < 1e-9 and found[100] == found[64]
+        np.testing.assert_allclose(found[k], want, rtol=1e-8)
+    assert found[64] == 0 and found[100] == found[64]
+
+
+def test_pca_equals_numpys_svd_over_several_blocks():
+    rng = np.random.default_rng(3)
+    x = (rng.normal(size=(80_000, 30)) @ rng.normal(size=(30, 30))).astype(np.float32)
+    train, test = x[:40_000], x[40_000:].astype(np.float64)
+    found = evaluate.pca_mse(make_source(train, x[40_000:]), [1, 7, 29, 30])
+    mean = train.mean(0, dtype=np.float64)
+    axes = np.linalg.svd(train - mean, full_matrices=False)[2]
+    for k in (1, 7, 29):
+        d = test - mean
+        want = np.square(d - d @ axes[:k].T @ axes[:k]).mean()
+        np.testing.assert_allclose(found[k], want, rtol=1e-8)
+    assert found[30] == 0
+
+
+@pytest.mark.parametrize("binarized", [False, True])
+def test_pca_of_one_block_and_of_many_are_equal(monkeypatch, binarized):
+    """Draws of binarised training data are the same however they are cut."""
+    source = make_source(TRAIN, TEST, scale=16.0)
+    whole = evaluate.pca_mse(source, [1, 5], binarized)
+    cut = lambda x: (b.reshape(len(b), -1) for b in np.split(x * 1.0, 24))  # noqa: E731
+    monkeypatch.setattr(evaluate, "_blocks", lambda x: cut(x[: len(x) // 24 * 24]))
+    short = source._replace(held=model.Batch(source.held.x[: 3 + 576]))
+    again = evaluate.pca_mse(short, [1, 5], binarized)
+    monkeypatch.undo()
+    assert again == evaluate.pca_mse(short, [1, 5], binarized) != whole
+
+
+def signs(spreads):
+    """Every row of signs, times these spreads: PCA at k leaves the smaller ones."""
+    rows = itertools.product((-1, 1), repeat=len(spreads))
+    return np.float32(list(rows)) * np.float32(spreads)
+
+
+def test_pca_of_one_large_column_keeps_the_small_ones():
+    """Column 1 spreads 1e8, 5 others 1: the mean of what is left is (6 - k) / 6."""
+    x = signs([1e8, 1, 1, 1, 1, 1])
+    found = evaluate.pca_mse(make_source(x, x), [1, 2, 5, 6])
+    for k in (1, 2, 5):
+        np.testing.assert_allclose(found[k], (6 - k) / 6, rtol=1e-6)
+    assert found[6] == 0
+
+
+@pytest.mark.parametrize("exact", [4096, 1])
+def test_pca_of_data_whose_squares_are_no_float32(monkeypatch, exact):
+    monkeypatch.setattr(evaluate, "_EXACT", exact)
+    x = signs([4e30, 3e30, 2e30, 1e30])
+    found = evaluate.pca_mse(make_source(x, x), [1, 2, 3])
+    np.testing.assert_allclose(found[1], 14e60 / 4, rtol=1e-6)
+    np.testing.assert_allclose(found[2], 5e60 / 4, rtol=1e-6)
+    np.testing.assert_allclose(found[3], 1e60 / 4, rtol=1e-6)
+
+
+def test_pca_has_the_same_digits_on_any_number_of_threads():
+    source, found = make_source(TRAIN, TEST, scale=16.0), []
+    for threads in (1, 2):
+        with threadpoolctl.threadpool_limits(threads, user_api="blas"):
+            found.append(evaluate.pca_mse(source, [1, 8, 32, 63, 64]))
+    assert found[0] == found[1]
 
 
 def test_pca_of_a_large_split_is_fitted_on_examples_all_over_it(monkeypatch):
     source = make_source(TRAIN, TEST, scale=16.0)
     monkeypatch.setattr(evaluate, "_MOST", TRAIN.size // 3)
     (found,) = evaluate.pca_mse(source, [5]).values()
-    np.testing.assert_allclose(found, by_sklearn(TRAIN[::3] / 16, TEST / 16, 5), 1e-4)
+    np.testing.assert_allclose(found, by_sklearn(TRAIN[::3] / 16, TEST / 16, 5), 1e-8)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
@@ -153,7 +254,7 @@ def test_pca_of_float_data_does_not_depend_on_their_offset(offset):
     test = test.astype(np.float32)
     found = evaluate.pca_mse(make_source(train, test), [1, 4, 8])
     for k, got in found.items():
-        np.testing.assert_allclose(got, by_sklearn(train, test, k), rtol=2e-2)
+        np.testing.assert_allclose(got, by_sklearn(train, test, k), rtol=1e-6)
 
 
 def test_pca_of_large_data_is_scikit_learns_randomised_one(monkeypatch):

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from aejax import config, data, evaluate, report, representation
+from aejax import config, data, evaluate, report, representation, results
 from aejax import run as runs
-from aejax.report import compare
+from aejax.report import canvas, compare
 from aejax.report import table as tables
 from experiments import report as command
 
@@ -160,12 +160,200 @@ def test_the_finding_is_computed_from_the_rows(tmp_path):
     found = report.findings([Run(tmp_path, axes, {2: 0.049, 8: 0.03, 16: 0.05})])
     assert found[0] == (
         "`ae` with 2 latent dimensions reaches test mse 0.0490 [0.0441, 0.0539], 2 % "
-        "below PCA (0.0500); PCA wins at 8, 16; the interval includes PCA at 2."
+        "below PCA (0.0500); below PCA in each of 2 seeds, too few to settle it, at 2; "
+        "PCA wins at 8, 16."
     )
     found = report.findings([Run(tmp_path, axes, {2: 0.02, 8: 0.01, 16: 0.001})])
     assert found[0].endswith("75 % below PCA (0.00400).")
     page = words(write(Run(tmp_path, axes)))
     assert "ae with 8 latent dimensions reaches test mse 0.0100 [0.00900" in page
+
+
+def told(run, **metrics):
+    """The findings where rows have these metrics, each a function of the row."""
+    for row in run.rows:
+        row |= {name: value(row) for name, value in metrics.items()}
+    columns = [n for n in run.rows[0] if n in (*config.AXES, *run.axes)]
+    names = ("mse", "nll", "kl", "kl_2", "loss", "mmd", "neg_elbo")
+    pca = [row for row in run.summary if row["objective"] == "pca"]
+    counts = dict.fromkeys(range(99), 1)
+    run.summary = results.summary(run.rows, columns, names, counts) + pca
+    return report.findings([run])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "words"),
+    [
+        ((8, 108), "58 × PCA's (0.0200); above PCA in each of 2 seeds, too few to set"),
+        ((57, 59), "58 × PCA's (0.0200); PCA wins."),
+        ((2.3, 2.5), "2.4 × PCA's (0.0200); PCA wins."),
+        ((0.5, 1.7), "10 % above PCA (0.0200); no difference from PCA can be seen."),
+        ((0.5, 0.51), "50 % below PCA (0.0200)."),
+        ((0.2, 0.9), "45 % below PCA (0.0200); below PCA in each of 2 seeds, too few"),
+        ((1.5,), "50 % above PCA (0.0200); PCA's is lower (one seed)."),
+    ],
+)
+def test_the_verdict_on_pca_is_of_the_ratio_in_each_seed(tmp_path, ratios, words):
+    """mse 58 [−259, 374] includes PCA's 1; a ratio of 58 does not."""
+    seeds = list(range(len(ratios)))
+    run = Run(tmp_path, {"objective": ["ae"], "latent_dim": [8], "seed": seeds})
+    found = told(run, mse=lambda row: 0.02 * ratios[row["seed"]])
+    assert words in found[0]
+    assert "[-" not in found[0]
+
+
+def test_pca_without_error_wins_and_a_model_without_error_does_not_lose(tmp_path):
+    run = Run(tmp_path, SWEEP | {"objective": ["ae"]})
+    for row in run.summary:
+        row["mse_mean"] = 0.0 if row["objective"] == "pca" else row["mse_mean"]
+    assert "PCA wins at 2, 8, 16." in report.findings([run])[0]
+    found = told(run, mse=lambda row: float(row["latent_dim"] != 8))
+    assert "PCA wins at 2, 16; no difference from PCA can be seen at 8." in found[0]
+
+
+def test_a_model_that_is_shown_the_label_says_so(tmp_path):
+    names = {"conditional_vae": True, "vae": False, "mine.py": False}
+    run = Run(tmp_path, SWEEP | {"objective": list(names)})
+    for line in report.findings([run])[:3]:
+        said = "it is shown the label, PCA is not" in line
+        assert said == names[line.split("`")[1]]
+
+
+def test_a_collapsed_posterior_is_named_with_its_remedy(tmp_path):
+    axes = {"objective": ["beta_vae", "vae"], "latent_dim": [2, 8], "seed": [0, 1]}
+    run = Run(tmp_path, axes)
+    blind = type("Blind", (Model,), {"encode": lambda m, x, *_: 0 * Model.encode(m, x)})
+    run.model = lambda **choice: blind(choice["latent_dim"], (8, 8, 1))
+    kl = {"beta_vae": 1e-4, "vae": 3.0}
+    found = told(run, kl=lambda row: kl[row["objective"]] * row["latent_dim"] / 8)
+    want = (
+        "`beta_vae` with 2, 8 latent dimensions has collapsed onto its prior: KL at "
+        "most 0.0001 nats, 0 of 8 dimensions active; lower beta or warm the KL up "
+        "(kl_warmup)."
+    )
+    assert [s for s in found if "collapsed" in s] == [want]
+    assert want.replace("`", "").replace("  ", " ") in words(write(run))
+    kl["beta_vae"] = 0.011 * 4
+    assert not any("collapsed" in s for s in told(run, kl=lambda r: kl[r["objective"]]))
+
+
+@pytest.mark.parametrize("missing", ["model", "dataset"])
+def test_a_collapse_is_told_without_checkpoints_and_without_data(tmp_path, missing):
+    axes = {"objective": ["vae"], "latent_dim": [8], "seed": [0]}
+    run = Run(tmp_path, axes, base=config.Config(dataset="toy", likelihood="gaussian"))
+
+    def gone(*args, **choice):
+        raise config.InputError("there is none")
+
+    setattr(run, missing, gone)
+    assert (
+        "`vae` with 8 latent dimensions has collapsed onto its prior: KL 0.0001 nats; "
+        "learn the variance (likelihood gaussian_learned)."
+    ) in told(run, kl=lambda row: 1e-4)
+
+
+def test_the_second_layer_collapses_alone(tmp_path):
+    axes = {"objective": ["hierarchical_vae"], "latent_dim": [8], "seed": [0]}
+    found = told(Run(tmp_path, axes), kl_2=lambda row: 0.002, kl=lambda row: 7.0)
+    (said,) = [s for s in found if "collapsed" in s]
+    assert said.startswith(
+        "The second layer of `hierarchical_vae` with 8 latent dimensions has collapsed "
+        "onto its prior: KL 0.002 nats"
+    )
+    assert "active" not in said and "beta_vae" not in said
+
+
+def test_many_collapsed_lines_have_few_sentences(tmp_path):
+    rates = [1e-4 * 2**i for i in range(10)]
+    axes = {"objective": ["vae"], "learning_rate": rates, "latent_dim": [2, 8]}
+    found = told(Run(tmp_path, axes), kl=lambda row: 1e-4)
+    assert sum("collapsed" in s for s in found) == 3
+    assert "The same is true of 7 more lines." in found
+
+
+def wider(tmp_path, test, train, *, seeds=(0, 1, 2), kl=None, **more):
+    """Findings where the loss at 2, 8 and 16 is 20 plus these, and noise per seed."""
+    axes = {"objective": ["vae"], "latent_dim": [2, 8, 16], "seed": list(seeds)}
+
+    def loss(row):
+        found, k = test if row["split"] == "test" else train, row["latent_dim"]
+        noise = 0.1 * row["seed"] * k / 16
+        return 20 + 5 * row["seed"] + found[(2, 8, 16).index(k)] + noise
+
+    kls = kl or {2: 3.0, 8: 3.0, 16: 3.0}
+    run = Run(tmp_path, axes)
+    found = told(run, loss=loss, kl=lambda row: kls[row["latent_dim"]], **more)
+    return [s for s in found if "ignore" in s]
+
+
+def test_a_wider_code_that_is_worse_is_optimisation_or_overfitting(tmp_path):
+    """Seeds differ by 5 nats and pairs by 0.1: only paired differences can tell."""
+    kl = {2: 3.0, 8: 4.0, 16: 1.0}
+    (said,) = wider(tmp_path, (3, 1, 2), (3, 1, 3), kl=kl)
+    assert said.startswith(
+        "`vae` with 16 latent dimensions has a test loss 1.05 [0.926, 1.17] nats above "
+        "that with 8, though it could ignore the rest; its training loss is "
+        "2.05 [1.93, 2.17] above as well: optimisation, by early posterior collapse: "
+        "KL 1.00 nats against 4.00, 16 of 16 dimensions active."
+    )
+    (said,) = wider(tmp_path, (0, 1, 2), (2, 1, 0))
+    assert "2.09 [1.87, 2.30] nats above that with 2, " in said
+    assert said.endswith("(the same at 8); its training loss is not: overfitting.")
+    assert "collapse" not in wider(tmp_path, (0, 1, 2), (0, 1, 2))[0]
+
+
+def test_a_wider_code_that_is_not_surely_worse_is_not_blamed(tmp_path):
+    assert wider(tmp_path, (3, 2, 1), (3, 2, 1)) == []
+    assert wider(tmp_path, (3, 1, 1.01), (3, 1, 1), seeds=(0, 9)) == []
+    assert wider(tmp_path, (0, 1, 2), (0, 1, 2), seeds=(0,)) == []
+    assert wider(tmp_path, (0, 1, 2), (0, 1, 2), mmd=lambda row: 0.1) == []
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "binarize", "x", "grey"),
+    [
+        ("bernoulli", "none", 0.5, True),
+        ("bernoulli", "none", 1.0, False),
+        ("bernoulli", "dynamic", 0.5, False),
+        ("gaussian", "none", 0.5, False),
+    ],
+)
+def test_bernoulli_of_grey_data_is_a_cross_entropy(
+    tmp_path, likelihood, binarize, x, grey
+):
+    base = config.Config(dataset="toy", likelihood=likelihood, binarize=binarize)
+    run = Run(tmp_path, SWEEP, base=base)
+    test = run._data.test._replace(x=x * (run._data.test.x > 0.5))
+    run._data = run._data._replace(test=test)
+    said = [s for s in report.findings([run]) if "cross-entropy" in s]
+    assert len(said) == grey
+    assert not grey or said[0].startswith("`toy` ") and "−log p(x)" in said[0]
+    run.dataset = lambda name=None: open(tmp_path / "no" / "such")
+    assert not any("cross-entropy" in s for s in report.findings([run]))
+
+
+def test_the_bottleneck_has_a_panel_of_the_bound(tmp_path):
+    run = Run(tmp_path, SWEEP)
+    told(run, neg_elbo=lambda row: None if row["objective"] == "ae" else 24.0)
+    for bound in ("test −ELBO (nats)", ""):
+        write(run)
+        svg = (tmp_path / "figures/bottleneck.svg").read_text()
+        assert "test KL (nats)" in svg and ("−ELBO" in svg) == bool(bound)
+        assert bound in svg
+        told(run, neg_elbo=lambda row: None)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_band_of_two_seeds_does_not_flatten_the_lines(sign):
+    with canvas.style():
+        _, (ax, flat) = canvas.panels([2, 2])
+        bars = [(2, 0.3, 1e-3, 2e3), (8, 0.6, 0.5, 0.7)]
+        canvas.lines(ax, [("vae", "k", sign * np.array(bars) + 0.0)])
+        low, high = ax.get_ylim()
+        assert low < 0.3 * sign < high and low < 0.6 * sign < high
+        assert high - low < 1.5
+        canvas.lines(flat, [("vae", "k", [(2, 0.0, 0.0, 0.0), (8, 0.0, 0.0, 0.0)])])
+        assert flat.get_ylim()[0] < 0 < flat.get_ylim()[1]
 
 
 def test_what_a_user_named_is_escaped(tmp_path):

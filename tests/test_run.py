@@ -64,9 +64,10 @@ def test_the_summary_is_over_seeds_with_pca_beside_it(run):
         ]
         assert s["n_seeds"] == 2
         np.testing.assert_allclose(s["mse_mean"], np.mean(mine))
-        # Student's t with one degree of freedom: 12.706 standard errors.
-        half = 12.7062 * np.std(mine, ddof=1) / np.sqrt(2)
-        np.testing.assert_allclose(s["mse_high"] - s["mse_mean"], half, rtol=1e-4)
+        # Student's t with one degree of freedom: 12.706 standard errors, of the log.
+        half = 12.7062 * np.std(mine, ddof=1) / np.sqrt(2) / np.mean(mine)
+        ratio = s["mse_high"] / s["mse_mean"]
+        np.testing.assert_allclose(ratio, np.exp(half), rtol=1e-4)
 
 
 def test_a_run_opened_from_disk_is_the_same(run, x):

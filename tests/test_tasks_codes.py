@@ -209,6 +209,10 @@ def test_interpolate_compares_paths_with_blending_of_held_out_digits(
             assert far["vae arc"] < far["pixels"] - 0.05
             drawn_bars = result.panels[1].bars
             assert {n: float(bar[0]) for n, bar in drawn_bars.items()} == far
+    two = task.apply(models, digits, pairs=2, frames=7).panels
+    (first,) = (float(n) for s, n, _ in two[4].rows if s == "pixels")
+    mean, low, high = two[1].bars["pixels"]  # of two values: Student's t is 12.7
+    np.testing.assert_allclose((high - low) / 2, 12.7 * abs(first - mean), rtol=0.05)
     again = task.apply(models, forgetful(digits), pairs=40, frames=7).metrics
     for one, other in zip(result.metrics, again, strict=True):
         assert one[valid] == other[valid]  # frames are of test images alone

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from aejax import config
-from aejax.report import finding, table
+from aejax.report import table
 
 
 def findings(runs: Sequence[Any]) -> list[str]:
     """What the rows of these runs say, in sentences; names between backticks."""
+    from aejax.report import finding
+
     return finding.sentences(table.read(runs))
 
 
@@ -28,7 +30,15 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
       InputError: there is no run, or no directory to write to.
     """
     # Matplotlib takes a second to import, which a command that fails should not.
-    from aejax.report import canvas, compare, curves, page, pictures, provenance
+    from aejax.report import (
+        canvas,
+        compare,
+        curves,
+        finding,
+        page,
+        pictures,
+        provenance,
+    )
 
     if not runs or (out is None and runs[0].dir is None):
         raise config.InputError("a report needs at least one run, and a directory: out")

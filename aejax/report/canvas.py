@@ -104,7 +104,13 @@ def lines(
         ax.plot(x, y, color=color, marker="o" if len(x) <= 12 else "")
     every = [point for *_, points in curves for point in points]
     scale(ax, "x", [x for x, *_ in every], log_x, at=True)
-    scale(ax, "y", [*also, *(y for _, y, *_ in every)], log_y)
+    seen = [*also, *(y for _, y, *_ in every)]
+    scale(ax, "y", seen, log_y)
+    room = max(np.ptp(seen), np.abs(seen).max() / 2)
+    if ax.get_yscale() == "linear" and room:
+        # The band of two seeds may be so wide that it would flatten every line.
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, min(seen) - room), min(high, max(seen) + room))
     # Names stand at the height of the last points, moved apart until none overlaps.
     ax.get_xlim(), ax.get_ylim()  # limits are lazy: without them points are elsewhere
     gap = 14 / 72 * ax.figure.dpi / ax.get_window_extent().height

@@ -54,7 +54,7 @@ def measured(setting: tables.Setting) -> dict[str, tuple[float, float, float]]:
     found = {m: setting.metric(m) for m in ("mse", "nll") if setting.metric(m)}
     data, active, accuracy = pictures.data_of(setting), [], []
     for model in pictures.restored(setting, SEEDS):
-        train, test = (_codes(model, part, data) for part in (data.train, data.test))
+        train, test = (codes(model, part, data) for part in (data.train, data.test))
         active.append(representation.active_units(test))
         if data.num_classes > 1 and data.train.y.ndim == 1:
             y = data.train.y[:MOST], data.test.y[:MOST]
@@ -65,7 +65,7 @@ def measured(setting: tables.Setting) -> dict[str, tuple[float, float, float]]:
     return found
 
 
-def _codes(model, part, data) -> np.ndarray:
+def codes(model, part, data) -> np.ndarray:
     """(N, k) codes; vectors of a slot stand side by side."""
     z = model.encode(*pictures.some(part, data, slice(MOST)))
     return np.concatenate(z, axis=1) if isinstance(z, tuple) else z

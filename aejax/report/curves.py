@@ -7,7 +7,12 @@ import numpy as np
 from aejax.report import canvas, page
 from aejax.report import table as tables
 
-UNITS = {"mse": "mse", "nll": "nll (nats)", "kl": "KL (nats)", "elbo": "ELBO (nats)"}
+UNITS = {
+    "mse": "mse",
+    "nll": "nll (nats)",
+    "kl": "KL (nats)",
+    "neg_elbo": "−ELBO (nats)",
+}
 PCA = {"color": "#4A545E", "ls": (0, (5, 3)), "lw": 1.3, "zorder": 1.5}
 
 

@@ -1,5 +1,9 @@
 """What the rows say, in sentences: computed, never assumed."""
 
+import math
+
+from aejax import results
+from aejax.report import caveat
 from aejax.report import table as tables
 
 MOST = 4  # lines that get a sentence; all are in the summary table
@@ -14,6 +18,7 @@ def sentences(table: tables.Table) -> list[str]:
     out = [_sentence(table.x, line) for line in lines[:MOST]]
     if len(lines) > MOST:
         out.append(f"{len(lines) - MOST} more lines are in the summary table.")
+    out += caveat.sentences(table)
     kl = [d.label for d in lines[:MOST] if any(s.metric("kl") for s in d.settings)]
     if kl:
         which = ", ".join(f"`{name}`" for name in kl)
@@ -31,16 +36,41 @@ def _sentence(x: str | None, line: tables.Line) -> str:
     at = tables.describe("latent_dim" if best.axes.get(x) is None else x, best.axes)
     out = f"`{line.label}` with {at} reaches test mse {tables.interval(best.mse)}"
     if best.pca is not None and best.pca > 1e-12:
-        percent, pca = 100 * (_ratio(best) - 1), tables.measured(best.pca)
-        out += f", {abs(percent):,.0f} % {'below' if percent < 0 else 'above'} "
-        out += f"PCA ({pca})"
-    # One seed has no interval: then low = mean = high, and the means are compared.
-    above = [s for s in sizes if s.mse[1] > s.pca]
-    ties = [s for s in sizes if s.mse[1] <= s.pca <= s.mse[2]]
-    for what, some in (("PCA wins at", above), ("the interval includes PCA at", ties)):
-        at = ", ".join(str(s.axes["latent_dim"]) for s in some)
-        out += f"; {what} {at}" if some else ""
+        ratio, pca = _ratio(best), tables.measured(best.pca)
+        way = "below" if ratio < 1 else "above"
+        if ratio < 2:
+            out += f", {100 * abs(ratio - 1):,.0f} % {way} PCA ({pca})"
+        else:
+            out += f", {ratio:,.{int(ratio < 10)}f} × PCA's ({pca})"
+    verdicts: dict[str, list[str]] = {}
+    for setting in sizes or [best] * (best.pca is not None):
+        size = str(setting.axes["latent_dim"])
+        verdicts.setdefault(_verdict(setting), []).append(size)
+    verdicts.pop("", None)
+    for what, at in verdicts.items():
+        out += f"; {what} at {', '.join(at)}" if sizes else f"; {what.strip(',')}"
+    known = caveat.objective(best)
+    if best.pca is not None and known and "labels" in known.needs:
+        out += "; it is shown the label, PCA is not"
     return f"{out}."
+
+
+def _verdict(setting: tables.Setting) -> str:
+    """PCA's place by the ratio of each seed's mse to its, '' where the model wins.
+
+    On a log scale, where halves and doubles weigh the same: 95 % Student-t over seeds.
+    """
+    pca = max(setting.pca, 1e-99)
+    logs = [math.log(max(v, 1e-99) / pca) for v in setting.seeds("mse").values()]
+    mean, low, high = results.interval(logs) if logs else (0.0, None, None)
+    if low is None:
+        return "PCA's is lower (one seed)" if mean > 0 else ""
+    if low > 0 or high < 0:
+        return "PCA wins" if low > 0 else ""
+    for way, sign in (("above", 1), ("below", -1)):
+        if all(sign * value > 0 for value in logs):
+            return f"{way} PCA in each of {len(logs)} seeds, too few to settle it,"
+    return "no difference from PCA can be seen"
 
 
 def _ratio(setting: tables.Setting) -> float:

@@ -37,6 +37,13 @@ class Setting:
     def mse(self) -> tuple[float, float, float] | None:
         return self.metric("mse")
 
+    def seeds(self, name: str, split: str = "test") -> dict[int, float]:
+        """{seed: final value} where it did not diverge."""
+        rows = [r for r in self.rows if r["split"] == split and name in r]
+        last = max((r["epoch"] for r in rows), default=0)
+        good = [r for r in rows if r["epoch"] == last and not r["diverged"]]
+        return {r["seed"]: r[name] for r in good if r[name] is not None}
+
 
 @dataclasses.dataclass(eq=False)
 class Line:

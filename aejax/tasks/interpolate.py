@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from aejax import config, panels, tasks, trained
+from aejax import config, panels, results, tasks, trained
 from aejax import data as datasets
 from aejax.tasks import judge
 
@@ -104,12 +104,13 @@ def apply(
                 far = judge.nearest(x.reshape(-1, *x.shape[2:]), reference)[0]
                 far = far.reshape(x.shape[:2])  # (P, T)
                 inner = (far[:, 1:-1] if far.shape[1] == frames else far).mean(1)
-                row[f"distance to {name} [data units]"] = float(inner.mean())
+                mean = results.interval(inner)
+                row[f"distance to {name} [data units]"] = mean[0]
             metrics.append(row)
-            bars[system] = _interval(inner)  # to train, the last
+            bars[system] = mean  # to train, the last
             if not system.endswith("blend"):
                 at = t if x.shape[1] == frames else t[[0, -1]]
-                lines[system] = list(zip(at, *_interval(far), strict=True))
+                lines[system] = list(zip(at, *results.interval(far), strict=True))
                 strip.append((system, f"{inner[0]:.2f}", x[0]))
         title = f"{kind}: nearest training image"
         shown.append(panels.Curves(title, "position on the path", UNIT, lines))
@@ -124,9 +125,3 @@ def apply(
         "what it gains on pixels the smoother reconstruction's. Intervals: 95 %."
     )
     return tasks.Result(metrics, shown + pictures, text)
-
-
-def _interval(values: np.ndarray) -> tuple:
-    """Mean over the first axis, and its 95 % interval."""
-    mean, error = values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
-    return mean, mean - 1.96 * error, mean + 1.96 * error
