@@ -70,7 +70,7 @@ def rows(
     examples gives no row.
     """
     top, out = group.source.peak, []
-    size = math.prod(group.recipe.blueprint.spec.shape)
+    size = math.prod(group.source.train.x.shape[1:])
     for position, lane in enumerate(group.lanes):
         for split in splits:
             at = lanes.SPLITS.index(split)

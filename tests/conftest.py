@@ -30,6 +30,7 @@ FLAGS = os.environ.get("XLA_FLAGS", "")
 if not WORKER:
     FLAGS += " --xla_backend_optimization_level=0" + f" --{OLDER}=false" * HAS_OLDER
 os.environ["XLA_FLAGS"] = FLAGS.strip()
+os.environ["PJRT_NPROC"] = "2"  # part of the bits, whatever machine this is
 environment.prepare_xla_flags()
 
 import jax  # noqa: E402

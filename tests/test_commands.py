@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import pytest
 
-from aejax import config, report
+from aejax import config, plan, report
 from experiments import environment, options, presets, progress, sweep
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -301,6 +301,39 @@ def test_presets_are_valid(name, monkeypatch):
     monkeypatch.setattr(options.data, "load", pytest.fail)
     base, axes = options.settings(options.parse(["--preset", name]))
     assert base.epochs and options.lanes(axes)
+
+
+def test_a_preset_s_hyperparameters_are_used_where_there_are_such():
+    base, axes = options.settings(options.parse(["--preset", "kernels"]))
+    own = {"activate_code": True, "level": 0.5, "rescale": True}
+    assert base.hparams == own
+    (plain, noisy) = plan.plan(base.replace(dataset="digits"), axes)
+    for group in (plain, noisy):
+        for lane in group.lanes:
+            assert {n: own[n] for n in lane.config.hparams if n in own}.items() <= (
+                lane.config.hparams.items()
+            )
+    assert noisy.lanes[0].config.hparams["level"] == 0.5
+    # Another objective has none of them; a name that nothing has is still refused.
+    words = ["--preset", "kernels", "--objective", "ae", "--network", "mlp"]
+    base, axes = options.settings(options.parse(words))
+    assert plan.without_unused(base, axes).hparams == {"activate_code": True}
+    words = ["--objective", "topk", "--dry-run"]
+    assert sweep.main(words) == 0, "k is at most the latent size unless it is given"
+    assert sweep.main([*words, "--axis", "k=4"]) == 2
+    assert sweep.main([*words, "--axis", "kk=1"]) == 2
+
+
+def test_a_resumed_run_keeps_its_number_of_threads(finished, monkeypatch, no_report):
+    info = json.loads((finished[0] / "run.json").read_text())
+    assert info["inputs"]["threads"] == os.environ["PJRT_NPROC"]
+    asked = []
+    real = environment.start
+    spy = lambda *a: asked.append(a[2]) or real(*a)  # noqa: E731
+    monkeypatch.setattr(environment, "start", spy)
+    flags = options.parse(["--out", str(finished[0]), "--resume"])
+    assert options.threads(flags) == info["inputs"]["threads"]
+    assert options.threads(options.parse(["--out", str(finished[0])])) is None
 
 
 def test_an_optimizer_axis_may_have_a_weight_decay():

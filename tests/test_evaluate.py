@@ -10,7 +10,7 @@ import scipy.stats
 import threadpoolctl
 from sklearn import datasets, decomposition
 
-from aejax import evaluate, lane, model, pace, results
+from aejax import data, evaluate, lane, model, pace, results
 from aejax import source as sources
 
 RNG = np.random.default_rng(0)
@@ -155,6 +155,7 @@ def make_source(train, test, *, scale=1.0, held_scale=None):
         threshold=None,
         blocks=1,
         output_bias=None,
+        peak=1.0,
     )
 
 
@@ -286,12 +287,20 @@ def test_psnr_is_ten_decibels_per_tenth_of_the_mse():
 
 
 def test_peak_is_one_for_images_and_the_range_of_float_data():
-    assert evaluate.peak(make_source(TRAIN, TEST, scale=16.0)) == 1.0
-    bits = (TRAIN > 7).astype(np.uint8)
-    assert evaluate.peak(make_source(bits, bits)) == 1.0
+    def peak(train, scale=1.0):
+        """Of the one Source and of the tasks, whatever an outlier among test data."""
+        test = 100 * train[:2]
+        parts = (data.Split(a) for a in (train, test, test))
+        found = data.Dataset("x", *parts, "gaussian", scale)
+        assert sources.source(found, "none", 1 << 30).peak == data.peak(found)
+        return data.peak(found)
+
+    assert peak(TRAIN, 16.0) == 1.0
+    assert peak((TRAIN > 7).astype(np.uint8)) == 1.0
     x = np.linspace(-2, 3, 40, dtype=np.float32).reshape(10, 4)
-    assert evaluate.peak(make_source(x, x)) == pytest.approx(5.0)
-    assert evaluate.peak(make_source(0 * x, 0 * x)) == 1.0
+    assert peak(x) == pytest.approx(5.0)
+    assert peak(0.1 * x + 0.2) == pytest.approx(0.5), "in [0, 1/2]: cases, 12"
+    assert peak(0 * x) == 1.0
 
 
 def test_rows_of_an_evaluation_have_every_column_and_no_infinity():
@@ -301,25 +310,26 @@ def test_rows_of_an_evaluation_have_every_column_and_no_infinity():
     ]
     source = make_source(TRAIN, TEST, scale=16.0)._replace(lengths=(3, 0, 597))
     recipe = types.SimpleNamespace(epoch_steps=10)
-    group = types.SimpleNamespace(source=source, lanes=lanes, recipe=recipe)
-    metrics = np.array(
-        [[[0.1, 0.01]] * 3, [[np.nan, np.nan]] * 3], np.float32
-    )  # loss, mse
+    group = types.SimpleNamespace(
+        source=source, lanes=lanes, recipe=recipe, counts_bits=True
+    )
+    metrics = np.array([[[0.1, 0.01, 64.0]] * 3, [[np.nan] * 3] * 3], np.float32)
     out = results.rows(
         group,
-        ("loss", "mse"),
+        ("loss", "mse", "neg_elbo"),
         metrics,
         np.array([False, True]),
         step=30,
         splits=("train", "valid"),
-        every=("loss", "mse", "psnr", "kl"),
+        every=("loss", "mse", "psnr", "kl", "bits_per_dim"),
     )
     assert [(r["lane"], r["split"]) for r in out] == [(3, "train"), (4, "train")]
     assert list(out[0]) == list(out[1])
     assert out[0]["epoch"] == 3 and out[0]["step"] == 30 and out[0]["latent_dim"] == 2
     assert np.float32(out[0]["loss"]) == np.float32(0.1) and out[0]["kl"] is None
     assert out[0]["psnr"] == pytest.approx(20.0) and out[0]["diverged"] is False
-    assert [out[1][n] for n in ("loss", "mse", "psnr")] == [None] * 3
+    np.testing.assert_allclose(out[0]["bits_per_dim"], 1 / np.log(2), rtol=1e-6)
+    assert [out[1][n] for n in ("loss", "mse", "psnr", "bits_per_dim")] == [None] * 4
     assert out[1]["diverged"] is True
 
 

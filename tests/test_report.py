@@ -228,8 +228,8 @@ def test_a_collapsed_posterior_is_named_with_its_remedy(tmp_path):
     found = told(run, kl=lambda row: kl[row["objective"]] * row["latent_dim"] / 8)
     want = (
         "`beta_vae` with 2, 8 latent dimensions has collapsed onto its prior: KL at "
-        "most 0.0001 nats, 0 of 8 dimensions active; lower beta or warm the KL up "
-        "(kl_warmup)."
+        "most 0.0001 nats, 0 of 8 dimensions active; to try: kl_warmup, free_bits, a "
+        "lower beta."
     )
     assert [s for s in found if "collapsed" in s] == [want]
     assert want.replace("`", "").replace("  ", " ") in words(write(run))
@@ -248,7 +248,8 @@ def test_a_collapse_is_told_without_checkpoints_and_without_data(tmp_path, missi
     setattr(run, missing, gone)
     assert (
         "`vae` with 8 latent dimensions has collapsed onto its prior: KL 0.0001 nats; "
-        "learn the variance (likelihood gaussian_learned)."
+        "to try: kl_warmup, free_bits, a learned variance (likelihood "
+        "gaussian_learned)."
     ) in told(run, kl=lambda row: 1e-4)
 
 

@@ -1,6 +1,7 @@
 """P7: whatever stops a run, running it again gives the rows it would have given."""
 
 import errno
+import importlib.metadata
 import os
 import pathlib
 import random
@@ -19,6 +20,7 @@ from aejax import checkpoint, directory, execute, pace
 
 CONFIG = dict(hidden=(16,), batch_size=64, epochs=12, eval_every=2)
 AXES = {"objective": ["ae", "vae"], "latent_dim": [2, 5], "seed": [0, 1]}
+FLAGS = os.environ["XLA_FLAGS"]
 ROOT = pathlib.Path(__file__).parents[1]
 
 # What a user's process does, with checkpoints and dispatches as often as can be.
@@ -170,6 +172,37 @@ def test_a_run_whose_files_changed_is_not_gone_on_with(tmp_path, monkeypatch, wh
         more = {"resident_bytes": 4000}
     with pytest.raises(aejax.InputError, match="another configuration: (file|blocks)"):
         aejax.sweep(config, out="run", resume=True, **more)
+
+
+@pytest.mark.parametrize("what", ["threads", "XLA_FLAGS", "jax", "x64", "threefry"])
+def test_a_run_is_not_gone_on_with_where_digits_would_be_others(
+    tmp_path, monkeypatch, what
+):
+    config = aejax.Config(hidden=(8,), epochs=1)
+    aejax.sweep(config, out=tmp_path / "run")
+    told = {"threads": "threads: 2 there, 1 here"}.get(what, what)
+    if what == "threads":
+        monkeypatch.setenv("PJRT_NPROC", "1")
+    elif what == "XLA_FLAGS":
+        monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    elif what == "jax":
+        real = importlib.metadata.version
+        other = lambda n: "9.9" if n == "jax" else real(n)  # noqa: E731
+        monkeypatch.setattr(importlib.metadata, "version", other)
+        told = "version of jax: .* there, 9.9 here"
+    else:
+        name = {"x64": "jax_enable_x64", "threefry": "jax_threefry_partitionable"}[what]
+        jax.config.update(name, not getattr(jax.config, name))
+    try:
+        with pytest.raises(aejax.InputError, match=told):
+            aejax.sweep(config, out=tmp_path / "run", resume=True)
+    finally:
+        if what in ("x64", "threefry"):
+            jax.config.update(name, not getattr(jax.config, name))
+    if what == "XLA_FLAGS":  # where lanes lie is part of no digit
+        flag = "--xla_force_host_platform_device_count=7"
+        monkeypatch.setenv("XLA_FLAGS", f"{FLAGS} {flag}")
+        aejax.sweep(config, out=tmp_path / "run", resume=True)
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_was_there(

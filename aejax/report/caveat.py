@@ -50,18 +50,17 @@ def _collapse(x: str | None, line: tables.Line) -> str | None:
         out += f"KL {'at most ' * (len(low) > 1)}{value:.1g} nats"
         out += _active(low[-1]) if metric == "kl" else ""
         ways = _remedies(low[-1])
-        return f"{out}; {' or '.join(ways)}." if ways else f"{out}."
+        return f"{out}; to try: {', '.join(ways)}." if ways else f"{out}."
     return None
 
 
 def _remedies(setting: tables.Setting) -> list[str]:
     known = objective(setting)
     own = known.defaults if known else {}
-    ways = ["lower beta"] * ("beta" in own)
-    ways += ["warm the KL up (kl_warmup)"] * ("kl_warmup" in own)
-    ways += ["give it free_bits"] * ("free_bits" in own)
+    ways = [n for n in ("kl_warmup", "free_bits") if n in own]
+    ways += ["a lower beta"] * ("beta" in own)
     if setting.axes.get("likelihood") == "gaussian":
-        ways.append("learn the variance (likelihood gaussian_learned)")
+        ways.append("a learned variance (likelihood gaussian_learned)")
     return ways
 
 
