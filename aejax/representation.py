@@ -3,10 +3,13 @@
 z (N, k) are codes, means E[z|x] where the encoder has them; factors (N, F) the whole
 numbers behind the same examples in the same order, classes without order. A factor that
 never varies or never repeats is left out. A second best that is missing scores 0.
+``sap`` and ``dci`` are estimators of our own; ``sap_svm`` and ``dci_boosted`` are those
+of disentanglement_lib (Locatello et al., ICML 2019), to compare with its numbers.
 InputError: shapes do not fit, codes are not finite, no factor is left.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent import futures
 from typing import NamedTuple
 
 import numpy as np
@@ -28,24 +31,30 @@ def _codes(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def _classes(z: np.ndarray, factors: np.ndarray) -> list[np.ndarray]:
-    """Class ids from 0, (N,) each, of the factors that vary and repeat."""
+def _classes(z: np.ndarray, factors: np.ndarray) -> dict[int, np.ndarray]:
+    """{column: class ids from 0, (N,)} of the factors that vary and repeat."""
     v = np.asarray(factors)
     if v.ndim != 2 or len(v) != len(z) or v.dtype.kind not in "iu":
         raise config.InputError(
             f"factors must be ({len(z)}, F) whole numbers, not {v.shape} {v.dtype}"
         )
     ids = (np.unique(column, return_inverse=True)[1] for column in v.T)
-    if not (ids := [v for v in ids if 0 < v.max() < len(v) - 1]):
+    if not (ids := {j: v for j, v in enumerate(ids) if 0 < v.max() < len(v) - 1}):
         raise config.InputError("no factor has two values or more, some of them twice")
     return ids
 
 
-def _gap(score: Callable, z: np.ndarray, factors: np.ndarray) -> float:
-    """Mean over factors of score(latent, factor): the best latent minus the second."""
-    scores = [[score(i, v) for i in z.T] for v in _classes(z, factors)]
+def _gap(scores: Sequence[Sequence[float]]) -> float:
+    """Mean over factors of scores (F, k): the best latent's minus the second's."""
     ranked = np.pad(np.sort(scores, 1), ((0, 0), (1, 0)))
     return float((ranked[:, -1] - ranked[:, -2]).mean())
+
+
+def _purity(r: np.ndarray) -> np.ndarray:
+    """1 - entropy of each row's shares, in base of their number; 0 of a row of 0."""
+    total = r.sum(1)
+    entropy = special.entr(r / np.where(total > 0, total, 1)[:, None]).sum(1)
+    return np.where(total > 0, 1 - entropy / np.log(max(2, r.shape[1])), 0)
 
 
 def _skill(v: np.ndarray, guess: np.ndarray, classes: int) -> float:
@@ -63,13 +72,12 @@ def active_units(mu: np.ndarray, threshold: float = 1e-2) -> int:
     return int((_codes(mu).var(0) > threshold).sum())
 
 
-def mig(z: np.ndarray, factors: np.ndarray, bins: int = 20) -> float:
-    """Mutual information gap, from 0 to 1: each factor has one latent to itself.
+def information(z: np.ndarray, factors: np.ndarray, bins: int = 20) -> np.ndarray:
+    """(k, F): the share I(z_i; v_j) / H(v_j) of a factor that a latent knows.
 
-    mean_j (I(z_a; v_j) - I(z_b; v_j)) / H(v_j), a and b the latents of largest I. Chen
-    et al., NeurIPS 2018, eq. 6, with latents cut into ``bins`` of equal width, N or
-    fewer (Locatello et al., ICML 2019): factors of more values than bins stay below 1,
-    and I is some (bins - 1)(values - 1) / 2N nats too large.
+    Latents are cut into ``bins`` of equal width, N or fewer: factors of more values
+    stay below 1, and I is some (bins - 1)(values - 1) / 2N nats too large. NaN of a
+    factor that is left out.
     """
     z = _codes(z)
     if not 2 <= bins <= len(z):
@@ -77,10 +85,25 @@ def mig(z: np.ndarray, factors: np.ndarray, bins: int = 20) -> float:
     width = np.where(np.ptp(z, 0) > 0, np.ptp(z, 0), 1)
     cut = np.minimum(((z - z.min(0)) / width * bins).astype(int), bins - 1)
 
-    def score(i: np.ndarray, v: np.ndarray) -> float:
+    def share(i: np.ndarray, v: np.ndarray) -> float:
         return 1 + (_entropy(i) - _entropy(i * (v.max() + 1) + v)) / _entropy(v)
 
-    return _gap(score, cut, factors)
+    ids = _classes(z, factors)
+    found = np.full((z.shape[1], np.shape(factors)[1]), np.nan)
+    for j, v in ids.items():
+        found[:, j] = [share(i, v) for i in cut.T]
+    return found
+
+
+def mig(z: np.ndarray, factors: np.ndarray, bins: int = 20) -> float:
+    """Mutual information gap, from 0 to 1: each factor has one latent to itself.
+
+    mean_j (I(z_a; v_j) - I(z_b; v_j)) / H(v_j), a and b the latents of largest I. Chen
+    et al., NeurIPS 2018, eq. 6, in bins as Locatello et al., ICML 2019; see
+    ``information``.
+    """
+    shares = information(z, factors, bins).T
+    return _gap(shares[~np.isnan(shares).any(1)])
 
 
 def sap(z: np.ndarray, factors: np.ndarray) -> float:
@@ -98,7 +121,39 @@ def sap(z: np.ndarray, factors: np.ndarray) -> float:
         between = (means[order][1:] + means[order][:-1]) / 2
         return _skill(v, order[np.searchsorted(between, code)], len(means))
 
-    return _gap(score, _codes(z), factors)
+    z = _codes(z)
+    return _gap([[score(i, v) for i in z.T] for v in _classes(z, factors).values()])
+
+
+def sap_svm(
+    z: np.ndarray, factors: np.ndarray, most: int = 15_000, seed: int = 0
+) -> float:
+    """SAP of disentanglement_lib, comparable with its numbers. Kumar et al., ICLR 2018.
+
+    S_ij is the plain accuracy, on a third of at most ``most`` rows (theirs: 5,000 of
+    15,000), of a balanced linear SVM, C = 0.01, fitted to the others. Middle values of
+    a factor lie between others on a line, where no linear one-against-rest classifier
+    sees them: perfect codes are far from 1.
+    """
+    from sklearn import svm
+
+    def score(i: np.ndarray, v: np.ndarray) -> float:
+        # The primal problem: on a single latent of any scale the dual may not converge.
+        fit = svm.LinearSVC(C=0.01, class_weight="balanced", dual=False)
+        return fit.fit(i[train], v[train]).score(i[test], v[test])
+
+    z, train, test, ids = _parts(z, factors, most, seed)
+    return _gap([[score(i[:, None], v) for i in z.T] for v in ids])
+
+
+def _parts(z: np.ndarray, factors: np.ndarray, most: int, seed: int):
+    """Codes, rows to fit and to test, and class ids of what varies where fitted."""
+    ids = _classes(z := _codes(z), factors).values()
+    rows = np.random.default_rng(seed).permutation(len(z))[:most]
+    test, train = np.split(rows, [len(rows) // 3])
+    if not len(test) or not (ids := [v for v in ids if np.ptp(v[train])]):
+        raise config.InputError(f"{len(rows)} rows are too few to fit and to test")
+    return z, train, test, ids
 
 
 def dci(z: np.ndarray, factors: np.ndarray, seed: int = 0) -> Dci:
@@ -111,15 +166,10 @@ def dci(z: np.ndarray, factors: np.ndarray, seed: int = 0) -> Dci:
     """
     from sklearn import ensemble
 
-    def purity(r: np.ndarray) -> np.ndarray:
-        total = r.sum(1)
-        entropy = special.entr(r / np.where(total > 0, total, 1)[:, None]).sum(1)
-        return np.where(total > 0, 1 - entropy / np.log(max(2, r.shape[1])), 0)
-
     z, importances, skills = _codes(z), [], []
     order = np.random.default_rng(seed).permutation(len(z))
     test, train = np.split(order, [len(z) // 4 or 1])
-    for v in _classes(z, factors):
+    for v in _classes(z, factors).values():
         # All latents compete at every split: else the weak win where the best is not.
         forest = ensemble.RandomForestClassifier(
             50, max_features=None, min_samples_leaf=5, random_state=seed, n_jobs=-1
@@ -127,8 +177,33 @@ def dci(z: np.ndarray, factors: np.ndarray, seed: int = 0) -> Dci:
         importances.append(forest.feature_importances_)
         skills.append(_skill(v[test], forest.predict(z[test]), v.max() + 1))
     r = np.stack(importances, 1)  # (k, F)
-    d = r.sum(1) @ purity(r) / (r.sum() or 1)
-    return Dci(float(d), float(purity(r.T).mean()), float(np.mean(skills)))
+    d = r.sum(1) @ _purity(r) / (r.sum() or 1)
+    return Dci(float(d), float(_purity(r.T).mean()), float(np.mean(skills)))
+
+
+def dci_boosted(
+    z: np.ndarray, factors: np.ndarray, most: int = 15_000, seed: int = 0
+) -> Dci:
+    """DCI of disentanglement_lib, comparable with its numbers; slow.
+
+    R comes from gradient boosting with scikit-learn's defaults, fitted to two thirds of
+    at most ``most`` rows (theirs: 10,000 of 15,000). D_i and C_j are those of ``dci``,
+    averaged with weights sum_j R_ij and sum_i R_ij; informativeness is plain accuracy
+    on the other third, where chance is the share of the commonest value.
+    """
+    from sklearn import ensemble
+
+    def fit(v: np.ndarray) -> tuple[np.ndarray, float]:
+        trees = ensemble.GradientBoostingClassifier(random_state=seed)
+        trees.fit(z[train], v[train])
+        return trees.feature_importances_, trees.score(z[test], v[test])
+
+    z, train, test, ids = _parts(z, factors, most, seed)
+    with futures.ThreadPoolExecutor() as pool:
+        importances, scores = zip(*pool.map(fit, ids), strict=True)
+    r = np.stack(importances, 1)  # (k, F)
+    both = (s.sum(1) @ _purity(s) / (s.sum() or 1) for s in (r, r.T))
+    return Dci(*map(float, both), float(np.mean(scores)))
 
 
 def factor_vae_score(z: np.ndarray, factors: np.ndarray, seed: int = 0) -> float:
@@ -142,7 +217,7 @@ def factor_vae_score(z: np.ndarray, factors: np.ndarray, seed: int = 0) -> float
     z = _codes(z)
     varies = z.std(0) > 1e-7 * np.abs(z).max(0)  # below that is float32's rounding
     z = z[:, varies] / z[:, varies].std(0)
-    v = np.stack(_classes(z, factors))  # (F, N)
+    v = np.stack(list(_classes(z, factors).values()))  # (F, N)
     rng = np.random.default_rng(seed)
     learned, scored = np.zeros((2, z.shape[1], len(v)), int)
     for counts in (learned, scored) if varies.any() else ():

@@ -162,7 +162,7 @@ def test_list_shows_everything_there_is(capsys):
         text = capsys.readouterr().out
         names = ["digits", "celeb_a", "Kingma & Welling", "conv", *presets.PRESETS]
         assert all(name in text for name in names)
-    assert "| vae | – | VAE." in text and r"log p(x\|z)" in text
+    assert "| ae | – | Autoencoder." in text and r"log p(x\|z)" in text
 
 
 def test_help_does_not_import_jax():
@@ -387,7 +387,7 @@ def test_warnings_are_lines_and_those_of_the_compilation_cache_none(capsys):
 def test_the_bare_command_is_the_default_sweep():
     """What the README tells a newcomer to type: no flag at all."""
     base, axes = options.settings(options.parse([]))
-    assert base == config.Config()
+    assert base == config.Config(hparams={"kl_warmup": 0.25})
     wanted = presets.PRESETS["default"].axes
     assert axes == {n: list(v) for n, v in wanted.items()}
     assert options.lanes(axes) == 35

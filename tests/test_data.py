@@ -346,7 +346,32 @@ def test_bool_and_sequences(places):
     np.testing.assert_array_equal(d.train.length, d.train.x[:, 0, 0] % 5 + 1)
 
 
+@pytest.mark.parametrize("given", [(), ("valid",), ("valid", "test")])
+def test_factors_follow_their_rows_through_every_carving(places, given):
+    """x of every row is made of its factors, so any other order is seen."""
+    v = np.random.default_rng(0).integers(0, 7, (600, 3)).astype(np.int16)
+    mix = np.float32([[1, 0.1], [10, 0], [0, 5]])
+    arrays = {"x": v @ mix, "y": v[:, 0] // 2, "factors": v}
+    if given:
+        cuts = zip(("train", *given), np.array_split(np.arange(600), 3), strict=False)
+        parts = {s: {n: a[at] for n, a in arrays.items()} for s, at in cuts}
+        arrays = {f"{n}_{s}": a for s, part in parts.items() for n, a in part.items()}
+    np.savez(places / "own.npz", **arrays)
+    whole = str(places / "own.npz")
+    for name in (whole, f"{whole}:0,3"):
+        d = data.load(name)
+        for s in SPLITS:
+            part, known = getattr(d, s), d.factors[s]
+            np.testing.assert_allclose(part.x, known @ mix, rtol=1e-6)
+            np.testing.assert_array_equal(part.y, known[:, 0] // 2)
+        assert data.factor_names(name) == ("factor 0", "factor 1", "factor 2")
+    assert set(d.train.y) == {0, 3} and len(set(d.test.y)) == 4
+    np.savez(places / "own.npz", **arrays, factor_names=["a", "b", "c"])
+    assert data.load(whole).factor_names == ("a", "b", "c")
+
+
 F = np.ones((20, 3), np.float32)
+V = np.arange(60).reshape(20, 3)
 HOLE = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, F)
 
 
@@ -372,6 +397,21 @@ HOLE = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, F)
         ({"x": np.eye(20, dtype=np.uint8)}, r"astype\(bool\)"),
         ({"x": np.ones((20, 4, 2)), "length": np.arange(20)}, "runs from 0 to 19"),
         ({"x": F[:2]}, "too few"),
+        ({"x": F, "factors": F}, r"factors of .*float32; it must be \(20, F\)"),
+        ({"x": F, "factors": V[:, 0]}, r"has shape \(20,\) and dtype int64"),
+        ({"x": F, "factors": V[:9]}, r"has shape \(9, 3\)"),
+        ({"x": F, "factors": V[:, :0]}, r"has shape \(20, 0\)"),
+        (
+            {"x_train": F, "x_test": F, "factors_train": V},
+            "and factors for all or none",
+        ),
+        ({"x": F, "factors": V, "factor_names": ["a", "b"]}, r"names shape \(2,\)"),
+        ({"x": F, "factors": V, "factor_names": ["a", "b", "a"]}, "a name of its own"),
+        ({"x": F, "factors": V, "factor_names": [1, 2, 3]}, "dtype int64; every"),
+        (
+            {"x_train": F, "x_test": F, "factors_train": V, "factors_test": V[:, :2]},
+            "have 3, 2 columns",
+        ),
     ],
 )
 def test_bad_arrays_are_explained(places, arrays, told):

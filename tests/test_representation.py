@@ -81,7 +81,10 @@ def test_which_rows_belong_together_matters(name):
     assert METRICS[name](GRID + 0.0, other) < CHANCE[name] + 0.05
 
 
-@pytest.mark.parametrize("metric", [r.mig, r.sap, r.dci, r.factor_vae_score])
+@pytest.mark.parametrize(
+    "metric",
+    [r.information, r.mig, r.sap, r.sap_svm, r.dci, r.dci_boosted, r.factor_vae_score],
+)
 @pytest.mark.parametrize(
     ("z", "factors", "told"),
     [
@@ -178,6 +181,87 @@ def test_dci_from_known_importances(monkeypatch):
     complete = purity((0.6, 0.4), 3) + purity((0.5, 0.5), 3)  # the third: 0
     assert found.completeness == pytest.approx(complete / 3)
     assert found.informativeness == 0  # one class for all is chance
+
+
+def mixed():
+    """Codes that share their factors: a rotation of all, noise, one dead latent."""
+    turn = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+    z = (GRID / SIZES) @ turn + 0.1 * NOISE[:, :3]
+    return np.column_stack([z, NOISE[:, 3], np.full(len(z), 0.1)])
+
+
+def test_sap_of_disentanglement_lib():
+    """Its loops, from its description: rows and columns of R one by one."""
+    from sklearn import svm
+
+    z, rows = mixed(), np.random.default_rng(3).permutation(len(GRID))[:900]
+    test, train = rows[:300], rows[300:]
+    gaps = []
+    for j in range(3):
+        scores = []
+        for i in range(5):
+            fit = svm.LinearSVC(
+                C=0.01, class_weight="balanced", dual=True, random_state=0
+            ).fit(z[train, i : i + 1], GRID[train, j])
+            right = fit.predict(z[test, i : i + 1]) == GRID[test, j]
+            scores.append(right.mean())
+        *_, second, first = sorted(scores)
+        gaps.append(first - second)
+    got = r.sap_svm(z, GRID, 900, seed=3)
+    assert got == pytest.approx(np.mean(gaps), abs=0.005) and got > 0.05
+    assert abs(got - r.sap(z, GRID)) > 0.03, "another estimator than ours"
+    assert got != r.sap_svm(z, GRID, 900, seed=4)
+
+
+def test_dci_of_disentanglement_lib():
+    from scipy import stats
+    from sklearn import ensemble
+
+    z, rows = mixed(), np.random.default_rng(3).permutation(len(GRID))[:300]
+    v = np.column_stack([GRID[:, :2], np.full(len(GRID), 5)])  # one says nothing
+    test, train = rows[:100], rows[100:]
+    columns, scores = [], []
+    for j in range(2):
+        trees = ensemble.GradientBoostingClassifier(random_state=3)
+        trees.fit(z[train], v[train, j])
+        columns.append(abs(trees.feature_importances_))
+        scores.append(np.mean(trees.predict(z[test]) == v[test, j]))
+    matrix = np.stack(columns, 1)
+    d = c = 0.0
+    for row in matrix:
+        d += row.sum() / matrix.sum() * (1 - stats.entropy(row + 1e-11, base=2))
+    for column in matrix.T:
+        share = column.sum() / matrix.sum()
+        c += share * (1 - stats.entropy(column + 1e-11, base=5))
+    got = r.dci_boosted(z, v, 300, seed=3)
+    assert got == pytest.approx((d, c, np.mean(scores)), abs=1e-8)
+    assert 0.05 < got.disentanglement < 0.95
+
+
+def test_forms_of_disentanglement_lib_at_their_ends():
+    z = GRID[:, ::-1] * (1.0, -5.0, 0.1) + 7
+    assert r.dci_boosted(z, GRID, 600) == pytest.approx((1, 1, 1), abs=1e-6)
+    two = GRID[:, :2] % 2
+    assert r.sap_svm(two * 9.0 - 4, two) > 0.45  # 1 less the chance of two values
+    assert abs(r.sap_svm(NOISE, GRID)) < 0.05
+    noise = r.dci_boosted(NOISE, GRID, 600)
+    assert noise.disentanglement < 0.1 and noise.informativeness < 0.4
+    for metric in (r.sap_svm, r.dci_boosted):
+        with pytest.raises(config.InputError, match="2 rows are too few"):
+            metric(NOISE, GRID, 2)
+        rare = np.zeros((len(GRID), 1), int)
+        rare[np.random.default_rng(0).permutation(len(GRID))[0]] = 1
+        rare[np.random.default_rng(0).permutation(len(GRID))[1]] = 1  # both in test
+        with pytest.raises(config.InputError, match="too few to fit"):
+            metric(NOISE, rare)
+
+
+def test_information_is_a_share_of_each_factor():
+    v = np.column_stack([GRID, np.full(len(GRID), 5)])
+    known = r.information(np.column_stack([GRID[:, 1], NOISE[:, 0], GRID[:, 0]]), v)
+    assert known.shape == (3, 4) and np.isnan(known[:, 3]).all()
+    one = [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    np.testing.assert_allclose(known[:, :3], one, atol=0.05)
 
 
 def test_informativeness_is_of_examples_held_out():

@@ -155,11 +155,27 @@ def test_tfds_readers_get_the_factors_too():
     assert record["factors"].tolist() == sprites.factors(NAME)["valid"][7].tolist()
 
 
-def test_only_sprites_have_factors():
-    assert data.factor_names(NAME) == ("shape", "scale", "rotation", "x", "y")
+def test_only_data_drawn_from_factors_have_them():
+    names = ("shape", "scale", "rotation", "x", "y")
+    assert data.factor_names(NAME) == data.load(NAME).factor_names == names
     for function in (data.factors, data.factor_names):
-        with pytest.raises(config.InputError, match="factors 'digits' is unknown"):
+        with pytest.raises(config.InputError, match="'digits' were drawn; of sprites"):
             function("digits")
+    assert data.load("digits").factors is None
+
+
+def test_factors_stay_with_their_rows_in_every_selection():
+    """Each image is its factors drawn again, whatever was left out."""
+    every = (NAME, f"{NAME}:0,2", f"{NAME}:captions", f"{NAME}:1:captions")
+    for name in every:
+        d = data.load(name)
+        for split in SPLITS:
+            v, part = d.factors[split], getattr(d, split)
+            np.testing.assert_array_equal(part.x, sprites.render(v))
+            if "captions" not in name:
+                np.testing.assert_array_equal(part.y, v[:, 0])
+    assert set(data.factors(every[1])["train"][:, 0]) == {0, 2}
+    assert len(data.factors(every[1])["test"]) == 500
 
 
 def test_the_catalogue_and_the_list_tell_the_truth(capsys):

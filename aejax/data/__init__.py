@@ -27,6 +27,7 @@ Split = dataset.Split
 Dataset = dataset.Dataset
 check_likelihood = dataset.check_likelihood
 peak = dataset.peak
+check_factors = dataset.check_factors
 
 
 def load(name: str = "digits") -> Dataset:
@@ -59,7 +60,11 @@ def load(name: str = "digits") -> Dataset:
     if name not in catalogue.ENTRIES and files.is_path(name):
         return files.load(name)
     if found := prepared.find(name):
-        return prepared.load(name, found)
+        data = prepared.load(name, found)
+        if (own := prepared.base(name)) in sprites.EXAMPLES:
+            known = {"factors": sprites.factors(own)}
+            data = data._replace(**known, factor_names=tuple(sprites.FACTORS))
+        return data
     entry = catalogue.ENTRIES.get(prepared.base(name))
     if entry is None:
         raise config.InputError(
@@ -87,38 +92,34 @@ def classes_of(name: str) -> tuple[str, list[int] | None]:
 def _only(name: str, data: Dataset, classes: list[int]) -> Dataset:
     if data.train.y is None or data.train.y.ndim > 1:
         raise config.InputError(f"'{data.name}' has no classes to choose from: {name}")
-    parts = {}
-    for split in ("train", "valid"):
-        part = getattr(data, split)
-        rows = np.isin(part.y, classes)
-        if not rows.any():
+    rows = {s: np.isin(getattr(data, s).y, classes) for s in ("train", "valid")}
+    for split in rows:
+        if not rows[split].any():
             raise config.InputError(
                 f"'{name}': there is no such class in {split} of '{data.name}', whose "
                 f"classes are 0 … {data.num_classes - 1}"
             )
-        parts[split] = Split(*(None if a is None else a[rows] for a in part))
-    return data._replace(name=name, **parts)
+    return dataset.taken(data, rows)._replace(name=name)
 
 
 def factors(name: str) -> dict[str, np.ndarray]:
-    """{split: (N, F) int32}: the factors that x was drawn from, row by row as loaded.
+    """{split: (N, F)}: the whole numbers that x was drawn from, row by row as loaded.
 
     Raises:
-      InputError: a data set without known factors.
+      InputError: as ``load``; a data set without known factors.
     """
-    factor_names(name)
-    return sprites.factors(name)
+    check_factors(data := load(name))
+    return dict(data.factors)
 
 
 def factor_names(name: str) -> tuple[str, ...]:
     """Names of the columns of ``factors(name)``.
 
     Raises:
-      InputError: a data set without known factors.
+      InputError: as ``load``; a data set without known factors.
     """
-    if name not in sprites.EXAMPLES:
-        raise config.unknown("data set with known factors", name, sprites.EXAMPLES)
-    return tuple(sprites.FACTORS)
+    check_factors(data := load(name))
+    return data.factor_names
 
 
 def names() -> list[str]:

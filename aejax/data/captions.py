@@ -33,23 +33,24 @@ def captioned(name: str, data: dataset.Dataset) -> dataset.Dataset:
     Raises:
       InputError: what the pictures show is not known.
     """
-    base, parts = data.name.partition(":")[0], {}
+    base, rows, captions = data.name.partition(":")[0], {}, {}
     known = (*sprites.EXAMPLES, "digits", "mnist")
     if base not in known:
         raise config.unknown("data set with captions", base, known)
     for split in dataset.SPLITS:
-        part = getattr(data, split)
-        keep, factors = slice(None), {"digit": part.y}
+        keep, factors = slice(None), {"digit": getattr(data, split).y}
         if base in sprites.EXAMPLES:
-            shape, scale, turn, x, y = sprites.factors(base)[split].T
+            shape, scale, turn, x, y = data.factors[split].T
             size, row, column = scale // 2, y * 3 // 16, x * 3 // 16
             factors = {"size": size, "shape": shape, "row": row, "column": column}
             held = (row == (shape + size) % 3) & (column == (shape + 2 * size) % 3)
             upright = (turn + 1) % sprites.FACTORS["rotation"] < 3
             keep = upright & (~held | (split == "test"))
         words = [np.take(FACTORS[n], v[keep]) for n, v in factors.items()]
-        y = tokens([_sentence(w) for w in zip(*words, strict=True)])
-        parts[split] = part._replace(x=part.x[keep], y=y)
+        captions[split] = tokens([_sentence(w) for w in zip(*words, strict=True)])
+        rows[split] = keep
+    data = dataset.taken(data, rows)
+    parts = {s: getattr(data, s)._replace(y=y) for s, y in captions.items()}
     return data._replace(name=name, num_classes=len(WORDS) + 1, **parts)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Dataset(NamedTuple):
     In data units x_float = x / scale: 255 for uint8 images, 16 for digits, 1 for
     float32 and for binary data stored as 0 and 1. ``num_classes`` is 0 without labels;
     ``symbols`` are the characters whose ids x counts, of text or (see ``music``) notes.
+    ``factors`` {split: (N, F) whole numbers}, if known, are what each x was drawn from,
+    and ``factor_names`` their columns.
     """
 
     name: str
@@ -42,6 +44,20 @@ class Dataset(NamedTuple):
     scale: float
     num_classes: int = 0
     symbols: str = ""
+    factors: Mapping[str, np.ndarray] | None = None
+    factor_names: tuple[str, ...] = ()
+
+
+def taken(data: Dataset, rows: Mapping[str, Any]) -> Dataset:
+    """The data set with these rows alone of the splits {split: rows}, factors too."""
+    parts = {
+        split: Split(*(None if a is None else a[at] for a in getattr(data, split)))
+        for split, at in rows.items()
+    }
+    if data.factors is not None:
+        kept = {split: data.factors[split][at] for split, at in rows.items()}
+        parts["factors"] = {**data.factors, **kept}
+    return data._replace(**parts)
 
 
 def peak(data: Dataset) -> float:
@@ -93,6 +109,20 @@ def explained(told: str, advice: str = "") -> Iterator[None]:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise config.InputError(f"{told} ({reason[:300]}){advice}") from error
+
+
+def check_factors(data: Dataset) -> None:
+    """Refuses data whose factors are not known.
+
+    Raises:
+      InputError: with what would do.
+    """
+    if data.factors is None:
+        raise config.InputError(
+            f"it is not known from which factors the examples of data set "
+            f"'{data.name}' were drawn; of sprites_5000 and sprites it is, and of an "
+            ".npz with factors (N, F), whole numbers, beside x (N, …)"
+        )
 
 
 def check_likelihood(data: Dataset, likelihood: str) -> None:

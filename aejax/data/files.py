@@ -24,10 +24,11 @@ def load(name: str) -> dataset.Dataset:
     """The data set in a file or folder.
 
     ``.npz``: arrays x, or x_train with optional x_valid and x_test; y… and length…
-    likewise; others are ignored. ``.npy``: x alone. uint8 has scale 255; float is never
-    rescaled; bool becomes 0 and 1. uint8 or bool (N, H, W) gets a channel axis. Labels,
-    numbers or strings, become 0…C-1 in sorted order; y (N, L) are captions: whole
-    numbers, ids of words from 1 and 0 beyond the end.
+    likewise, and factors… (N, F) with factor_names (F,); others are ignored. ``.npy``:
+    x alone. uint8 has scale 255; float is never rescaled; bool becomes 0 and 1. uint8
+    or bool (N, H, W) gets a channel axis. Labels, numbers or strings, become 0…C-1 in
+    sorted order; y (N, L) are captions: whole numbers, ids of words from 1 and 0 beyond
+    the end. Factors are whole numbers, kept as they are.
 
     A folder: its images, or one sub-folder per class. Decoded once, into the cache.
 
@@ -60,8 +61,10 @@ def load(name: str) -> dataset.Dataset:
     if len(set(told.values())) > 1:
         raise config.InputError(
             f"the splits of '{name}' must be alike: one shape of an example, one kind "
-            f"of number, y and length for all or none; they are {told}"
+            f"of number, y, length and factors for all or none; they are {told}"
         )
+    factors = {s: f.pop("factors") for s, f in given.items() if "factors" in f}
+    names = _factor_names(name, arrays, factors) if factors else ()
     classes = _number_labels(name, given) if "y" in given["train"] else 0
     scale = 255.0 if kinds["train"] == "u" else 1.0
     xs = [fields["x"] for fields in given.values()]
@@ -71,8 +74,12 @@ def load(name: str) -> dataset.Dataset:
         dataset.Split(**{f: a[rows] for f, a in given[origin].items()})
         for origin, rows in parts.values()
     ]
-    likelihood = "bernoulli" if unit else "gaussian"
-    return dataset.Dataset(name, *splits, likelihood, scale, classes)
+    about = "bernoulli" if unit else "gaussian", scale, classes
+    if factors:
+        factors = {s: factors[origin][rows] for s, (origin, rows) in parts.items()}
+    return dataset.Dataset(
+        name, *splits, *about, factors=factors or None, factor_names=names
+    )
 
 
 def _read(path: Path) -> dict[str, np.ndarray | None]:
@@ -84,12 +91,14 @@ def _read(path: Path) -> dict[str, np.ndarray | None]:
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         # Others are not opened: they may well be object arrays.
-        known = [n for n in loaded if n.partition("_")[0] in dataset.Split._fields]
+        kinds = (*dataset.Split._fields, "factors")
+        known = [n for n in loaded if n.partition("_")[0] in kinds]
+        known += ["factor_names"] * ("factor_names" in loaded)
         return dict.fromkeys(loaded) | {n: loaded[n] for n in known}
 
 
 def _fields(name: str, arrays: Mapping[str, np.ndarray], end: str):
-    """{"x": …, "y": …, "length": …} of one split, as far as given and each checked."""
+    """{"x", "y", "length", "factors": …} of a split, as far as given, each checked."""
     x = _values(f"x{end} of '{name}'", arrays[f"x{end}"])
     given = {f: arrays[f + end] for f in ("y", "length") if f + end in arrays}
     for field, values in given.items():
@@ -106,7 +115,39 @@ def _fields(name: str, arrays: Mapping[str, np.ndarray], end: str):
                 f"length{end} of '{name}' runs from {length.min()} to {length.max()} "
                 f"and x{end} has shape {x.shape}; it must lie in 1 … T of (N, T, F)"
             )
+    if (factors := arrays.get(f"factors{end}")) is not None:
+        number = factors.dtype.kind in "iu"
+        if (
+            not number
+            or factors.ndim != 2
+            or len(factors) != len(x)
+            or not factors.size
+        ):
+            raise config.InputError(
+                f"factors{end} of '{name}' has shape {factors.shape} and dtype "
+                f"{factors.dtype}; it must be ({len(x)}, F), a row for each of x{end}, "
+                "and of whole numbers: which value, counted, not the value itself"
+            )
+        given["factors"] = factors
     return {"x": x} | given
+
+
+def _factor_names(
+    name: str, arrays: Mapping[str, np.ndarray], factors: Mapping[str, np.ndarray]
+) -> tuple[str, ...]:
+    """Names of the columns of all splits' factors: those given, or factor 0, …"""
+    widths = [v.shape[1] for v in factors.values()]
+    names = arrays.get(
+        "factor_names", np.array([f"factor {i}" for i in range(widths[0])])
+    )
+    fits = names.dtype.kind in "US" and names.shape == (widths[0],)
+    if len(set(widths)) > 1 or not fits or len(set(names.tolist())) < widths[0]:
+        raise config.InputError(
+            f"factors of '{name}' have {', '.join(map(str, widths))} columns and "
+            f"factor_names shape {names.shape} and dtype {names.dtype}; every split "
+            "must have the same columns, each with a name of its own, a string"
+        )
+    return tuple(names.astype(str).tolist())
 
 
 def _values(what: str, x: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import config
@@ -125,7 +125,7 @@ def _x_axis(runs: Sequence[Any], settings: list[Setting]) -> str | None:
 def _lines(settings: list[Setting], x: str | None, several: bool) -> list[Line]:
     """Settings joined along x, named by the other columns that vary."""
     columns = dict.fromkeys(c for s in settings for c in s.axes if c != x)
-    varied = [c for c in columns if len({s.axes.get(c) for s in settings}) > 1]
+    varied = [c for c in columns if _varies(s.axes.get(c) for s in settings)]
     varied = dict.fromkeys(("objective", *varied))
     lines: dict[tuple, Line] = {}
     for s in settings:
@@ -140,6 +140,11 @@ def _lines(settings: list[Setting], x: str | None, several: bool) -> list[Line]:
     return list(lines.values())
 
 
+def _varies(values: Iterable[Any]) -> bool:
+    """Whether there are two: that some objectives lack one is in their name."""
+    return len(set(values) - {None}) > 1
+
+
 def final(table: Table) -> tuple[list[str], list[tuple[str, ...]]]:
     """Headers and rows of the final test metrics: one per setting, seeds averaged."""
     settings = [s for s in table.settings if s.final]
@@ -148,7 +153,7 @@ def final(table: Table) -> tuple[list[str], list[tuple[str, ...]]]:
     columns: dict[str, list[str]] = {}
     for name in dict.fromkeys([*always, *(n for s in settings for n in s.axes)]):
         values = [({"run": s.name} | s.axes).get(name) for s in settings]
-        if name in always or len(set(values)) > 1:
+        if name in always or _varies(values):
             columns[SHORT.get(name, name)] = [text(v) for v in values]
     columns["n"] = [
         str(f["n_seeds"]) + f" of {f['n_seeds'] + f['diverged']}" * bool(f["diverged"])

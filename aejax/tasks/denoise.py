@@ -101,7 +101,7 @@ def apply(
             for name, (clean, values) in BASELINES.items():
                 best = tuned(clean, values, valid.x, before)
                 restored[name] = clean(noisy, best).clip(0, 1)
-            fit = best(fitting(models, corruption, level), valid, before)
+            fit = chosen(fitting(models, corruption, level), valid, before)
             for name, model in zip(tasks.names(fit), fit, strict=True):
                 restored[name] = model.reconstruct(noisy, test.y)
             for name, x_hat in restored.items():
@@ -126,7 +126,7 @@ def apply(
     return tasks.Result(metrics, shown, text)
 
 
-def best(
+def chosen(
     models: Sequence[trained.Trained], valid: datasets.Split, noisy: np.ndarray
 ) -> list[trained.Trained]:
     """Of each objective and network the model that restores these images best."""
