@@ -639,7 +639,8 @@ def test_small_networks_of_plain_inputs():
 
 def test_shared_parameters_are_the_same_for_every_element_and_learned():
     (params, other), step = compiled("mlp", "lecun", Z)
-    np.testing.assert_array_equal(params["net"]["shared"], [0.0])
+    start = np.log(np.var(BATCH.x, axis=0).mean())
+    np.testing.assert_allclose(params["net"]["shared"], [start], rtol=1e-5)
     params = {"net": params["net"] | {"shared": jnp.array([0.7])}}
     grads, (_, _, decoded) = step(params, other)
     assert decoded.shape == (B, *SHAPE, 2)

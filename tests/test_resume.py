@@ -20,7 +20,6 @@ from aejax import checkpoint, directory, execute, pace
 
 CONFIG = dict(hidden=(16,), batch_size=64, epochs=12, eval_every=2)
 AXES = {"objective": ["ae", "vae"], "latent_dim": [2, 5], "seed": [0, 1]}
-FLAGS = os.environ["XLA_FLAGS"]
 ROOT = pathlib.Path(__file__).parents[1]
 
 # What a user's process does, with checkpoints and dispatches as often as can be.
@@ -178,7 +177,7 @@ def test_a_run_whose_files_changed_is_not_gone_on_with(tmp_path, monkeypatch, wh
 def test_a_run_is_not_gone_on_with_where_digits_would_be_others(
     tmp_path, monkeypatch, what
 ):
-    config = aejax.Config(hidden=(8,), epochs=1)
+    config, flags = aejax.Config(hidden=(8,), epochs=1), os.environ["XLA_FLAGS"]
     aejax.sweep(config, out=tmp_path / "run")
     told = {"threads": "threads: 2 there, 1 here"}.get(what, what)
     if what == "threads":
@@ -201,7 +200,7 @@ def test_a_run_is_not_gone_on_with_where_digits_would_be_others(
             jax.config.update(name, not getattr(jax.config, name))
     if what == "XLA_FLAGS":  # where lanes lie is part of no digit
         flag = "--xla_force_host_platform_device_count=7"
-        monkeypatch.setenv("XLA_FLAGS", f"{FLAGS} {flag}")
+        monkeypatch.setenv("XLA_FLAGS", f"{flags} {flag}")
         aejax.sweep(config, out=tmp_path / "run", resume=True)
 
 
