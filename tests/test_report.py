@@ -299,7 +299,7 @@ def test_a_wider_code_that_is_worse_is_optimisation_or_overfitting(tmp_path):
     )
     (said,) = wider(tmp_path, (0, 1, 2), (2, 1, 0))
     assert "2.09 [1.87, 2.30] nats above that with 2, " in said
-    assert said.endswith("(the same at 8); its training loss is not: overfitting.")
+    assert said.endswith("(worse too: 8); its training loss is not: overfitting.")
     assert "collapse" not in wider(tmp_path, (0, 1, 2), (0, 1, 2))[0]
 
 

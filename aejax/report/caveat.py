@@ -93,7 +93,7 @@ def _wider(x: str | None, line: tables.Line) -> str | None:
         f"`{line.label}` with {_at(x, [wide])} has a test loss {tables.interval(gap)} "
         f"nats above that with {best.axes[x]}, though it could ignore the rest"
     )
-    out += f" (the same at {', '.join(str(s.axes[x]) for s in rest)})" if rest else ""
+    out += f" (worse too: {', '.join(str(s.axes[x]) for s in rest)})" if rest else ""
     if (train := _above(wide, best, "train"))[1] > 0:
         out += f"; its training loss is {tables.interval(train)} above as well: "
         out += "optimisation"
