@@ -54,7 +54,9 @@ class Model(NamedTuple):
     error: Callable
     stages: tuple  # ((encode_i, decode_i), …) of (params, h); () if there are none
     decoder_l2: Callable  # (params) -> Σ w² over the decoder's parameters in use
-    decoder_norms: Callable  # (params) -> (Z,) norms of the weights that take z_j in
+    # (params, z, batch, key) -> (Z,) ‖∂decoded/∂z_j‖, root mean square over the batch,
+    # estimated by one vector of random signs per example (Hutchinson, 1990).
+    decoder_norms: Callable
     batch: Callable  # (x, y=None, length=None) -> Batch, of the objective's own data
     num_classes: int  # of batch.y, for an objective that needs labels; else 0
     mlp: Callable  # (d_in, d_out, latent_in, latent_out), see ``networks.dense.small``
@@ -148,23 +150,25 @@ def build(
         nll = likelihood.nll(batch, decode(params, z, batch))
         return losses.log_weight(nll, z, mu, logvar)
 
-    def decoder_leaves(params: Mapping[str, Any]) -> list:
-        return jax.tree_util.tree_leaves_with_path(net.decoder(params["net"]))
-
     def decoder_l2(params: Mapping[str, Any]) -> Array:
+        decoder = net.decoder(params["net"])
+        leaves = jax.tree_util.tree_leaves_with_path(decoder)
+
         def square(path: tuple, w: Array) -> Array:
             in_use = mask.reshape(-1, *(1,) * (w.ndim - 1)) > 0
             return jnp.square(w).sum(where=in_use if is_latent(path) else None)
 
-        return sum(square(*leaf) for leaf in decoder_leaves(params))
+        return sum(square(*leaf) for leaf in leaves)
 
-    def decoder_norms(params: Mapping[str, Any]) -> Array:
-        rows = [
-            w.reshape(len(w), -1) for p, w in decoder_leaves(params) if is_latent(p)
-        ]
-        square = sum(jnp.square(w).sum(-1) for w in rows)
-        # The root has no gradient at 0, where padded dimensions are.
-        return jnp.sqrt(jnp.where(mask[0] > 0, square, 1.0)) * mask[0]
+    def decoder_norms(
+        params: Mapping[str, Any], z: Array, batch: Batch, key: Array
+    ) -> Array:
+        decoded, pull = jax.vjp(lambda z: decode(params, z, batch), z)
+        (slopes,) = pull(jax.random.rademacher(key, decoded.shape, decoded.dtype))
+        square = jnp.square(slopes).mean(0)  # (Z,)
+        # The root has no gradient at 0, where padded and dead dimensions are.
+        some = square > 1e-12
+        return jnp.sqrt(jnp.where(some, square, 1.0)) * some
 
     stages = tuple(stage(i) for i in range(len(net.stages)))
     error = functools.partial(_error, likelihood)

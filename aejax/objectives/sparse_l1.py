@@ -1,9 +1,10 @@
 """Sparse autoencoder, L1. Ng, CS294A notes, 2011, with an L1 penalty on relu codes.
 
 loss = -log p(x|z) + weight · Σ_j z_j ‖d_j‖, with z = relu(f(x)) ≥ 0 (Glorot et al.,
-AISTATS 2011, section 4) and d_j the decoder's weights of z_j: without them a code made
-small and weights made large would have no penalty, and be the same autoencoder
-(Olshausen & Field, Nature 1996; Bricken et al., 2023).
+AISTATS 2011, section 4). d_j are the decoder's weights of z_j, as in Bricken et al.,
+2023: else a small code and large weights, the same autoencoder, would have no penalty.
+A decoder of several layers has ∂decoded/∂z_j in their place, by root mean square, for
+layers behind the first could take up the scale as well.
 """
 
 import jax
@@ -18,12 +19,12 @@ def code(model, params, batch, **hp):
 
 
 def loss(model, params, batch, key, *, weight=0.1):
-    del key
     z = code(model, params, batch)  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
-    l1 = (z * model.decoder_norms(params)[None]).sum(-1).mean()
+    norms = model.decoder_norms(params, z, batch, key)  # (Z,)
+    l1 = (z * norms[None]).sum(-1).mean()
     active = ((z > 0).sum(-1) / model.latent_mask.sum()).mean()
     return nll + weight * l1, {"nll": nll, "l1": l1, "active": active}
 
 
-digits = {"latent_dim": 8}, "mse", 0.0166, 0.0030
+digits = {"latent_dim": 8}, "mse", 0.0236, 0.0035
