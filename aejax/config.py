@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import itertools
 import math
+import os
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,6 +20,13 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return InputError(f"{kind} '{given}' is unknown; {hint}known: {', '.join(known)}")
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use, as many threads as XLA has by default."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 CHOICES = {

@@ -110,6 +110,11 @@ def check(
         return config.to_json() | swept | inputs
 
     info = read_info(dir)
+    if "threads" not in info["inputs"]:
+        raise configs.InputError(
+            f"--resume: the run in '{dir}' was begun by an earlier aejax, whose digits "
+            "were others and which did not write down by what; give another --out"
+        )
     old = flat(*read_configuration(info), info["inputs"])
     new = flat(config, axes, inputs)
     pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}

@@ -70,7 +70,10 @@ def _components(
         r = np.zeros((0, mean.size))
         for block in centred:
             r = np.linalg.qr(np.concatenate([r, block]), mode="r")
-        return mean, np.linalg.svd(r, full_matrices=False)[2][:most]
+        _, spread, axes = np.linalg.svd(r, full_matrices=False)
+        # What n examples, less their mean, do not span is rounding.
+        known = spread > spread[0] * max(r.shape) * np.finfo(float).eps
+        return mean, axes[known & (np.arange(len(axes)) < n - 1)][:most]
     from sklearn import decomposition
 
     x = np.concatenate([block.astype(np.float32) for block in centred])
@@ -225,8 +228,9 @@ def log_likelihood(
             "likelihood 'bernoulli' gives log p(x) of values 0 and 1 only, but x has "
             "others: their nll is a cross-entropy, tens of nats below any -log p(x). "
             "Train with --binarize dynamic or threshold and give binary x, or with "
-            "--likelihood continuous_bernoulli, discretized_logistic or categorical; "
-            "grey=True gives the cross-entropy's bound all the same"
+            "--likelihood continuous_bernoulli; of levels stored as uint8 also with "
+            "discretized_logistic or categorical; grey=True gives the cross-entropy's "
+            "bound all the same"
         )
     first = lambda at: (jax.random.fold_in(key, at), np.int32(samples))  # noqa: E731
     return model.apply("log_likelihood", batch, extra=first)

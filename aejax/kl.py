@@ -48,9 +48,13 @@ class Control(NamedTuple):
         kl_cycles: Array | int = 1,
         free_bits: Array | float = 0.0,
     ) -> "Control":
-        """The Control of these hyperparameters at a step of so many."""
+        """The Control of these hyperparameters at a step of so many.
+
+        From ``steps`` on, where models are evaluated, there are no free bits: they are
+        of batch means, and a loss would depend on the batches.
+        """
         weight = beta * schedule(step, steps, kl_warmup, kl_cycles)
-        return Control(self.mask, weight, free_bits)
+        return Control(self.mask, weight, jnp.where(step < steps, free_bits, 0.0))
 
     def nats(self, kl: Array) -> Array:
         """Mean over the batch of (B, Z) or (B,) nats, free ones counted in full.

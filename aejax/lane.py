@@ -65,7 +65,7 @@ def _held_metrics(recipe, lane, params, data: sources.Data, start, size: int):
     end = recipe.steps
     loss, metrics, _ = train.objective_loss(recipe, lane, params, batch, key, end)
     if {"nll", "kl"} <= metrics.keys():  # whatever the loss adds to them
-        metrics = metrics | {"neg_elbo": metrics["nll"] + metrics["kl"]}
+        metrics = {"neg_elbo": metrics["nll"] + metrics["kl"]} | metrics
     model, hparams = train.bind(recipe, lane, end)
     error = mse(recipe.objective, model, hparams, params, batch).mean()
     return metrics | {"loss": loss, "mse": error}

@@ -15,10 +15,8 @@ from aejax import losses
 class Shared(NamedTuple):
     """Parameters (n,) that all data elements share, learned beside the decoder.
 
-    Attributes:
-      start: (variance of the data) -> (n,), where they start.
-      information: (n,) -> (n,) Fisher information of each in one data element, nats:
-        what their own optimiser, of natural gradients, divides by.
+    They start at ``start(variance of the data)``; ``information(them)`` is each one's
+    Fisher information in a data element, by which natural gradients divide.
     """
 
     start: Callable
@@ -82,7 +80,6 @@ def _scalars(
 
 def bernoulli(scale: float = 1.0) -> Likelihood:
     """Logits, of data 0 and 1. Of values between nll is a cross-entropy, not -log p."""
-
     return _scalars(
         losses.bernoulli_nll,
         lambda d: jax.nn.sigmoid(d[..., 0]),
@@ -174,26 +171,27 @@ def laplace(scale: float = 1.0) -> Likelihood:
 def student_t(scale: float = 1.0) -> Likelihood:
     """Means, with log σ² and log(ν - 2) of all elements, learned; for outliers.
 
-    Lange, Little & Taylor, JASA 1989. ν are the degrees of freedom, above 2 here, so
-    that there is a variance.
+    Lange, Little & Taylor, JASA 1989; with ν above 2, so that there is a variance.
     """
 
+    def degrees(log_over: Array) -> Array:
+        return 2.0 + jnp.exp(jnp.clip(log_over, -9.0, 9.0))  # float32 knows no more
+
     def sample(key: Array, d: Array) -> Array:
-        sigma, df = jnp.exp(0.5 * d[..., 1]), 2.0 + jnp.exp(d[..., 2])
-        return sigma * jax.random.t(key, df, d.shape[:-1])
+        draws = jax.random.t(key, degrees(d[..., 2]), d.shape[:-1])
+        return jnp.exp(0.5 * d[..., 1]) * draws
 
     def loss(x: Array, mean: Array, logvar: Array, log_df: Array) -> Array:
-        return losses.student_t_nll(x, mean, logvar, 2.0 + jnp.exp(log_df))
+        return losses.student_t_nll(x, mean, logvar, degrees(log_df))
 
     def information(shared: Array) -> Array:
         # Lange et al., appendix B, of log σ² and of log(ν - 2).
-        over = jnp.exp(shared[1])
-        df = 2.0 + over
-        half = jax.scipy.special.polygamma(1, df / 2)
-        half = half - jax.scipy.special.polygamma(1, (df + 1) / 2)
+        df, polygamma = degrees(shared[1]), jax.scipy.special.polygamma
+        half = polygamma(1, df / 2) - polygamma(1, (df + 1) / 2)
         of_df = 0.25 * half - (df + 5) / (2 * df * (df + 1) * (df + 3))
         # Of ν there is next to none where the tails are a Gaussian's.
-        return jnp.stack([df / (2 * (df + 3)), jnp.maximum(over**2 * of_df, 1e-3)])
+        of_df = jnp.maximum((df - 2.0) ** 2 * of_df, 1e-3)
+        return jnp.stack([df / (2 * (df + 3)), of_df])
 
     start = lambda v: jnp.stack([_log(v) - math.log(5 / 3), jnp.log(3.0)])  # noqa: E731
     return _around_mean(loss, sample, Shared(start, information))
@@ -202,18 +200,18 @@ def student_t(scale: float = 1.0) -> Likelihood:
 def discretized_logistic(scale: float = 255.0) -> Likelihood:
     """Means of a logistic, with one log s, learned; its mass in each level's interval.
 
-    Data are stored integers 0 … scale. Kingma et al., NeurIPS 2016 (IAF), section 5.1;
-    Salimans et al., ICLR 2017 (PixelCNN++), eq. 2. E[x] is that of the logistic cut off
-    at 0 and 1, within half a level of that of the levels.
+    Kingma et al., NeurIPS 2016 (IAF), section 5.1; Salimans et al., ICLR 2017. E[x] is
+    that of the logistic cut off at 0 and 1, within half a level of that of the levels.
     """
 
     def loss(x: Array, mean: Array, log_scale: Array) -> Array:
         return losses.discretized_logistic_nll(x, mean, log_scale, round(scale) + 1)
 
     def mean(d: Array) -> Array:
+        m = d[..., 0]
         if d.shape[-1] == 1:  # a network that reads its own output knows no scale
-            return jnp.clip(d[..., 0], 0.0, 1.0)
-        m, s = d[..., 0], jnp.exp(d[..., 1])
+            return jnp.clip(m, 0.0, 1.0)
+        s = jnp.exp(d[..., 1])
         return s * (jax.nn.softplus(m / s) - jax.nn.softplus((m - 1.0) / s))
 
     def sample(key: Array, d: Array) -> Array:
@@ -221,10 +219,12 @@ def discretized_logistic(scale: float = 255.0) -> Likelihood:
         x = d[..., 0] + s * jax.random.logistic(key, d.shape[:-1])
         return jnp.clip(jnp.round(x * scale), 0.0, scale) / scale
 
-    start = lambda v: 0.5 * _log(3.0 * v / math.pi**2)[None]  # noqa: E731
-    shared = Shared(start, lambda s: jnp.full_like(s, (math.pi**2 + 3) / 9))
-    own = {"shared": shared, "support": "levels"}
-    return _scalars(loss, mean, sample, gaussian().from_mean, **own)
+    shared = Shared(
+        lambda v: 0.5 * _log(3.0 * v / math.pi**2)[None],
+        lambda s: jnp.full_like(s, (math.pi**2 + 3) / 9),
+    )
+    more = {"shared": shared, "support": "levels"}
+    return _scalars(loss, mean, sample, gaussian().from_mean, **more)
 
 
 def _around_mean(loss: Callable, noise: Callable, shared: Shared) -> Likelihood:

@@ -112,7 +112,7 @@ def build(
         zeros = jnp.zeros(net.bias_shape)
         params["output_bias"] = zeros if output_bias is None else output_bias
         if likelihood.shared:
-            params["shared"] = likelihood.shared.start(batch.x.var(0).mean())
+            params["shared"] = likelihood.shared.start(_variance(batch))
         return params
 
     def encode(params: Mapping[str, Any], batch: Batch):
@@ -177,6 +177,17 @@ def build(
     mlp = functools.partial(dense.small, spec, mask)
     own = (spec.num_classes, mlp, kl_lib.Control(mask))
     return Model(mask, clock, likelihood, *functions, *own)
+
+
+def _variance(batch: Batch) -> Array:
+    """Of each data element over the batch, where it is valid; their mean."""
+    if batch.length is None:
+        return batch.x.var(0).mean()
+    step = jnp.arange(batch.x.shape[1]).reshape((1, -1) + (1,) * (batch.x.ndim - 2))
+    valid = step < batch.length.reshape((-1,) + (1,) * (batch.x.ndim - 1))
+    valid = jnp.broadcast_to(valid, batch.x.shape)
+    mean = batch.x.mean(0, keepdims=True, where=valid)
+    return jnp.square(batch.x - jnp.where(valid, mean, 0.0)).mean(where=valid)
 
 
 def _error(likelihood: likelihoods.Likelihood, batch: Batch, decoded: Array) -> Array:

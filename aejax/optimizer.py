@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jax import Array
 
+WEIGHTS = ("kernel", "recurrent", "decode_output")  # of layers, and of recurrent's
 RATE = 0.05  # of the scales of a likelihood: averages over some forty batches
 
 
@@ -64,13 +65,13 @@ def build(
 
 
 def is_weight(params: Any) -> Any:
-    """Tree of bools: the arrays that are decayed, those of names that end in kernel.
+    """Tree of bools: the arrays that are decayed, by how their names end (WEIGHTS).
 
     Biases, scales, embeddings, prior tables and pseudo-inputs are no weights: to pull
     them towards 0 would say something of the data.
     """
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: _name(path).endswith("kernel"), params
+        lambda path, _: _name(path).endswith(WEIGHTS), params
     )
 
 

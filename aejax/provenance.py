@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from aejax import directory, registry, run
+from aejax import config, directory, registry, run
 
 COMPUTE = ("jax", "jaxlib", "flax", "optax", "aejax")  # packages
 
@@ -67,7 +67,7 @@ def inputs(run: run.Run) -> dict[str, Any]:
     flags = os.environ.get("XLA_FLAGS", "").split()
     where = "--xla_force_host_platform_device_count"  # not part of any digit
     found["XLA_FLAGS"] = " ".join(sorted(f for f in flags if not f.startswith(where)))
-    found["threads"] = os.environ.get("PJRT_NPROC")
+    found["threads"] = os.environ.get("PJRT_NPROC") or str(config.usable_cores())
     for name in ("jax_enable_x64", "jax_threefry_partitionable"):
         found[name] = getattr(jax.config, name)
     for lane in (g.recipe.config for g in run.planned):

@@ -82,7 +82,8 @@ def rows(
             lost = bool(diverged[position]) or not good
             found["psnr"] = evaluate.psnr(found["mse"], top)
             if group.counts_bits and "neg_elbo" in found:
-                found["bits_per_dim"] = evaluate.bits_per_dim(found["neg_elbo"], size)
+                bits = evaluate.bits_per_dim(found["neg_elbo"], size)
+                found.setdefault("bits_per_dim", bits)
             where = {"lane": lane.index, "epoch": step // group.recipe.epoch_steps}
             values = {
                 n: None if lost else evaluate.rounded(found.get(n)) for n in every

@@ -100,7 +100,8 @@ class Run:
         for group, position in self._find(choice):
             lane = group.lanes[position]
             row = last.get(lane.index, {})  # None in it of a lane that diverged
-            mse = row.get("mse_restored") or row.get("mse")
+            mse = row.get("mse_restored")
+            mse = row.get("mse") if mse is None else mse
             score = (math.inf if mse is None else mse, group.index, position)
             moving = group.traced(lane.config)
             kind = tuple(v for n, v in lane.columns.items() if n not in moving)

@@ -110,14 +110,19 @@ def training_batch(
 
 
 def optimizer(
-    recipe: Recipe, lane: Lane, model: model_lib.Model, hparams: Mapping[str, Any]
+    recipe: Recipe,
+    lane: Lane,
+    model: model_lib.Model,
+    hparams: Mapping[str, Any],
+    valid: Array | float = 1.0,
 ) -> optax.GradientTransformation:
-    """The optimiser of this lane at the model's step."""
+    """The optimiser of this lane at the model's step; ``valid`` share of elements."""
     config, clock = recipe.config, model.clock
     rate = lane["learning_rate"] * optimizers.schedule(
         config.schedule, clock.step, clock.steps, lane["warmup"]
     )
-    shared, size = model.likelihood.shared, math.prod(recipe.blueprint.spec.shape)
+    shared = model.likelihood.shared
+    size = math.prod(recipe.blueprint.spec.shape) * valid
     information = shared and (lambda value: size * shared.information(value))
     tx = optimizers.build(
         config.optimizer, lane, rate, recipe.clip, recipe.decay, information
@@ -166,7 +171,8 @@ def train_step(recipe: Recipe, lane: Lane, state: TrainState, batch, step: Array
     trainable = _trainable(state.params)
     (loss, new), grads = jax.value_and_grad(scalar, has_aux=True)(trainable)
     model, hparams = bind(recipe, lane, step)
-    tx = optimizer(recipe, lane, model, hparams)
+    valid = 1.0 if batch.length is None else batch.length.mean() / batch.x.shape[1]
+    tx = optimizer(recipe, lane, model, hparams, valid)
     updates, opt_state = tx.update(grads, state.opt_state, trainable)
     params = optax.apply_updates(trainable, updates) | {"state": new}
     return state._replace(params=params, opt_state=opt_state), loss

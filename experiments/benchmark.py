@@ -213,7 +213,7 @@ def _machine(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "device": own.get("device", "cpu"),
-        "cores": environment.cores(),
+        "cores": config.usable_cores(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         "versions": {n: importlib.metadata.version(n) for n in packages},

@@ -79,7 +79,7 @@ def start(lanes: int, devices: int | None, threads: str | None = None) -> list[A
       InputError: fewer accelerators than the user asked for.
     """
     prepare_xla_flags()
-    os.environ.setdefault("PJRT_NPROC", threads or str(cores()))
+    os.environ.setdefault("PJRT_NPROC", threads or str(config.usable_cores()))
     import jax
 
     from aejax.data import cache
@@ -99,7 +99,9 @@ def start(lanes: int, devices: int | None, threads: str | None = None) -> list[A
     elsewhere |= "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if devices or not elsewhere:
         with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", devices or min(lanes, cores()))
+            jax.config.update(
+                "jax_num_cpu_devices", devices or min(lanes, config.usable_cores())
+            )
     found = jax.devices()
     if devices and devices > len(found) and found[0].platform != "cpu":
         raise config.InputError(
@@ -141,10 +143,3 @@ def _cpu() -> str:
         found = re.findall(r"^(?:model name|flags|Features)\s*: .*", text, re.M)
         facts += str(sorted(set(found)))
     return f"{zlib.crc32(facts.encode()):08x}"
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

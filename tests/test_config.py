@@ -349,3 +349,12 @@ def test_files_that_are_not_python_or_not_there_are_refused(tmp_path):
     for name in ("no_suffix", "data.npz"):
         with pytest.raises(config.InputError, match="objective file"):
             objectives.OBJECTIVES[write(tmp_path, name, "x = 1")]
+
+
+@pytest.mark.parametrize("alpha", ["abc", True, None])
+def test_a_range_that_depends_on_a_word_is_no_traceback(alpha):
+    known = objectives.OBJECTIVES["info_vae"]
+    with pytest.raises(config.InputError, match="alpha is"):
+        known.check(known.defaults | {"alpha": alpha}, 8)
+    with pytest.raises(config.InputError, match="weight is 0.1"):
+        known.check(known.defaults | {"alpha": 0.5, "weight": 0.1}, 8)

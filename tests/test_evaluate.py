@@ -286,6 +286,18 @@ def test_psnr_is_ten_decibels_per_tenth_of_the_mse():
     assert evaluate.psnr(0.0, 1.0) == math.inf
 
 
+def test_pca_of_few_examples_stops_at_what_they_span():
+    train, test = np.split(RNG.normal(size=(46, 30)).astype(np.float32), [6])
+    found = evaluate.pca_mse(make_source(train, test), [4, 5, 6, 30])
+    centred = train.astype(np.float64) - train.mean(0, dtype=np.float64)
+    axes = np.linalg.svd(centred)[2][:5]  # six examples less their mean
+    rest = test - train.mean(0, dtype=np.float64)
+    want = np.square(rest - rest @ axes.T @ axes).mean()
+    for k in (5, 6, 30):
+        np.testing.assert_allclose(found[k], want, rtol=1e-8)
+    assert found[4] > found[5]
+
+
 def test_peak_is_one_for_images_and_the_range_of_float_data():
     def peak(train, scale=1.0):
         """Of the one Source and of the tasks, whatever an outlier among test data."""

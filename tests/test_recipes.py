@@ -192,3 +192,27 @@ def test_a_vamp_prior_beats_the_standard_one_on_mnist(shared_data, monkeypatch):
     run = aejax.sweep(config, axes, devices=jax.devices()[:2])
     loss = {s["objective"]: s["loss_mean"] for s in run.summary}
     assert loss["vamp_vae"] < loss["vae"] - 0.5
+
+
+def test_a_learned_variance_is_of_valid_steps_alone(tmp_path):
+    """Sequences of 20 steps, of which 2 are there: padding is no error of 0."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((256, 20, 1), np.float32)
+    x[:, :2] = rng.normal(size=(256, 2, 1))
+    arrays = {f"x_{s}": x for s in ("train", "valid", "test")}
+    arrays |= {f"length_{s}": np.full(256, 2) for s in ("train", "valid", "test")}
+    np.savez(tmp_path / "x.npz", **arrays)
+    config = aejax.Config(
+        dataset=str(tmp_path / "x.npz"),
+        network="recurrent",
+        likelihood="gaussian_learned",
+        latent_dim=1,
+        hidden=(4,),
+        epochs=40,
+        batch_size=64,
+        eval_every=40,
+    )
+    run = aejax.sweep(config, devices=jax.devices()[:1])
+    (row,) = [r for r in run.rows if r["split"] == "train"]
+    (logvar,) = run.model().params["net"]["shared"]
+    assert abs(np.exp(logvar) / row["mse"] - 1) < 0.15 and row["mse"] > 0.3

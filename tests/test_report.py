@@ -328,7 +328,7 @@ def test_bernoulli_of_grey_data_is_a_cross_entropy(
     run._data = run._data._replace(test=test)
     said = [s for s in report.findings([run]) if "cross-entropy" in s]
     assert len(said) == grey
-    assert not grey or said[0].startswith("`toy` ") and "−log p(x)" in said[0]
+    assert not grey or said[0].startswith("`toy`: ") and "−log p(x)" in said[0]
     run.dataset = lambda name=None: open(tmp_path / "no" / "such")
     assert not any("cross-entropy" in s for s in report.findings([run]))
 

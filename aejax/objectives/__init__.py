@@ -83,8 +83,9 @@ class Objective(NamedTuple):
     @property
     def defaults(self) -> dict[str, Any]:
         """Hyperparameters and their defaults: keywords of loss, and ``kl_control``."""
-        shared = {n: default for n, (default, _) in self._shared.items()}
-        return registry.keywords(self.loss) | shared | dict(self.kl_defaults)
+        own = self.kl_defaults
+        shared = {n: type(v)(own.get(n, v)) for n, (v, _) in self._shared.items()}
+        return registry.keywords(self.loss) | shared
 
     @property
     def _shared(self) -> dict[str, tuple[Any, tuple]]:
@@ -123,14 +124,15 @@ class Objective(NamedTuple):
         for name, choices in self.choices.items():
             if hp[name] not in choices:
                 raise config.unknown(name, hp[name], choices)
-        bounds, free = self.bounds(hp), (float("-inf"), float("inf"))
+        free = (float("-inf"), float("inf"))
+        defaults = self.defaults
+        hp = {n: config.check_value(n, v, defaults[n], free) for n, v in hp.items()}
+        bounds = self.bounds(hp)
         for name, (_, high, *_) in bounds.items():
             if given is not None and name not in given and high == "latent_dim":
-                hp = {**hp, name: min(hp[name], latent_dim)}
+                hp[name] = min(hp[name], latent_dim)
         return {
-            n: config.check_value(
-                n, v, self.defaults[n], bounds.get(n, free), latent_dim
-            )
+            n: config.check_value(n, v, defaults[n], bounds.get(n, free), latent_dim)
             for n, v in hp.items()
         }
 

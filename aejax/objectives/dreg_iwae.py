@@ -27,7 +27,8 @@ def loss(model, params, batch, key, *, num_samples=5):
 
         def one(z):
             nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-            prior = losses.log_weight(0.0 * nll, z, stop(mu), stop(logvar))
+            none = jnp.zeros_like(nll)
+            prior = losses.log_weight(none, z, stop(mu), stop(logvar))
             return beta * prior - nll, nll
 
         return jax.vmap(one)(z)

@@ -19,7 +19,8 @@ def loss(model, params, batch, key, *, num_samples=5):
     def draw(key):
         z = model.sample(key, mu, logvar)
         nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-        prior = losses.log_weight(0.0 * nll, z, mu, logvar)  # log p(z) - log q(z|x)
+        # log p(z) - log q(z|x)
+        prior = losses.log_weight(jnp.zeros_like(nll), z, mu, logvar)
         return model.kl.weight * prior - nll, nll
 
     log_w, nll = jax.vmap(draw)(jax.random.split(key, num_samples))  # (K, B)

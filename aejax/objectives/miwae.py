@@ -20,7 +20,8 @@ def loss(model, params, batch, key, *, num_bounds=4, num_samples=4):
     def draw(key):
         z = model.sample(key, mu, logvar)
         nll = model.likelihood.nll(batch, model.decode(params, z, batch))
-        prior = losses.log_weight(0.0 * nll, z, mu, logvar)  # log p(z) - log q(z|x)
+        # log p(z) - log q(z|x)
+        prior = losses.log_weight(jnp.zeros_like(nll), z, mu, logvar)
         return model.kl.weight * prior - nll, nll
 
     keys = jax.random.split(key, num_bounds * num_samples)

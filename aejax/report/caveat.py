@@ -80,6 +80,8 @@ def _wider(x: str | None, line: tables.Line) -> str | None:
     done = [s for s in line.settings if s.metric("loss")] if x == "latent_dim" else []
     if any(s.metric(name) for s in done for name in PRICED):
         return None
+    if any(s.axes.get("free_bits") for s in done):  # nats that each dimension must have
+        return None
     worse = []
     for i, wide in enumerate(done[1:], 1):
         best = min(done[:i], key=lambda s: s.metric("loss")[0])
@@ -116,7 +118,10 @@ def _above(
 
 def _grey(settings: Sequence[tables.Setting]) -> list[str]:
     """A sentence if a Bernoulli likelihood met values between 0 and 1."""
+    # Of float data levels are not known.
     wanted = {"likelihood": "bernoulli", "binarize": "none"}
+    other = ["`binarize`", "`continuous_bernoulli`"]
+    levels = ["`discretized_logistic`", "`categorical`"]
     fit = [s for s in settings if wanted.items() <= s.axes.items()]
     names = []
     for name, setting in {s.axes["dataset"]: s for s in fit}.items():
@@ -125,12 +130,12 @@ def _grey(settings: Sequence[tables.Setting]) -> list[str]:
         except (config.InputError, OSError):  # it is no longer here
             continue
         x = data.test.x
-        names += [f"`{name}`"] * bool(((x != 0) & (x != data.scale)).any())
+        if ((x != 0) & (x != data.scale)).any():
+            names.append(f"`{name}`")
+            levels = levels if x.dtype.kind in "iu" else []
     if not names:
         return []
-    other = ("continuous_bernoulli", "discretized_logistic", "categorical")
-    known = [f"`{n}`" for n in other if n in config.CHOICES["likelihood"]]
     return [
-        f"{' and '.join(names)} are grey: nll of `bernoulli` is a cross-entropy, not "
-        f"−log p(x); `binarize`, or {', '.join(known)}, gives a likelihood of them."
+        f"{' and '.join(names)}: of grey values nll of `bernoulli` is a cross-entropy, "
+        f"not −log p(x); likelihoods of them: {', '.join(other + levels)}."
     ]

@@ -78,7 +78,9 @@ def read(runs: Sequence[Any]) -> Table:
     if len(set(names)) < len(names):
         names = [f"{name} ({i})" for i, name in enumerate(names, 1)]
     named = zip(runs, names, strict=True)
-    settings = [s for run, name in named for s in _settings(run, name)]
+    own = dict.fromkeys(n for run in runs for n in (*run.axes, *run.config.hparams))
+    columns = [*config.AXES, *own]
+    settings = [s for run, name in named for s in _settings(run, name, columns)]
     rows = [row for run in runs for row in run.summary if row["objective"] == "pca"]
     pca = {tuple(row[n] for n in PCA_AXES): row for row in rows}
     for setting in settings:
@@ -98,8 +100,7 @@ def read(runs: Sequence[Any]) -> Table:
     return Table(runs, names, x, lines, leaders, drawn, settings, [*pca.values()])
 
 
-def _settings(run: Any, name: str) -> list[Setting]:
-    columns = (*config.AXES, *run.axes, *run.config.hparams)
+def _settings(run: Any, name: str, columns: Sequence[str]) -> list[Setting]:
     found: dict[tuple, Setting] = {}
 
     def at(row):

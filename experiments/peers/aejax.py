@@ -42,10 +42,12 @@ def planned(workload: workloads.Workload, folder: pathlib.Path) -> Any:
 
 def facts(devices: Any) -> dict[str, Any]:
     """Version, device and threads."""
+    from aejax import config
+
     return {
         "version": importlib.metadata.version("jax"),
         "device": f"{len(devices)} × {devices[0].device_kind}",
-        "threads": environment.cores(),
+        "threads": config.usable_cores(),
     }
 
 
