@@ -181,13 +181,14 @@ def build(
 
 def _variance(batch: Batch) -> Array:
     """Of each data element over the batch, where it is valid; their mean."""
+    x = jnp.asarray(batch.x)
     if batch.length is None:
-        return batch.x.var(0).mean()
-    step = jnp.arange(batch.x.shape[1]).reshape((1, -1) + (1,) * (batch.x.ndim - 2))
-    valid = step < batch.length.reshape((-1,) + (1,) * (batch.x.ndim - 1))
-    valid = jnp.broadcast_to(valid, batch.x.shape)
-    mean = batch.x.mean(0, keepdims=True, where=valid)
-    return jnp.square(batch.x - jnp.where(valid, mean, 0.0)).mean(where=valid)
+        return x.var(0).mean()
+    step = jnp.arange(x.shape[1]).reshape((1, -1) + (1,) * (x.ndim - 2))
+    valid = step < batch.length.reshape((-1,) + (1,) * (x.ndim - 1))
+    valid = jnp.broadcast_to(valid, x.shape)
+    mean = x.mean(0, keepdims=True, where=valid)
+    return jnp.square(x - jnp.where(valid, mean, 0.0)).mean(where=valid)
 
 
 def _error(likelihood: likelihoods.Likelihood, batch: Batch, decoded: Array) -> Array:

@@ -182,9 +182,9 @@ def test_a_vamp_prior_beats_the_standard_one_on_mnist(shared_data, monkeypatch):
         hidden=(100,),
         activation="tanh",
         output_bias="mean",
-        epochs=16,
+        epochs=8,
         batch_size=50,
-        eval_every=16,
+        eval_every=8,
         learning_rate=2e-3,
         hparams={"kl_warmup": 0.5, "components": 50},
     )
