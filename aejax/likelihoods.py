@@ -56,8 +56,7 @@ def _per_example(element_nll: Callable) -> Callable:
     def nll(batch: Any, decoded: Array) -> Array:
         each = element_nll(batch.x, decoded)  # (B, *S)
         if batch.length is not None:
-            step = jnp.arange(each.shape[1]).reshape((1, -1) + (1,) * (each.ndim - 2))
-            valid = step < batch.length.reshape((-1,) + (1,) * (each.ndim - 1))
+            valid = losses.valid_steps(each, batch.length)
             each = jnp.where(valid, each, 0.0)
         each = each.reshape(each.shape[0], -1)
         # XLA:CPU's sum adds one number after the other; a product uses vector units.

@@ -23,6 +23,12 @@ def _check_shapes(**arrays: Array) -> None:
         raise ValueError(f"shapes differ: {given}; broadcasting would change the loss")
 
 
+def valid_steps(x: Array, length: Array) -> Array:
+    """Which steps of x (B, T, …) lie before their length (B,): (B, T, 1, …) bools."""
+    step = jnp.arange(x.shape[1]).reshape((1, -1) + (1,) * (x.ndim - 2))
+    return step < length.reshape((-1,) + (1,) * (x.ndim - 1))
+
+
 def gaussian_kl(mu: Array, logvar: Array) -> Array:
     """KL(N(mu, σ²) || N(0, 1)) (...), nats, of mu and logvar = log σ² (..., Z).
 

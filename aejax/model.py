@@ -184,9 +184,7 @@ def _variance(batch: Batch) -> Array:
     x = jnp.asarray(batch.x)
     if batch.length is None:
         return x.var(0).mean()
-    step = jnp.arange(x.shape[1]).reshape((1, -1) + (1,) * (x.ndim - 2))
-    valid = step < batch.length.reshape((-1,) + (1,) * (x.ndim - 1))
-    valid = jnp.broadcast_to(valid, x.shape)
+    valid = jnp.broadcast_to(losses.valid_steps(x, batch.length), x.shape)
     mean = x.mean(0, keepdims=True, where=valid)
     return jnp.square(x - jnp.where(valid, mean, 0.0)).mean(where=valid)
 
@@ -199,7 +197,7 @@ def _error(likelihood: likelihoods.Likelihood, batch: Batch, decoded: Array) -> 
     error = error.reshape(*error.shape[:2], -1).mean(-1)  # (B, first axis of S)
     if batch.length is None:
         return error.mean(-1)
-    valid = jnp.arange(error.shape[1])[None] < batch.length[:, None]
+    valid = losses.valid_steps(error, batch.length)
     return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
 
 
