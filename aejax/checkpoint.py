@@ -1,10 +1,11 @@
 """Saving and restoring a group's host arrays with orbax. The save is the only commit.
 
-orbax restores a flipped byte or another shape without a word, so a crc32 of all arrays
-and the shapes are checked here. A step that fails is deleted (it would be in the way of
-the one to be saved again) and the one before it is used.
+orbax restores a flipped byte or another shape without a word, so a crc32 of all arrays,
+their shapes and the facts beside them are checked here. A step that fails is deleted
+(it would be in the way of the one to be saved again) and the one before it is used.
 """
 
+import json
 import logging
 import pathlib
 import zlib
@@ -22,16 +23,21 @@ class Store:
 
     Args:
       folder: absolute or relative path; made if it does not exist.
-      say: called with one line whenever a checkpoint cannot be used; without it
-        nothing is made or deleted.
+      say: called with one line whenever a checkpoint cannot be used.
+      read_only: nothing is made or deleted.
     """
 
-    def __init__(self, folder: pathlib.Path, say: Callable[[str], None] | None = None):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        say: Callable[[str], None],
+        read_only: bool = False,
+    ):
         import orbax.checkpoint as ocp
 
         # Its tracebacks of hundreds of lines; errors reach the caller all the same.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
-        self._ocp, self._say, read_only = ocp, say, say is None
+        self._ocp, self._say, self._read_only = ocp, say, read_only
         self.folder = pathlib.Path(folder).resolve()
         self._manager = ocp.CheckpointManager(
             self.folder,
@@ -48,7 +54,7 @@ class Store:
         """Stops orbax's threads."""
         self._manager.close()
 
-    def save(self, step: int, state: Any, **meta: Any) -> None:
+    def save(self, step: int, state: Any, **facts: Any) -> None:
         """Commits host arrays as this step, with JSON facts beside them.
 
         Raises:
@@ -56,7 +62,8 @@ class Store:
             before is intact.
         """
         ocp = self._ocp
-        meta = {**meta, "step": step, "crc32": _crc32(state), "tree": _tree(state)}
+        meta = {**facts, "step": step, "crc32": _crc32(state), "tree": _tree(state)}
+        meta["seal"] = _seal(meta)
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
         )
@@ -69,45 +76,65 @@ class Store:
                 "make room and run the same command again with --resume"
             ) from error
 
-    def restore(self, like: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict]:
+    def restore(
+        self,
+        like: Callable[[dict[str, Any]], Any],
+        reason: Callable[[dict[str, Any]], str | None] = lambda meta: None,
+    ) -> tuple[Any, dict]:
         """The newest checkpoint that is whole, as (host arrays, facts), or (None, {}).
 
         Args:
           like: facts -> tree of shapes and types that must be found.
+          reason: facts -> why that checkpoint is of no use all the same, or None.
 
         Raises:
           InputError: a whole checkpoint holds another tree; nothing is deleted.
         """
-        ocp = self._ocp
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step, before in zip(steps, [*steps[1:], None], strict=True):
             try:
-                only = ocp.args.Composite(meta=ocp.args.JsonRestore())
-                meta = self._manager.restore(step, args=only).meta
-                shapes = like(meta)
-                if meta["tree"] != _tree(shapes):
-                    raise config.InputError(
-                        f"the checkpoints in {self.folder} hold arrays of other names "
-                        "or shapes than this configuration has; it was saved by "
-                        "another version of the program or of a file that it uses. "
-                        "Nothing was touched; give another --out"
-                    )
-                blank = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
-                items = ocp.args.Composite(state=ocp.args.StandardRestore(blank))
-                state = self._manager.restore(step, args=items).state
-                if (_tree(state), _crc32(state)) != (meta["tree"], meta["crc32"]):
-                    raise ValueError("its arrays are not those that were saved")
-                return state, meta
+                return self._restored(step, like, reason)
             except (config.InputError, MemoryError):  # not the checkpoint's fault
                 raise
             except Exception as error:  # a damaged file can raise anything
                 why = (str(error).splitlines() or [type(error).__name__])[0][:160]
-                if self._say:
-                    self._say(
-                        f"checkpoint {self.folder.name}/{step} is damaged ({why}); the "
-                        "one before it is used"
-                    )
+                instead = f"that of step {before} is used" if steps[-1] != step else ""
+                self._say(
+                    f"checkpoint {self.folder.name}/{step} cannot be used ({why}); "
+                    + (instead or "there is none before it")
+                )
+                if not self._read_only:
                     self._manager.delete(step)
         return None, {}
+
+    def _restored(self, step, like, reason) -> tuple[Any, dict]:
+        """One step's arrays and facts; whatever it raises, the step is of no use."""
+        ocp = self._ocp
+        only = ocp.args.Composite(meta=ocp.args.JsonRestore())
+        meta = self._manager.restore(step, args=only).meta
+        if "crc32" in meta and "seal" not in meta:
+            raise config.InputError(
+                f"the checkpoints in {self.folder} were saved by an earlier aejax, "
+                "which did not protect their step; give another --out"
+            )
+        if (meta["seal"], meta["step"]) != (_seal(meta), step):
+            raise ValueError("its facts are not those that were saved")
+        if why := reason(meta):
+            raise ValueError(why)
+        shapes = like(meta)
+        if meta["tree"] != _tree(shapes):
+            raise config.InputError(
+                f"the checkpoints in {self.folder} hold arrays of other names "
+                "or shapes than this configuration has; it was saved by "
+                "another version of the program or of a file that it uses. "
+                "Nothing was touched; give another --out"
+            )
+        blank = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(blank))
+        state = self._manager.restore(step, args=items).state
+        if (_tree(state), _crc32(state)) != (meta["tree"], meta["crc32"]):
+            raise ValueError("its arrays are not those that were saved")
+        return state, meta
 
 
 def _tree(state: Any) -> list[str]:
@@ -121,3 +148,9 @@ def _crc32(state: Any) -> int:
     for leaf in jax.tree.leaves(state):
         crc = zlib.crc32(np.ascontiguousarray(leaf).data, crc)
     return crc
+
+
+def _seal(meta: dict[str, Any]) -> int:
+    """Of the facts, the arrays' crc32 among them."""
+    facts = {n: v for n, v in meta.items() if n != "seal"}
+    return zlib.crc32(json.dumps(facts, sort_keys=True).encode())

@@ -1,13 +1,16 @@
 """A run's directory: its files, and the lock of the process that writes it."""
 
+import collections
 import contextlib
 import csv
 import fcntl
 import io
 import json
+import math
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
@@ -18,18 +21,47 @@ def checkpoints(dir: pathlib.Path, group: int) -> pathlib.Path:
     return dir / "checkpoints" / f"group-{group:02d}"
 
 
+# Of run.json, as far as anything here depends on them.
+_INFO = {
+    "configuration": dict,
+    "axes": dict,
+    "inputs": dict,
+    "sealed": list,
+    "finished": bool,
+} | dict.fromkeys(
+    "programs lanes summary compile_s trace_s train_s steps_per_s images_per_s".split(),
+    (int, float),
+)
+
+
 def read_info(dir: pathlib.Path) -> dict[str, Any]:
     """run.json.
 
     Raises:
-      InputError: it is missing or damaged.
+      InputError: it is missing, damaged, or of another aejax.
     """
+    path = dir / "run.json"
     try:
-        return json.loads((dir / "run.json").read_text())
+        info = json.loads(path.read_text("utf-8"))
+        wrong = {n for n in _INFO if n in info and not isinstance(info[n], _INFO[n])}
+        wrong |= {
+            n for n, v in info["axes"].items() if not isinstance(v, list) or not v
+        }
+        if wrong or not all(map(_is_seal, info.get("sealed", ()))):
+            raise ValueError(f"in it is no {', '.join(sorted(wrong)) or 'sealed'}")
+        read_configuration(info)
+        return info
     except FileNotFoundError:
         raise configs.InputError(f"'{dir}' holds no run (no run.json)") from None
-    except (OSError, ValueError) as error:
-        raise configs.InputError(f"'{dir / 'run.json'}' is damaged: {error}") from None
+    except Exception as error:  # whatever stands there instead
+        why = f"{type(error).__name__}: {error}"[:300]
+        raise configs.InputError(
+            f"'{path}' is damaged, or was written by another aejax ({why})"
+        ) from None
+
+
+def _is_seal(entry: Any) -> bool:
+    return isinstance(entry, list) and [type(v) for v in entry] == [int] * 4
 
 
 def read_configuration(info: Mapping[str, Any]) -> tuple[configs.Config, dict]:
@@ -39,13 +71,20 @@ def read_configuration(info: Mapping[str, Any]) -> tuple[configs.Config, dict]:
 
 
 def read_summary(dir: pathlib.Path) -> list[dict[str, Any]]:
-    """Lines of summary.csv, or none."""
+    """Lines of summary.csv; none where there is no such file, or one unreadable."""
     path = dir / "summary.csv"
-    lines = csv.DictReader(path.read_text().splitlines() if path.is_file() else ())
-    return [{n: _cell(n, v) for n, v in line.items()} for line in lines]
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        try:
+            lines = list(csv.DictReader(file))
+        except csv.Error:  # ``problems`` says it
+            return []
+    # DictReader's None: cells beyond the columns, and columns without a cell.
+    return [{n: _cell(n, v) for n, v in line.items() if n} for line in lines]
 
 
-def _cell(name: str, text: str) -> Any:
+def _cell(name: str, text: str | None) -> Any:
     """A cell of summary.csv as the value that was written."""
     if not text:
         return None
@@ -55,18 +94,75 @@ def _cell(name: str, text: str) -> Any:
 
 
 def read_rows(dir: pathlib.Path) -> list[dict[str, Any]]:
-    """Complete lines of results.jsonl; a line cut off by a kill is left out."""
+    """Whole rows of results.jsonl.
+
+    A line cut off by a kill is left out, as is any that is no row; ``problems`` finds
+    what is lacking then.
+    """
     path, rows = dir / "results.jsonl", []
-    for line in path.read_text().split("\n") if path.is_file() else ():
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    for line in text.split("\n"):
+        with contextlib.suppress(ValueError, RecursionError):
+            if _is_row(row := json.loads(line)):
+                rows.append(row)
+    columns = collections.Counter(map(tuple, rows)).most_common(1)
+    return [r for r in rows if tuple(r) == columns[0][0]]
+
+
+def _is_row(row: Any) -> bool:
+    kinds = {"lane": int, "epoch": int, "step": int, "split": str, "diverged": bool}
+    if not isinstance(row, dict) or any(
+        type(row.get(n)) is not kinds[n] for n in kinds
+    ):
+        return False
+    names = list(row)
+    numbers = [row[n] for n in names[names.index("split") + 1 :] if row[n] is not None]
+    plain = all(isinstance(v, (str, int, float, type(None))) for v in row.values())
+    return plain and all(
+        not isinstance(v, str) and abs(v) < math.inf and abs(v) < 1e308 for v in numbers
+    )
+
+
+def seal(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Number and crc32 of a group's rows, by which to know them again."""
+    return [len(rows), zlib.crc32(_json_lines(rows).encode())]
+
+
+def of_lanes(
+    rows: Sequence[Mapping[str, Any]], lanes: Collection[int]
+) -> list[Mapping[str, Any]]:
+    """The rows of these lanes, in their order."""
+    return [r for r in rows if r["lane"] in lanes]
+
+
+def problems(
+    dir: pathlib.Path, info: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """What of a run's files is not as it was written, a sentence each."""
+    found, seals = [], info.get("sealed", ())
+    bad = [
+        first
+        for first, count, *sealed in seals
+        if seal(of_lanes(rows, range(first, first + count))) != sealed
+    ]
+    if bad:
+        found.append(
+            f"'{dir / 'results.jsonl'}' is not as it was written: rows of {len(bad)} "
+            f"of {len(seals)} trained groups are missing, doubled or changed; do not "
+            "trust what is drawn from them. --resume computes them again"
+        )
+    path = dir / "summary.csv"
+    wanted = info.get("summary") if info.get("finished") else None
+    whole = path.is_file() and zlib.crc32(path.read_bytes()) == wanted
+    if wanted is not None and not whole:
+        found.append(f"'{path}' is not as it was written; --resume makes it anew")
+    return found
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:
     """Replaces a file; after a crash it is the old one or the new one, whole."""
     part = path.with_name(path.name + ".tmp")
-    with open(part, "w") as file:
+    with open(part, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -110,7 +206,7 @@ def check(
         return config.to_json() | swept | inputs
 
     info = read_info(dir)
-    if "threads" not in info["inputs"]:
+    if "threads" not in info.get("inputs", {}):
         raise configs.InputError(
             f"--resume: the run in '{dir}' was begun by an earlier aejax, whose digits "
             "were others and which did not write down by what; give another --out"
@@ -161,13 +257,16 @@ class Directory:
         """Replaces all rows by these."""
         write_atomically(self.dir / "results.jsonl", _json_lines(rows))
 
-    def write_summary(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def write_summary(self, lines: Sequence[Mapping[str, Any]]) -> int:
+        """Writes summary.csv; its crc32, by which to know it again."""
         names = list(dict.fromkeys(n for line in lines for n in line))
         text = io.StringIO()
         writer = csv.DictWriter(text, names)
         writer.writeheader()
         writer.writerows(lines)
-        write_atomically(self.dir / "summary.csv", text.getvalue())
+        path = self.dir / "summary.csv"
+        write_atomically(path, text.getvalue())
+        return zlib.crc32(path.read_bytes())
 
 
 def _json_lines(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from aejax import config as configs
 from aejax import directory as directories
 from aejax import feed as feeds
 from aejax import group as groups
+from aejax import lane as lanes
 from aejax import run as runs
 
 SAVE_EVERY = 10.0  # seconds between two checkpoints of a group, at least
@@ -94,16 +95,19 @@ class _Job:
         self.on_rows, self.on_event, self.should_stop = on_rows, on_event, should_stop
         self.stopped = False
         self.spent = provenance.Spent()
+        self.seals: dict[int, list[int]] = {}  # first lane, lanes, rows, their crc32
         self.metrics = results.metric_columns(run.planned)
 
     def run_all(self, devices: list[jax.Device], lane_batch: int | None) -> None:
         run = self.run
-        restored = {g.index: run.restore(g, self.warn) for g in run.planned}
+        restored, rows = self.committed()
         if self.directory:
             self.spent = provenance.spent_before(self.directory.dir)
         run.info |= provenance.describe(run, devices)
         self.write_info()  # before the rows: rows without it are no run
-        self.keep_committed(restored)
+        run.rows = rows
+        if self.directory:
+            self.directory.rewrite(rows)
         todo = [g for g in run.planned if not restored[g.index][1].get("final")]
         before = provenance.cache_entries()
         self.say("compile", programs=len(todo))
@@ -120,7 +124,7 @@ class _Job:
                 for group in run.planned:
                     state, meta = restored.pop(group.index)
                     if meta.get("final"):
-                        run.keep(group, state)
+                        self.keep(group, state)
                         continue
                     one = built.pop(group.index).result()
                     self.spent.add_compilation(*one.compiled)
@@ -139,21 +143,40 @@ class _Job:
     def warn(self, text: str) -> None:
         self.say("warn", text=text)
 
-    def keep_committed(self, restored: Mapping[int, tuple[Any, dict]]) -> None:
-        """Rows that a checkpoint commits; what a kill left beyond is done again."""
-        if self.directory is None:
-            return
-        group_of = {m.index: g.index for g in self.run.planned for m in g.lanes}
+    def committed(self) -> tuple[dict[int, tuple[Any, dict]], list[dict[str, Any]]]:
+        """{group: newest usable checkpoint, its facts} and the rows these commit.
 
-        def committed(row: Mapping[str, Any]) -> bool:
-            if row["lane"] not in group_of:  # a line cut and joined by a full disk
-                return False
-            meta = restored[group_of[row["lane"]]][1]
-            done = meta.get("final") or row["split"] != "test"
-            return done and row["step"] <= meta.get("step", -1)
+        What a kill left beyond is done again; so is what was damaged since.
+        """
+        restored, kept = {}, []
+        saved = directories.read_rows(self.run.dir) if self.directory else []
+        for group in self.run.planned:
+            mine = directories.of_lanes(saved, group.numbers)
 
-        self.run.rows = [r for r in directories.read_rows(self.run.dir) if committed(r)]
-        self.directory.rewrite(self.run.rows)
+            def until(meta: Mapping[str, Any], mine=mine) -> list[dict[str, Any]]:
+                splits = lanes.SPLITS if meta.get("final") else lanes.SPLITS[:2]
+                step = meta.get("step", -1)
+                return [r for r in mine if r["step"] <= step and r["split"] in splits]
+
+            def reason(meta: Mapping[str, Any], until=until) -> str | None:
+                whole = directories.seal(until(meta)) == meta["rows"]
+                told = "its rows in results.jsonl are missing, doubled or changed"
+                return None if whole else told
+
+            found = self.run.restore(group, self.warn, reason)
+            restored[group.index] = found
+            kept += until(found[1])
+        return restored, kept
+
+    def keep(self, group: groups.Group, final: Any) -> None:
+        """Takes a trained group's parameters; all its rows are there."""
+        self.run.keep(group, final)
+        of = group.numbers.start, len(group.lanes)
+        self.seals[group.index] = [*of, *self.sealed(group)]
+
+    def sealed(self, group: groups.Group) -> list[int]:
+        """By what to know a group's rows again."""
+        return directories.seal(directories.of_lanes(self.run.rows, group.numbers))
 
     def train_group(
         self, lanes_on: population.Population, state: Any, meta: Mapping[str, Any]
@@ -190,7 +213,8 @@ class _Job:
                 self.stopped = self.should_stop()
                 due = time.monotonic() - saved > SAVE_EVERY or self.stopped
                 if store and due and step < recipe.steps:
-                    store.save(step, lanes_on.host_state(), final=False)
+                    facts = {"final": False, "rows": self.sealed(group)}
+                    store.save(step, lanes_on.host_state(), **facts)
                     self.write_info()
                     saved = time.monotonic()
             if step < recipe.steps:
@@ -199,9 +223,9 @@ class _Job:
             self.add_rows(lanes_on, out, step, ("test",))
             state = lanes_on.host_state()
             final = {"params": state.best or state.params, "diverged": state.diverged}
-            self.run.keep(group, final)
+            self.keep(group, final)
             if store:
-                store.save(step, final, final=True)
+                store.save(step, final, final=True, rows=self.sealed(group))
             return True
         finally:
             feed.close()
@@ -266,15 +290,22 @@ class _Job:
     def finish(self) -> None:
         """The table over seeds, with PCA beside it."""
         run = self.run
+        # As if no group had had to be trained again after a later one.
+        place = {i: g.index for g in run.planned for i in g.numbers}
+        ordered = sorted(run.rows, key=lambda row: place[row["lane"]])
+        if self.directory and ordered != run.rows:
+            self.directory.rewrite(ordered)
+        run.rows = ordered
         columns = list(run.planned[0].lanes[0].columns)
         parameters = {m.index: m.parameters for g in run.planned for m in g.lanes}
         run.summary = results.summary(run.rows, columns, self.metrics, parameters)
         run.summary += evaluate.baseline(run.planned, list(run.summary[0]))
         if self.directory:
-            self.directory.write_summary(run.summary)
+            run.info["summary"] = self.directory.write_summary(run.summary)
         run.info["finished"] = True
 
     def write_info(self) -> None:
         self.run.info |= provenance.speeds(self.spent)
+        self.run.info["sealed"] = list(self.seals.values())
         if self.directory:
             self.directory.write_info(self.run.info)

@@ -37,6 +37,11 @@ class Group:
         """The data set as the program takes it."""
         return self.recipe.source
 
+    @property
+    def numbers(self) -> range:
+        """Its lanes' numbers in the whole sweep."""
+        return range(self.lanes[0].index, self.lanes[0].index + len(self.lanes))
+
     def traced(self, config: configs.Config) -> dict[str, np.ndarray]:
         """A lane's numbers as the program takes them."""
         values = {n: getattr(config, n) for n in configs.TRACED}

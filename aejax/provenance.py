@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from aejax import config, directory, registry, run
+from aejax import data as datasets
 
 COMPUTE = ("jax", "jaxlib", "flax", "optax", "aejax")  # packages
 
@@ -59,8 +61,8 @@ def speeds(spent: Spent) -> dict[str, float]:
 def inputs(run: run.Run) -> dict[str, Any]:
     """What a run's digits depend on beside its configuration; a resume compares it.
 
-    {path: SHA-256} of the user's files, the number of blocks its data stream in, the
-    versions of what computes, and how that was told to.
+    SHA-256 of the data as loaded and of the user's files, the number of blocks its
+    data stream in, the versions of what computes, and how that was told to.
     """
     found: dict[str, Any] = {"blocks": [g.source.blocks for g in run.planned]}
     found |= {f"version of {n}": importlib.metadata.version(n) for n in COMPUTE}
@@ -70,12 +72,36 @@ def inputs(run: run.Run) -> dict[str, Any]:
     found["threads"] = os.environ.get("PJRT_NPROC") or str(config.usable_cores())
     for name in ("jax_enable_x64", "jax_threefry_partitionable"):
         found[name] = getattr(jax.config, name)
-    for lane in (g.recipe.config for g in run.planned):
-        for name in (lane.dataset, lane.objective, lane.network):
-            if registry.is_path(name) and pathlib.Path(name).is_file():
-                content = pathlib.Path(name).read_bytes()
+    for group in run.planned:
+        lane = group.recipe.config
+        # As loaded: a folder, a TFDS set or one class of a file changes unseen else.
+        if (name := f"data {lane.dataset}") not in found:
+            found[name] = fingerprint(group.dataset)
+        for name in (lane.objective, lane.network):
+            if registry.is_path(name):
+                content = pathlib.Path(name).expanduser().read_bytes()
                 found[f"file {name}"] = hashlib.sha256(content).hexdigest()[:16]
     return found
+
+
+def fingerprint(data: datasets.Dataset) -> str:
+    """SHA-256, its first 16 digits, of all that training and evaluation read of data.
+
+    The same for series (N, T) and the sequences (N, T, 1) of them.
+    """
+    about = data.likelihood, float(data.scale), data.num_classes, data.symbols
+    digest = hashlib.sha256(repr(about).encode())
+    for split in (data.train, data.valid, data.test):
+        for array in split:
+            if array is None:
+                digest.update(b"none")
+                continue
+            digest.update(f"{array.dtype.str} {len(array)} {array.size}".encode())
+            # In blocks, because it may be a memory map larger than memory.
+            rows = max(1, (1 << 26) // max(array[:1].nbytes, 1))
+            for start in range(0, len(array), rows):
+                digest.update(np.ascontiguousarray(array[start : start + rows]))
+    return digest.hexdigest()[:16]
 
 
 def describe(run: run.Run, devices: Sequence[jax.Device]) -> dict[str, Any]:

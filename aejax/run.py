@@ -3,6 +3,7 @@
 import contextlib
 import math
 import pathlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class Run:
       rows: list of dicts, as in results.jsonl.
       summary: list of dicts, as in summary.csv.
       info: as in run.json.
+      problems: what of its files is not as it was written, a sentence each.
       dir: the run's directory, or None.
     """
 
@@ -36,8 +38,9 @@ class Run:
         self.rows: list[dict[str, Any]] = []
         self.summary: list[dict[str, Any]] = []
         self.info: dict[str, Any] = {}
+        self.problems: list[str] = []
         self._planned = planned
-        self._finals: dict[int, Any] = {}
+        self._finals: dict[int, tuple[Any, int]] = {}  # and their step
         self._functions: dict[int, dict] = {}
 
     @property
@@ -70,9 +73,10 @@ class Run:
 
     def _trained(self, group: groups.Group, position: int) -> trained.Trained:
         lane = group.lanes[position]
-        params = jax.tree.map(lambda a: a[position], self._final(group)["params"])
+        final, step = self._final(group)
+        params = jax.tree.map(lambda a: a[position], final["params"])
         shared = self._functions.setdefault(group.index, trained.functions(group))
-        return trained.Trained(group, lane, params, shared)
+        return trained.Trained(group, lane, params, shared, step)
 
     def models(self, **choice: Any) -> list[trained.Trained]:
         """The trained models of all lanes that have these axis values, in their order.
@@ -114,20 +118,25 @@ class Run:
 
     def keep(self, group: groups.Group, final: Any) -> None:
         """Takes a group's final parameters, as a checkpoint holds them."""
-        self._finals[group.index] = final
+        self._finals[group.index] = final, group.recipe.steps
 
     def restore(
-        self, group: groups.Group, say: Callable[[str], None] | None = None
+        self,
+        group: groups.Group,
+        say: Callable[[str], None] | None = None,
+        reason: Callable[[dict[str, Any]], str | None] = lambda meta: None,
     ) -> tuple[Any, dict[str, Any]]:
-        """The newest whole checkpoint of a group and its facts, or (None, {}).
+        """The newest usable checkpoint of a group and its facts, or (None, {}).
 
-        Without ``say``, which is told of damaged ones, the directory is only read.
+        ``say`` is told of those of no use, for the ``reason`` of ``Store.restore`` too,
+        which are deleted. Without it the directory is only read, and they are warnings.
         """
         folder = directory.checkpoints(self.dir, group.index) if self.dir else None
         if folder is None or not folder.is_dir():
             return None, {}
-        with contextlib.closing(checkpoint.Store(folder, say)) as store:
-            return store.restore(lambda meta: saved_shapes(group, meta))
+        store = checkpoint.Store(folder, say or self._warn, read_only=say is None)
+        with contextlib.closing(store):
+            return store.restore(lambda meta: saved_shapes(group, meta), reason)
 
     def _find(
         self, choice: Mapping[str, Any], one: bool = False
@@ -154,18 +163,28 @@ class Run:
             else f"no model has {given}; this run has {listed}"
         )
 
-    def _final(self, group: groups.Group) -> Any:
-        if group.index not in self._finals:
-            state, meta = self.restore(group)
-            if state and not meta["final"]:
-                state = {"params": state.best or state.params}
-            if state:
-                self._finals[group.index] = state
-        if group.index not in self._finals:
+    def _warn(self, text: str) -> None:
+        self.problems.append(text)
+        warnings.warn(text, stacklevel=3)
+
+    def _final(self, group: groups.Group) -> tuple[Any, int]:
+        """A group's newest parameters, and the step that they are from."""
+        if group.index in self._finals:
+            return self._finals[group.index]
+        state, meta = self.restore(group)
+        if not state:
             raise configs.InputError(
-                f"group {group.index} of this run has no checkpoint yet; finish it "
-                "with --resume"
+                f"group {group.index} of this run has no checkpoint that can be used; "
+                "finish it with --resume"
             )
+        if not meta["final"]:
+            state = {"params": state.best or state.params}
+            self._warn(
+                f"the models of group {group.index} are of step {meta['step']:,} of "
+                f"{group.recipe.steps:,}, from its newest checkpoint that can be used; "
+                "--resume trains them to the end"
+            )
+        self._finals[group.index] = state, meta["step"]
         return self._finals[group.index]
 
 
@@ -181,15 +200,17 @@ def saved_shapes(group: groups.Group, meta: Mapping[str, Any]) -> Any:
 
 
 def open_run(dir: Any) -> Run:
-    """The run in a directory, finished or not.
+    """The run in a directory, finished or not; its ``problems`` are warnings too.
 
     Raises:
       InputError: there is no run in it.
     """
-    dir = pathlib.Path(dir)
+    dir = pathlib.Path(dir).expanduser()
     info = directory.read_info(dir)
     run = Run(*directory.read_configuration(info), dir=dir)
     run.info = info
     run.rows = directory.read_rows(dir)
     run.summary = directory.read_summary(dir)
+    for problem in directory.problems(dir, info, run.rows):
+        run._warn(problem)
     return run

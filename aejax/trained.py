@@ -68,12 +68,20 @@ class Trained:
         of width Z.
       hparams: of the objective, as its functions take them.
       latent_dim: k.
+      step, steps: of training, when ``params`` were saved, and all that it has.
       has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
     """
 
     def __init__(
-        self, group: groups.Group, lane: groups.Lane, params: Any, shared: dict
+        self,
+        group: groups.Group,
+        lane: groups.Lane,
+        params: Any,
+        shared: dict,
+        step: int | None = None,
     ):
+        self.steps = group.recipe.steps
+        self.step = self.steps if step is None else step
         recipe, self._values = group.recipe, group.traced(lane.config)
         self.config, self.latent_dim = lane.config, lane.config.latent_dim
         self.params = jax.tree.map(jnp.asarray, params)

@@ -64,7 +64,8 @@ def users_generator():
     real = jax.stages.Lowered.compile
     options = {OLDER: True} if HAS_OLDER else {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XLA_FLAGS", FLAGS.replace(f"--{OLDER}=false", ""))
+        flags = os.environ["XLA_FLAGS"].replace(f"--{OLDER}=false", "")
+        patch.setenv("XLA_FLAGS", flags)
         patch.setattr(
             jax.stages.Lowered, "compile", lambda self: real(self, options or None)
         )

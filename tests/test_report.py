@@ -58,6 +58,7 @@ class Run:
     ):
         self.config, self.axes = base or config.Config(dataset="toy"), axes
         self.dir, self.rows, self.summary = dir, [], []
+        self.problems = []
         self.info = {"lanes": 0, "programs": 1, "train_s": 3.0, "finished": done}
         self._shape, self._data = shape, dataset(shape)
         fixed = {n: getattr(self.config, n) for n in config.AXES} | {"hidden": "128,64"}

@@ -1,11 +1,16 @@
 """Results table -> figures -> one self-contained HTML page. Nothing is trained."""
 
+import functools
 import pathlib
-from collections.abc import Sequence
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from aejax import config
 from aejax.report import table
+
+_DRAWING = threading.Lock()  # matplotlib's settings are the process's
 
 
 def findings(runs: Sequence[Any]) -> list[str]:
@@ -18,6 +23,8 @@ def findings(runs: Sequence[Any]) -> list[str]:
 def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
     """Writes ``report.html`` and ``figures/*.svg``; several runs are compared.
 
+    A section that cannot be made says why on the page, and is a warning.
+
     Args:
       runs: as ``aejax.open_run`` gives them, finished or not.
       out: directory; by default the run's own, and ``comparison`` beside the first
@@ -29,55 +36,70 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
     Raises:
       InputError: there is no run, or no directory to write to.
     """
-    # Matplotlib takes a second to import, which a command that fails should not.
-    from aejax.report import (
-        canvas,
-        compare,
-        curves,
-        finding,
-        page,
-        pictures,
-        provenance,
-    )
-
     if not runs or (out is None and runs[0].dir is None):
         raise config.InputError("a report needs at least one run, and a directory: out")
     if out is None:
         out = runs[0].dir if len(runs) == 1 else runs[0].dir.parent / "comparison"
     out = pathlib.Path(out)
     facts = table.read(runs)
-    with canvas.style():
-        shown = pictures.load(facts)
-        sections = [
-            provenance.differences(facts),
-            curves.bottleneck(facts),
-            compare.settings(facts),
-            compare.truncated(facts),
-            pictures.reconstructions(shown),
-            pictures.samples(shown),
-            pictures.plane(shown),
-            pictures.filters(shown),
-            curves.training(facts),
-            curves.gap(facts),
-            *(s for run in runs for s in provenance.appended(run.dir)),
-            provenance.summary(facts),
-            provenance.origin(facts),
-        ]
-    sections = [section for section in sections if section]
+    sections = list(_sections(runs, facts))
     (out / "figures").mkdir(parents=True, exist_ok=True)
     for figure in (f for section in sections for f in section.figures if f.svg):
-        (out / "figures" / f"{figure.name}.svg").write_text(figure.svg, "utf-8")
+        _write(out / "figures" / f"{figure.name}.svg", figure.svg)
+    # After the sections: a model that had to be taken from earlier is a problem too.
+    from aejax.report import finding, page, provenance
+
     head = provenance.headline(facts) | {"findings": finding.sentences(facts)}
     path = out / "report.html"
-    path.write_text(page.render(sections, table=facts, **head), "utf-8")
+    _write(path, page.render(sections, table=facts, **head))
     return path
+
+
+def _sections(runs: Sequence[Any], facts: table.Table) -> Iterator[Any]:
+    """Those that have something to say, in the page's order."""
+    # Matplotlib takes a second to import, which a command that fails should not.
+    from aejax.report import canvas, compare, curves, page, pictures, provenance
+
+    shown = functools.cache(lambda: pictures.load(facts))
+    makers: list[tuple[Callable, Callable[[], Any]]] = [
+        (provenance.differences, lambda: facts),
+        (curves.bottleneck, lambda: facts),
+        (compare.settings, lambda: facts),
+        (compare.truncated, lambda: facts),
+        (pictures.reconstructions, shown),
+        (pictures.samples, shown),
+        (pictures.plane, shown),
+        (pictures.filters, shown),
+        (curves.training, lambda: facts),
+        (curves.gap, lambda: facts),
+        *((provenance.task, lambda file=f: file) for f in provenance.appended(runs)),
+        (provenance.summary, lambda: facts),
+        (provenance.origin, lambda: facts),
+    ]
+    with _DRAWING, canvas.style():
+        for make, given in makers:
+            name = make.__name__
+            try:
+                section = make(given())
+            except Exception as error:  # plotting can fail in any way
+                why = f"{type(error).__name__}: {str(error)[:500]}"
+                warnings.warn(f"section '{name}' of the report: {why}", stacklevel=4)
+                text = f"This section could not be made. {why}"
+                section = page.Section(name, name.capitalize(), text=text)
+            if section:
+                yield section
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    # A name of bytes that are no UTF-8 is shown without them.
+    path.write_text(text, "utf-8", errors="replace")
 
 
 def picture(panels: Sequence[Any], path: Any) -> None:
     """The panels of an application as a PNG, 1200 pixels wide."""
     from aejax.report import applied, canvas
 
-    with canvas.style():
+    with _DRAWING, canvas.style():
         applied.draw(panels).savefig(path, dpi=120)
 
 
@@ -85,12 +107,12 @@ def applications(out: pathlib.Path) -> pathlib.Path:
     """Writes ``report.html`` from the ``task-NAME.json`` of a directory alone."""
     from aejax.report import page, provenance
 
-    sections = provenance.appended(out)
+    sections = [provenance.task(file) for file in sorted(out.glob("task-*.json"))]
     names = ", ".join(section.id.removeprefix("task-") for section in sections)
     head = {"title": "Applications", "kicker": out.name, "facts": names, "x": None}
-    lists = dict.fromkeys(("numbers", "diverged", "unfinished"), ())
+    lists = dict.fromkeys(("numbers", "diverged", "unfinished", "problems"), ())
     first = "Every number is of held-out data; each model is named below its figure."
     path = out / "report.html"
     text = page.render(sections, table=None, findings=[first], **head, **lists)
-    path.write_text(text, "utf-8")
+    _write(path, text)
     return path

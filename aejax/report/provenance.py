@@ -45,6 +45,7 @@ def headline(table: tables.Table) -> dict[str, Any]:
         "x": tables.title(table.x),
         "numbers": [n for n in numbers if n[0] not in ("0", "0.0 s")],
         "diverged": list(lost.values()),
+        "problems": list(dict.fromkeys(p for run in table.runs for p in run.problems)),
         "unfinished": [name for name, info in named if not info.get("finished")],
     }
 
@@ -93,7 +94,7 @@ def summary(table: tables.Table) -> page.Section | None:
 
 def origin(table: tables.Table) -> page.Section:
     """Configuration, versions, device, timings and the command that does it again."""
-    hidden = ("configuration", "axes")
+    hidden = ("configuration", "axes", "sealed", "summary")
     infos = [
         {n: v for n, v in run.info.items() if n not in hidden} for run in table.runs
     ]
@@ -105,16 +106,17 @@ def origin(table: tables.Table) -> page.Section:
     return page.Section("origin", "How it was made", tables=cells, code=code.strip())
 
 
-def appended(folder: pathlib.Path | None) -> list[page.Section]:
-    """A section for each ``task-NAME.json`` in a run's directory, in order of name.
+def appended(runs: Sequence[Any]) -> list[pathlib.Path]:
+    """The ``task-NAME.json`` in the runs' directories, in order of name."""
+    return [f for run in runs if run.dir for f in sorted(run.dir.glob("task-*.json"))]
+
+
+def task(path: pathlib.Path) -> page.Section:
+    """The section of a ``task-NAME.json``.
 
     The file holds, all optional, ``title``, ``text`` and ``metrics``, which is
     {name: value} or a list of such rows; its picture is ``task-NAME.png``.
     """
-    return [_task(p) for p in sorted(folder.glob("task-*.json"))] if folder else []
-
-
-def _task(path: pathlib.Path) -> page.Section:
     task = json.loads(path.read_text())
     metrics = task.get("metrics", [])
     columns, cells = tables.cells([metrics] if isinstance(metrics, dict) else metrics)

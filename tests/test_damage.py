@@ -1,0 +1,237 @@
+"""A run directory that was damaged: nothing wrong is shown, and --resume mends it."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+import test_resume
+from test_resume import assert_same, sweep
+
+import aejax
+from aejax import checkpoint, directory, execute, pace, report, run
+
+exact_bits = test_resume.exact_bits  # a fixture
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished run that has two checkpoints of its last group."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execute, "SAVE_EVERY", 0.0)
+        patch.setattr(pace, "SECONDS", 1e-6)
+        return sweep(tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole.dir, out)
+    return out
+
+
+def lines(out):
+    return (out / "results.jsonl").read_text().splitlines(keepends=True)
+
+
+def of_test(rows):
+    return next(i for i, line in enumerate(rows) if '"split": "test"' in line)
+
+
+def changed(line):
+    row = json.loads(line)
+    return json.dumps(row | {"mse": row["mse"] * 2}) + "\n"
+
+
+ROWS = {
+    "lost": lambda rows, i: rows[:i] + rows[i + 1 :],
+    "doubled": lambda rows, i: rows[:i] + rows[i : i + 1] * 2 + rows[i + 1 :],
+    "cut": lambda rows, i: rows[: i - 3],
+    "a digit": lambda rows, i: rows[:i] + [changed(rows[i])] + rows[i + 1 :],
+    "a key": lambda rows, i: [*rows[:i], rows[i].replace('"lane"', '"lame"')],
+    "a split": lambda rows, i: [r.replace('"test"', '"tesu"') for r in rows],
+    "no UTF-8": lambda rows, i: [*rows[:i], '"\udcff\udcfe', *rows[i + 1 :]],
+    "other JSON": lambda rows, i: ["5\n", "[]\n", '{"lane": [1]}\n', *rows[i:]],
+    "swapped": lambda rows, i: [*rows[:i], rows[i + 1], rows[i], *rows[i + 2 :]],
+    "emptied": lambda rows, i: [],
+    "nested": lambda rows, i: ["[" * 100_000 + "\n", *rows[1:]],
+}
+
+
+@pytest.mark.parametrize("damage", ROWS)
+def test_rows_that_are_not_as_they_were_written(copy, whole, damage):
+    rows = lines(copy)
+    text = "".join(ROWS[damage](rows, of_test(rows)))
+    (copy / "results.jsonl").write_text(text, "utf-8", errors="surrogateescape")
+    with pytest.warns(UserWarning, match="not as it was written: rows of . of 2"):
+        opened = aejax.open_run(copy)
+    assert len(opened.problems) == 1
+    if damage in ("lost", "a split"):  # one group's rows, and both groups'
+        assert_same(sweep(copy, resume=True), whole)
+
+
+def test_a_missing_table_of_rows_or_summary(copy, whole):
+    (copy / "results.jsonl").unlink()
+    (copy / "summary.csv").unlink()
+    with pytest.warns(UserWarning) as told:
+        aejax.open_run(copy)
+    assert ["results.jsonl", "summary.csv"] == [
+        name
+        for w in told
+        for name in ("results.jsonl", "summary.csv")
+        if name in str(w.message)
+    ]
+    assert_same(sweep(copy, resume=True), whole)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("ae", "\udc80\udcff", 1),
+        lambda text: text.replace("\n", ",7,8\n"),
+        lambda text: text.replace("\n", "," + "9" * 200_000 + "\n", 2),
+        lambda text: text.replace("ae", "a\u2028e", 1),
+        lambda text: '"' + text,
+        lambda text: "",
+    ],
+)
+def test_a_summary_that_is_not_as_it_was_written(copy, whole, damage):
+    path = copy / "summary.csv"
+    text = damage(path.read_text())
+    path.write_text(text, "utf-8", errors="surrogateescape")
+    with pytest.warns(UserWarning, match="summary.csv' is not as it was written"):
+        aejax.open_run(copy)
+
+
+def test_a_summary_of_any_name_is_read_back(tmp_path):
+    wanted = [{"dataset": "a\u2028b\x0bc\nd\x85e,\"f'", "n_seeds": 2, "mse_mean": 0.5}]
+    target = directory.Directory(tmp_path)
+    target.write_summary(wanted)
+    target.close()
+    assert directory.read_summary(tmp_path) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "5", "null", '"x"', "{}", "[" * 100_000, "\udcff", "NaN"]
+    + ['{"configuration": {}, "axes": []}', '{"configuration": 3, "axes": {}}']
+    + ['{"configuration": {"dataset": "digits", "new": 1}, "axes": {}}']
+    + ['{"configuration": {"epochs": "ten"}, "axes": {}}']
+    + ['{"configuration": {}, "axes": {"seed": 3}}']
+    + ['{"configuration": {}, "axes": {}, "sealed": [1]}']
+    + ['{"configuration": {}, "axes": {}, "inputs": []}'],
+)
+def test_a_run_json_of_any_kind_is_one_sentence(tmp_path, text):
+    (tmp_path / "run.json").write_text(text, "utf-8", errors="surrogateescape")
+    for use in (
+        lambda: aejax.open_run(tmp_path),
+        lambda: aejax.sweep(aejax.Config(), out=tmp_path, resume=True),
+    ):
+        with pytest.raises(aejax.InputError, match="is damaged, or was written by an"):
+            use()
+
+
+def test_a_group_trained_again_has_its_place_in_the_rows(copy, whole):
+    shutil.rmtree(directory.checkpoints(copy, 0))
+    assert_same(sweep(copy, resume=True), whole)
+
+
+def newest(out, group):
+    steps = directory.checkpoints(out, group).iterdir()
+    return max((p for p in steps if p.name.isdigit()), key=lambda p: int(p.name))
+
+
+def flip(folder):
+    """One bit of its largest file."""
+    path = max(
+        (p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+    )
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def test_a_model_of_an_earlier_checkpoint_says_so(copy, whole):
+    flip(newest(copy, 1) / "state")
+    opened = aejax.open_run(copy)
+    assert opened.problems == []  # no checkpoint was looked at yet
+    with pytest.warns(UserWarning) as told:
+        model = opened.model(objective="vae", latent_dim=5, seed=1)
+    texts = [str(w.message) for w in told]
+    assert "cannot be used (its arrays are not those" in texts[0]
+    assert f"that of step {model.step} is used" in texts[0]
+    assert f"are of step {model.step} of {model.steps}" in texts[1]
+    assert model.step < model.steps
+    assert opened.problems == texts
+    whole_one = whole.model(objective="vae", latent_dim=5, seed=1)
+    assert (whole_one.step, whole_one.steps) == (model.steps, model.steps)
+    with pytest.warns(UserWarning):
+        page = report.write([aejax.open_run(copy)]).read_text()
+    assert f"are of step {model.step} of" in page
+    assert_same(sweep(copy, resume=True), whole)
+
+
+@pytest.mark.parametrize("group, step", [(0, -10), (1, 1000)])
+def test_the_facts_beside_a_checkpoint_are_protected(copy, whole, group, step):
+    (path,) = (
+        p for p in newest(copy, group).rglob("metadata") if "meta" in str(p.parent)
+    )
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"step": facts["step"] + step}))
+    said = []
+    run = sweep(copy, resume=True, on_event=said.append)
+    assert any("its facts are not those" in e.get("text", "") for e in said)
+    assert_same(run, whole)
+
+
+def test_a_checkpoint_under_another_steps_name_is_not_taken(tmp_path):
+    said, state = [], {"w": np.arange(3.0)}
+    store = checkpoint.Store(tmp_path / "group", said.append)
+    store.save(1, state, final=False, rows=[0, 0])
+    store.close()
+    (tmp_path / "group" / "1").rename(tmp_path / "group" / "7")
+    store = checkpoint.Store(tmp_path / "group", said.append)
+    assert store.restore(lambda meta: state) == (None, {})
+    assert "there is none before it" in said[0]
+    store.close()
+
+
+def test_checkpoints_of_before_the_seal_are_left_alone(tmp_path, monkeypatch):
+    state = {"w": np.arange(3.0)}
+    store = checkpoint.Store(tmp_path / "group", print)
+    monkeypatch.setattr(checkpoint, "_seal", lambda meta: None)
+    real = store._ocp.args.JsonSave
+    unsealed = lambda meta: real({n: v for n, v in meta.items() if n != "seal"})  # noqa: E731
+    monkeypatch.setattr(store._ocp.args, "JsonSave", unsealed)
+    store.save(1, state, final=False)
+    with pytest.raises(aejax.InputError, match="an earlier aejax"):
+        store.restore(lambda meta: state)
+    assert store._manager.all_steps() == [1]
+    store.close()
+
+
+def test_a_section_that_fails_leaves_the_others(copy, monkeypatch):
+    from aejax.report import pictures
+
+    def samples(shown):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(pictures, "samples", samples)
+    with pytest.warns(UserWarning, match="section 'samples'.*by nothing"):
+        page = report.write([run.open_run(copy)]).read_text()
+    assert "could not be made. ZeroDivisionError: by nothing" in page
+    assert 'id="bottleneck"' in page and 'id="reconstructions"' in page
+
+
+def test_random_bytes_of_a_table_never_change_a_number_unseen(copy, whole):
+    """Of 40 flipped bits each is harmless, or said and mended."""
+    rng, good = random.Random(0), lines(copy)
+    content = (copy / "results.jsonl").read_bytes()
+    for _ in range(40):
+        at, bit = rng.randrange(len(content)), 1 << rng.randrange(8)
+        flipped = bytes([content[at] ^ bit])
+        (copy / "results.jsonl").write_bytes(content[:at] + flipped + content[at + 1 :])
+        rows = directory.read_rows(copy)
+        found = directory.problems(copy, directory.read_info(copy), rows)
+        assert found or rows == [json.loads(line) for line in good]
