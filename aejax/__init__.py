@@ -14,10 +14,15 @@ _WHERE = {
     "sweep": "execute",
 }
 
-__all__ = sorted(_WHERE)
+# Modules that are of use by themselves.
+_MODULES = ("corruptions", "data", "evaluate", "likelihoods", "losses", "report")
+
+__all__ = sorted((*_WHERE, *_MODULES))
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"aejax.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'aejax' has no attribute '{name}'")
     return getattr(importlib.import_module(f"aejax.{_WHERE[name]}"), name)

@@ -52,7 +52,9 @@ CHOICES = {
     "select": ("last", "best"),
 }
 
-_MOST = 2**31 - 1  # of an int32
+MOST = 2**31 - 1  # of an int32
+WIDEST = 1_000_000  # units or channels of one layer
+LONGEST = 100_000  # values of one axis
 
 
 def _field(
@@ -85,15 +87,15 @@ class Config:
     latent_dim: int = _field(8, "traced", "bottleneck size", 1, 65536)
     seed: int = _field(0, "traced", "of weights, batch order and noise", 0, 2**32 - 1)
     learning_rate: float = _field(3e-3, "traced", "peak learning rate", ends="(]")
-    batch_size: int = _field(128, "static", "examples per step", 1, _MOST)
+    batch_size: int = _field(128, "static", "examples per step", 1, MOST)
     hidden: tuple[int, ...] = _field(
         (128, 64),
         "static",
         "mlp: widths; conv: channels per stride-2 stage, then a width",
     )
     activation: str = _field("relu", "static", "between layers")
-    epochs: int = _field(160, None, "passes over the training split", 1, _MOST)
-    eval_every: int = _field(40, None, "epochs between evaluations", 1, _MOST)
+    epochs: int = _field(160, None, "passes over the training split", 1, MOST)
+    eval_every: int = _field(40, None, "epochs between evaluations", 1, MOST)
     likelihood: str = _field("auto", "static", "p(x|z); auto is the data set's own")
     binarize: str = _field(
         "none", "static", "threshold at 1/2, or dynamic: drawn anew at each step"
@@ -103,7 +105,7 @@ class Config:
     schedule: str = _field(
         "constant", "static", "piecewise: Burda et al. 2016, eight stages"
     )
-    warmup: int = _field(0, "traced", "steps of linear rise of the rate", 0, _MOST)
+    warmup: int = _field(0, "traced", "steps of linear rise of the rate", 0, MOST)
     weight_decay: float = _field(0.0, "traced", "decoupled; adamw and sgd only")
     clip_norm: float = _field(0.0, "traced", "global gradient norm; 0 is off")
     beta1: float = _field(0.9, "traced", "Adam's beta1; momentum of sgd", 0, 1, "[)")
@@ -122,6 +124,9 @@ class Config:
     def __post_init__(self):
         for name, field in FIELDS.items():
             value, default = getattr(self, name), field.default
+            if isinstance(default, str) and isinstance(value, os.PathLike):
+                value = os.fspath(value)
+                object.__setattr__(self, name, value)
             if name in CHOICES:
                 if value not in CHOICES[name]:
                     raise unknown(name, value, CHOICES[name])
@@ -135,11 +140,12 @@ class Config:
                 object.__setattr__(self, name, value)
         hidden = (self.hidden,) if isinstance(self.hidden, int) else self.hidden
         if not isinstance(hidden, (tuple, list)) or not all(
-            isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in hidden
+            isinstance(w, int) and not isinstance(w, bool) and 0 < w <= WIDEST
+            for w in hidden
         ):
             raise InputError(
-                f"hidden is {hidden}; every width must be a whole number of at least "
-                "1, separated by commas, e.g. --hidden 128,64"
+                f"hidden is {hidden}; every width must be a whole number from 1 to "
+                f"{WIDEST:,}, separated by commas, e.g. --hidden 128,64"
             )
         object.__setattr__(self, "hidden", tuple(hidden))
         object.__setattr__(self, "hparams", dict(self.hparams))
@@ -148,6 +154,9 @@ class Config:
                 f"weight_decay is {self.weight_decay:g} but optimizer 'adam' has none; "
                 "use --optimizer adamw (decoupled decay), or sgd"
             )
+
+    def __hash__(self) -> int:
+        return hash(repr(self.to_json() | {"hparams": sorted(self.hparams.items())}))
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with these fields changed, checked again."""
@@ -208,9 +217,11 @@ AXES = tuple(n for n in FIELDS if n in STATIC or n in TRACED)
 
 
 def plain(value: Any) -> Any:
-    """A NumPy number as Python's, and the widths of one network as a tuple."""
+    """A NumPy number as Python's, a path as its name, widths as a tuple."""
     if hasattr(value, "item"):
         return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -239,8 +250,10 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
             low, high, count = float(low), float(high), int(count)
         except ValueError:
             raise malformed from None
-        if not (-math.inf < low < high < math.inf and count > 0):
-            raise InputError(f"--axis '{text}': LOW < HIGH and COUNT ≥ 1 are needed")
+        if not (-math.inf < low < high < math.inf and 0 < count <= LONGEST):
+            raise InputError(
+                f"--axis '{text}': LOW < HIGH is needed, and COUNT of 1 … {LONGEST:,}"
+            )
         if rule != "linear" and low <= 0:
             raise InputError(f"--axis '{text}': a logarithmic axis starts above 0")
         if rule == "random":

@@ -186,8 +186,9 @@ def check(
       InputError: it is a file, holds something else, another run, or this run and
         ``resume`` was not asked for; ``inputs``, beside the configuration, differ.
     """
-    if dir.exists() and not dir.is_dir():
-        raise configs.InputError(f"--out '{dir}' is a file; give a directory")
+    if (dir.exists() or dir.is_symlink()) and not dir.is_dir():
+        what = "a file" if dir.exists() else "a link to nothing"
+        raise configs.InputError(f"--out '{dir}' is {what}; give a directory")
     inside = [p for p in dir.iterdir() if p.name not in _TRACES] if dir.is_dir() else []
     if not inside:
         return

@@ -107,7 +107,7 @@ def pca_mse(
             left[k] += np.square(rest).sum()
     size = test.size or 1
     # Below that it is what rounding has left of 0.
-    left = {k: 0.0 if s < 1e-24 * total else s / size for k, s in left.items()}
+    left = {k: 0.0 if s < 1e-29 * total else s / size for k, s in left.items()}
     return {k: rounded(left[k]) for k in dims}
 
 

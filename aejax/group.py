@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 from aejax import config as configs
 from aejax import data as datasets
 from aejax import lane as lanes
-from aejax import likelihoods, train
+from aejax import likelihoods, networks, objectives, registry, train
+from aejax import model as model_lib
 from aejax import source as sources
 
 
@@ -107,3 +109,102 @@ class Group:
 def _size(tree: Any) -> int:
     leaves = jax.tree.leaves(tree)
     return sum(a.size * a.dtype.itemsize for a in leaves if hasattr(a, "size"))
+
+
+def build(
+    index: int,
+    members: Sequence[configs.Config],
+    objective: objectives.Objective,
+    network: networks.Entry,
+    prepare: Callable,
+) -> Group:
+    """The group of these lanes, without its ``lanes``.
+
+    Raises:
+      InputError: objective, network, data and numbers that do not fit together.
+    """
+    config = members[0]
+    sequence = "sequence" in objective.needs | network.needs
+    dataset, source, mean = prepare(config.dataset, config.binarize, sequence)
+    auto = config.likelihood == "auto"
+    likelihood = dataset.likelihood if auto else config.likelihood
+    if config.binarize != "threshold":
+        drawn = config.binarize == "dynamic"
+        datasets.check_likelihood(dataset, "bernoulli" if drawn else likelihood)
+    _check_fit(config, objective, network, dataset, source)
+    options = {n: config.hparams[n] for n in network.options}
+    hp = {n: config.hparams[n] for n in objective.defaults}
+    observed = likelihoods.LIKELIHOODS[likelihood](source.held_scale)
+    spec = networks.Spec(
+        shape=dataset.train.x.shape[1:],
+        outputs=observed.outputs,
+        latent_dim=max(c.latent_dim for c in members),
+        heads=_number(objective.heads, hp),
+        inputs=_number(objective.inputs, hp),
+        hidden=config.hidden,
+        activation=config.activation,
+        init=config.init,
+        dtype=model_lib.compute_dtype(config.precision),
+        num_classes=dataset.num_classes if "labels" in objective.needs else 0,
+        captions="labels" in objective.needs and dataset.train.y.ndim == 2,
+        mean=observed.mean,
+    )
+    if reason := network.check(spec, **options):
+        raise configs.InputError(f"network '{config.network}': {reason}")
+    blueprint = model_lib.Blueprint(
+        network, spec, likelihood, source.held_scale, options
+    )
+    if "stages" in objective.needs and (
+        spec.num_classes or not blueprint.build().stages
+    ):
+        raise configs.InputError(
+            f"objective '{config.objective}' trains layer by layer: it needs a network "
+            "with stages, which are not shown labels; use --network mlp"
+        )
+    if config.output_bias == "mean":
+        if observed.from_mean is None:
+            raise configs.InputError(
+                f"--output-bias mean: values of likelihood '{likelihood}' have no mean"
+            )
+        bias = model_lib.output_mean(blueprint, mean())
+        source = source._replace(output_bias=bias)
+    clip = any(c.clip_norm > 0 for c in members)
+    decay = any(c.weight_decay > 0 for c in members)
+    recipe = train.Recipe(config, objective, blueprint, source, clip, decay)
+    return Group(index, (), recipe, dataset)
+
+
+def _number(value: Any, hp: Mapping[str, Any]) -> int:
+    return int(value(**hp)) if callable(value) else value
+
+
+def _check_fit(config, objective, network, dataset, source: sources.Source) -> None:
+    """Refuses pairs that make no sense, with the reason."""
+    n, size = source.pass_size, config.batch_size
+    if size > n:
+        what = "a streamed block" if source.blocks > 1 else "the training split"
+        raise configs.InputError(
+            f"batch_size is {size}, but {what} of '{registry.label(config.dataset)}' "
+            f"has {n} examples; use --batch-size {n} or less"
+        )
+    steps = config.epochs * (n // size) * source.blocks
+    if steps > configs.MOST:
+        raise configs.InputError(
+            f"{config.epochs:,} epochs of '{registry.label(config.dataset)}' are "
+            f"{steps:,} steps; {configs.MOST:,} are the most"
+        )
+    if config.select == "best" and not len(dataset.valid.x):
+        raise configs.InputError("--select best needs a validation split")
+    shape, y = dataset.train.x.shape[1:], dataset.train.y
+    lacking = {
+        "labels": y is None and "labels",
+        "images": len(shape) != 3 and "images (H, W, C)",
+        "sequence": len(shape) != 2 and "sequences (T, F)",
+    }
+    for kind, entry in ("objective", objective), ("network", network):
+        for what in filter(None, (lacking.get(n) for n in entry.needs)):
+            raise configs.InputError(
+                f"{kind} '{getattr(config, kind)}' needs {what}; examples of data set "
+                f"'{config.dataset}' are {shape}, {'without' if y is None else 'with'} "
+                f"labels; use another --{kind}"
+            )

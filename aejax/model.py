@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -75,6 +75,21 @@ class Blueprint(NamedTuple):
     def build(self) -> networks.Network:
         """The network's functions."""
         return self.network.build(self.spec, **self.options)
+
+
+@contextlib.contextmanager
+def usual_settings() -> Iterator[None]:
+    """jax's defaults where programs are made and run, whatever the user's own are.
+
+    Ours rely on them: with ``jax_disable_jit``, strict promotion of types or a guard
+    of transfers, which are for the user's code, nothing of this package would run.
+    """
+    with (
+        jax.disable_jit(False),
+        jax.numpy_dtype_promotion("standard"),
+        jax.transfer_guard("allow"),
+    ):
+        yield
 
 
 def matmul_precision(precision: str) -> contextlib.AbstractContextManager:

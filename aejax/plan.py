@@ -3,7 +3,8 @@
 import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from aejax import config as configs
 from aejax import data as datasets
 from aejax import group as groups
-from aejax import likelihoods, networks, objectives, registry, train
 from aejax import model as model_lib
+from aejax import networks, objectives, outside, registry
 from aejax import source as sources
 
 # Training data above this many bytes stays on the host and streams in blocks.
@@ -20,6 +21,7 @@ RESIDENT_BYTES = 1 << 30
 # Operations that a further program has to save: a minute of two CPU cores, which
 # compile it in five seconds.
 PROGRAM = 1e13
+MEMBERS = 100_000  # combinations of one sweep, at most
 
 
 def hyperparameters(names: Sequence[str], nets: Sequence[str]) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def without_unused(
     return config.replace(hparams=own)
 
 
+@model_lib.usual_settings()
 def plan(
     config: configs.Config,
     axes: Mapping[str, Sequence[Any]],
@@ -69,30 +72,7 @@ def plan(
     Raises:
       InputError: an unknown name, a value out of range, a pair that does not fit.
     """
-    axes = {n: list(dict.fromkeys(v)) for n, v in axes.items()}
-    for name, values in axes.items():
-        if not values:
-            raise configs.InputError(f"axis '{name}' has no value; give at least one")
-    for name in ("dataset", "objective", "network"):
-        values = axes.get(name, [])
-        if len({registry.label(v) for v in values}) < len(values):
-            raise configs.InputError(
-                f"two values of {name} have the same name in the results: "
-                f"{', '.join(values)}; rename one of the files"
-            )
-    names = axes.get("objective", [config.objective])
-    nets = axes.get("network", [config.network])
-    hparams = hyperparameters(names, nets)
-    for name in (*axes, *config.hparams):
-        if name in ("epochs", "eval_every", "hparams"):
-            raise configs.InputError(f"'{name}' cannot be swept: one value per run")
-        is_field = name in configs.AXES and name not in config.hparams
-        if not is_field and name not in hparams:
-            raise configs.unknown(
-                f"field of Config or hyperparameter of {', '.join((*names, *nets))}",
-                name,
-                (*configs.AXES, *hparams),
-            )
+    axes, hparams = _checked(config, axes)
     load = functools.cache(datasets.load)
 
     @functools.cache
@@ -112,31 +92,94 @@ def plan(
         own = objective.defaults | network.options
         own |= {n: v for n, v in config.hparams.items() if n in own}
         mine = {n: v for n, v in axes.items() if n in own or n in configs.TRACED}
-        moving = {n for n in mine if n in configs.TRACED or objective.is_traced(n)}
-        for choice in configs.product({n: mine[n] for n in mine if n not in moving}):
-            given = {*config.hparams, *axes}
-            members = [
-                _member(base, objective, network, own | choice | values, given)
-                for values in configs.product({n: mine[n] for n in mine if n in moving})
-            ]
-            make = functools.partial(
-                _group, objective=objective, network=network, prepare=prepare
-            )
-            whole = make(0, members)
-            shapes = whole.state_shapes().params
-            examples = config.epochs * len(whole.source.train.x)
-            for band in _bands(members, examples, shapes):
-                group, lanes = make(len(planned), band), []
-                for lane in band:
-                    values = {n: getattr(lane, n) for n in configs.AXES}
-                    values["likelihood"] = group.recipe.blueprint.likelihood
-                    values |= {n: lane.hparams.get(n) for n in sorted(hparams)}
-                    columns = {n: registry.column(n, v) for n, v in values.items()}
-                    size = model_lib.count(shapes, lane.latent_dim)
-                    lanes.append(groups.Lane(count, lane, columns, size))
-                    count += 1
-                planned.append(dataclasses.replace(group, lanes=tuple(lanes)))
+        moving = [n for n in mine if n in configs.TRACED or objective.is_traced(n)]
+        given = {*config.hparams, *axes}
+        with outside.blamed(objective=base.objective, network=base.network):
+            fixed = {n: v for n, v in mine.items() if n not in moving}
+            for choice in configs.product(fixed):
+                traced = configs.product({n: mine[n] for n in moving})
+                values = [own | choice | some for some in traced]
+                members = [_member(base, objective, network, v, given) for v in values]
+                make = functools.partial(
+                    groups.build, objective=objective, network=network, prepare=prepare
+                )
+                for group, shapes in _programs(make, members, len(planned)):
+                    lanes = _lanes(group, shapes, count, sorted(hparams))
+                    count += len(lanes)
+                    planned.append(dataclasses.replace(group, lanes=lanes))
     return planned
+
+
+def _checked(
+    config: configs.Config, axes: Mapping[str, Sequence[Any]]
+) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    """The axes without repetitions, and ``hyperparameters`` of what they name.
+
+    Raises:
+      InputError: as ``plan``.
+    """
+    axes = {n: list(dict.fromkeys(v)) for n, v in axes.items()}
+    for name, values in axes.items():
+        if not values:
+            raise configs.InputError(f"axis '{name}' has no value; give at least one")
+    for name in ("dataset", "objective", "network"):
+        values = axes.get(name, [])
+        if len({registry.label(v) for v in values}) < len(values):
+            raise configs.InputError(
+                f"two values of {name} have the same name in the results: "
+                f"{', '.join(values)}; rename one of the files"
+            )
+    if (count := math.prod(map(len, axes.values()))) > MEMBERS:
+        raise configs.InputError(
+            f"the axes have {count:,} combinations; one sweep takes {MEMBERS:,} at most"
+        )
+    names = axes.get("objective", [config.objective])
+    nets = axes.get("network", [config.network])
+    hparams = hyperparameters(names, nets)
+    for name in (*axes, *config.hparams):
+        if name in ("epochs", "eval_every", "hparams"):
+            raise configs.InputError(f"'{name}' cannot be swept: one value per run")
+        is_field = name in configs.AXES and name not in config.hparams
+        if not is_field and name not in hparams:
+            raise configs.unknown(
+                f"field of Config or hyperparameter of {', '.join((*names, *nets))}",
+                name,
+                (*configs.AXES, *hparams),
+            )
+    return axes, hparams
+
+
+def _programs(
+    make: Callable, members: Sequence[configs.Config], index: int
+) -> Iterator[tuple[groups.Group, Any]]:
+    """Groups of these lanes, numbered from ``index``, and their parameters' shapes.
+
+    ``lanes`` of theirs are still the Configs.
+    """
+    config, whole = members[0], make(0, members)
+    shapes = whole.state_shapes().params
+    examples = config.epochs * len(whole.source.train.x)
+    for band in _bands(members, examples, shapes):
+        group = make(index, band)
+        if registry.is_path(config.objective) or registry.is_path(config.network):
+            group.step_bytes()  # traced once, before anything is written
+        yield dataclasses.replace(group, lanes=tuple(band)), shapes
+        index += 1
+
+
+def _lanes(
+    group: groups.Group, shapes: Any, count: int, hparams: Sequence[str]
+) -> tuple[groups.Lane, ...]:
+    """The group's Configs as lanes, numbered from ``count``."""
+    lanes = []
+    for number, config in enumerate(group.lanes, count):
+        values = {n: getattr(config, n) for n in configs.AXES}
+        values["likelihood"] = group.recipe.blueprint.likelihood
+        values |= {n: config.hparams.get(n) for n in hparams}
+        columns = {n: registry.column(n, v) for n, v in values.items()}
+        size = model_lib.count(shapes, config.latent_dim)
+        lanes.append(groups.Lane(number, config, columns, size))
+    return tuple(lanes)
 
 
 def _bands(
@@ -182,65 +225,6 @@ def _member(base, objective, network, values, given) -> configs.Config:
     return lane.replace(hparams=hparams)
 
 
-def _group(
-    index: int,
-    members: Sequence[configs.Config],
-    objective: objectives.Objective,
-    network: networks.Entry,
-    prepare: Callable,
-) -> groups.Group:
-    """The group of these lanes, without its ``lanes``."""
-    config = members[0]
-    sequence = "sequence" in objective.needs | network.needs
-    dataset, source, mean = prepare(config.dataset, config.binarize, sequence)
-    auto = config.likelihood == "auto"
-    likelihood = dataset.likelihood if auto else config.likelihood
-    if config.binarize != "threshold":
-        drawn = config.binarize == "dynamic"
-        datasets.check_likelihood(dataset, "bernoulli" if drawn else likelihood)
-    _check_fit(config, objective, network, dataset, source)
-    options = {n: config.hparams[n] for n in network.options}
-    hp = {n: config.hparams[n] for n in objective.defaults}
-    observed = likelihoods.LIKELIHOODS[likelihood](source.held_scale)
-    spec = networks.Spec(
-        shape=dataset.train.x.shape[1:],
-        outputs=observed.outputs,
-        latent_dim=max(c.latent_dim for c in members),
-        heads=_number(objective.heads, hp),
-        inputs=_number(objective.inputs, hp),
-        hidden=config.hidden,
-        activation=config.activation,
-        init=config.init,
-        dtype=model_lib.compute_dtype(config.precision),
-        num_classes=dataset.num_classes if "labels" in objective.needs else 0,
-        captions="labels" in objective.needs and dataset.train.y.ndim == 2,
-        mean=observed.mean,
-    )
-    if reason := network.check(spec, **options):
-        raise configs.InputError(f"network '{config.network}': {reason}")
-    blueprint = model_lib.Blueprint(
-        network, spec, likelihood, source.held_scale, options
-    )
-    if "stages" in objective.needs and (
-        spec.num_classes or not blueprint.build().stages
-    ):
-        raise configs.InputError(
-            f"objective '{config.objective}' trains layer by layer: it needs a network "
-            "with stages, which are not shown labels; use --network mlp"
-        )
-    if config.output_bias == "mean":
-        if observed.from_mean is None:
-            raise configs.InputError(
-                f"--output-bias mean: values of likelihood '{likelihood}' have no mean"
-            )
-        bias = model_lib.output_mean(blueprint, mean())
-        source = source._replace(output_bias=bias)
-    clip = any(c.clip_norm > 0 for c in members)
-    decay = any(c.weight_decay > 0 for c in members)
-    recipe = train.Recipe(config, objective, blueprint, source, clip, decay)
-    return groups.Group(index, (), recipe, dataset)
-
-
 def _as_sequences(dataset: datasets.Dataset) -> datasets.Dataset:
     """Series (N, T) as sequences (N, T, 1) of one feature."""
     if dataset.train.x.ndim != 2 or dataset.train.x.dtype == np.uint8:
@@ -248,33 +232,3 @@ def _as_sequences(dataset: datasets.Dataset) -> datasets.Dataset:
     parts = {n: getattr(dataset, n) for n in ("train", "valid", "test")}
     longer = {n: p._replace(x=p.x[..., None]) for n, p in parts.items()}
     return dataset._replace(**longer)
-
-
-def _number(value: Any, hp: Mapping[str, Any]) -> int:
-    return int(value(**hp)) if callable(value) else value
-
-
-def _check_fit(config, objective, network, dataset, source: sources.Source) -> None:
-    """Refuses pairs that make no sense, with the reason."""
-    n, size = source.pass_size, config.batch_size
-    if size > n:
-        what = "a streamed block" if source.blocks > 1 else "the training split"
-        raise configs.InputError(
-            f"batch_size is {size}, but {what} of '{registry.label(config.dataset)}' "
-            f"has {n} examples; use --batch-size {n} or less"
-        )
-    if config.select == "best" and not len(dataset.valid.x):
-        raise configs.InputError("--select best needs a validation split")
-    shape, y = dataset.train.x.shape[1:], dataset.train.y
-    lacking = {
-        "labels": y is None and "labels",
-        "images": len(shape) != 3 and "images (H, W, C)",
-        "sequence": len(shape) != 2 and "sequences (T, F)",
-    }
-    for kind, entry in ("objective", objective), ("network", network):
-        for what in filter(None, (lacking.get(n) for n in entry.needs)):
-            raise configs.InputError(
-                f"{kind} '{getattr(config, kind)}' needs {what}; examples of data set "
-                f"'{config.dataset}' are {shape}, {'without' if y is None else 'with'} "
-                f"labels; use another --{kind}"
-            )

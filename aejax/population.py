@@ -33,6 +33,7 @@ class Population:
       compiled: when the compiler began and ended, by ``time.perf_counter``.
     """
 
+    @model_lib.usual_settings()  # they are a thread's own
     def __init__(
         self,
         group: groups.Group,

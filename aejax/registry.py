@@ -4,12 +4,12 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import os
 import pathlib
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from aejax import config
+from aejax import config, outside
 
 
 class Files(Mapping):
@@ -49,11 +49,13 @@ class Files(Mapping):
         """
         if name in self._names:
             return self._build(importlib.import_module(f"{self._package}.{name}"))
-        return self._build(self._outside(self.check(name)))
+        return outside.entry(self._kind, self.check(name), self._build)
 
     def check(self, name: str) -> str:
         """``name``, if it is known or a file that exists; imports nothing."""
-        if name in self._names or (is_path(name) and pathlib.Path(name).is_file()):
+        if name in self._names or (
+            is_path(name) and os.path.isfile(outside.path_of(name))
+        ):
             return name
         if is_path(name):
             raise config.InputError(f"{self._kind} file '{name}' does not exist")
@@ -61,27 +63,15 @@ class Files(Mapping):
 
     def title(self, name: str) -> str:
         """First docstring paragraph of the file, read without importing it."""
-        spec = importlib.util.find_spec(f"{self._package}.{name}")
-        text = ast.get_docstring(ast.parse(pathlib.Path(spec.origin).read_text()))
-        return " ".join((text or "").split("\n\n")[0].split())
-
-    def _outside(self, name: str) -> Any:
-        path = pathlib.Path(name).resolve()
-        module_name = f"aejax_outside_{self._kind}_{path.stem}"
-        if path.suffix != ".py":
-            raise config.InputError(f"{self._kind} file '{name}' is not a .py file")
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        module = importlib.util.module_from_spec(spec)
-        # dataclasses and typing look a module up by name while it runs.
-        sys.modules[module_name] = module
+        path = outside.path_of(name)
+        if name in self._names:
+            spec = importlib.util.find_spec(f"{self._package}.{name}")
+            path = pathlib.Path(spec.origin)
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            raise config.InputError(
-                f"{self._kind} file '{name}' fails when it is imported: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        return module
+            text = ast.get_docstring(ast.parse(path.read_text()))
+        except (OSError, ValueError, SyntaxError):  # loading it tells more
+            text = ""
+        return " ".join((text or "").split("\n\n")[0].split())
 
 
 def is_path(name: str) -> bool:

@@ -13,7 +13,7 @@ from jax import Array
 
 from aejax import config as configs
 from aejax import density as densities
-from aejax import evaluate, train
+from aejax import evaluate, inputs, train
 from aejax import group as groups
 from aejax import model as model_lib
 
@@ -93,33 +93,42 @@ class Trained:
         self.has_normal_prior = recipe.objective.prior is standard
         self._densities: dict[str, densities.Density] = {}
 
-    def encode(self, x: Any, y: Any = None, length: Any = None) -> np.ndarray:
+    def encode(
+        self, x: Any, y: Any = None, length: Any = None, corrupted: bool = False
+    ) -> np.ndarray:
         """Deterministic codes (N, k) of x (N, *S) in data units.
 
-        A tuple of such arrays for objectives whose code has vectors (vq_vae).
+        A tuple of such arrays for objectives whose code has vectors (vq_vae). The last
+        bits of a code depend on how many examples are encoded with it, for batches of
+        other sizes are other programs.
 
         Args:
-          x: data; series (N, T) will do for sequences of one feature.
+          x: data; series (N, T) will do for sequences of one feature. uint8 of a set
+            that is stored as uint8 is divided by its scale, as training data are.
           y: (N,) class ids, or (N, L) ids of words, for a conditional model.
-          length: (N,) valid steps, for sequences.
+          length: (N,) valid steps, for sequences; required where the data have it.
+          corrupted: x has noise added, and may leave the range of the likelihood.
 
         Raises:
-          InputError: x is not of shape (N, *S); y or length do not fit it.
+          InputError: x is not of shape (N, *S), not finite, or outside the range of the
+            likelihood; y or length do not fit it, or are missing.
         """
-        z = self.apply("encode", self.batch(x, y, length))
+        z = self.apply("encode", self.batch(x, y, length, corrupted))
         return jax.tree.map(lambda a: a[:, : self.latent_dim], z)
 
     def decode(self, z: Any, y: Any = None) -> np.ndarray:
         """E[x | z], (N, *S) in data units, of codes (N, k)."""
         if not isinstance(z, tuple):
-            z = self._checked(z, (self.latent_dim,), "z")
+            z = np.float32(self._checked(z, (self.latent_dim,), "z"))
         pad = ((0, 0), (0, self._spec.latent_dim - self.latent_dim))
         z = jax.tree.map(lambda a: np.pad(a, pad), z)
         return self.apply("decode", z, self._labels(y, len(jax.tree.leaves(z)[0])))
 
-    def reconstruct(self, x: Any, y: Any = None, length: Any = None) -> np.ndarray:
-        """``decode(encode(x))``, (N, *S) in data units."""
-        return self.decode(self.encode(x, y, length), y)
+    def reconstruct(
+        self, x: Any, y: Any = None, length: Any = None, corrupted: bool = False
+    ) -> np.ndarray:
+        """``decode(encode(x))``, (N, *S) in data units; see there."""
+        return self.decode(self.encode(x, y, length, corrupted), y)
 
     def sample(
         self, key: Array, n: int, y: Any = None, density: str = "prior"
@@ -152,7 +161,9 @@ class Trained:
         rows = self._group.source.training_rows(most, drawn)
         return self.encode(rows.x, rows.y, rows.length), rows.y
 
-    def batch(self, x: Any, y: Any = None, length: Any = None) -> model_lib.Batch:
+    def batch(
+        self, x: Any, y: Any = None, length: Any = None, corrupted: bool = False
+    ) -> model_lib.Batch:
         """x, y and length of a user as the model takes them, checked.
 
         Raises:
@@ -164,16 +175,22 @@ class Trained:
             x = np.asarray(x)[..., None]
         x = self._checked(x, shape, "x")
         if length is not None:
-            length = np.asarray(length, np.int32)
-            inside = (length > 0) & (length <= shape[0])
-            if length.shape != x.shape[:1] or not inside.all():
+            length = np.asarray(length)
+            whole = length.shape == x.shape[:1] and length.dtype.kind in "iu"
+            if not whole or ((length < 1) | (length > shape[0])).any():
                 raise configs.InputError(
                     f"length must be {len(x)} whole numbers from 1 to {shape[0]}"
                 )
+            length = length.astype(np.int32)
         elif self._group.source.held.length is not None:
-            length = np.full(len(x), shape[0], np.int32)
+            raise configs.InputError(
+                "the data of this model have a length, so x must come with one: "
+                f"length=np.full(len(x), {shape[0]}) if every step counts"
+            )
+        x = inputs.in_units(self._group, x, length, corrupted)
         return model_lib.Batch(x, self._labels(y, len(x)), length)
 
+    @model_lib.usual_settings()
     def apply(self, name: str, tree: Any, *more: Any, extra=lambda at: ()) -> Any:
         """One of ``functions`` over any N: in batches of few compiled sizes.
 
@@ -187,7 +204,9 @@ class Trained:
 
         Array names are the tree's paths joined by "/"; NumPy reads them without pickle.
         """
-        folder = pathlib.Path(folder)
+        folder = pathlib.Path(folder).expanduser()
+        if folder.exists() and not folder.is_dir():
+            raise configs.InputError(f"'{folder}' is a file; export to a folder")
         folder.mkdir(parents=True, exist_ok=True)
         params = model_lib.trim(self.params, self.latent_dim)
         arrays = {
@@ -200,7 +219,11 @@ class Trained:
         return folder
 
     def _checked(self, x: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-        x = np.asarray(x, np.float32)
+        x = np.asarray(x)
+        if x.dtype.kind in "cOSUMm":
+            raise configs.InputError(
+                f"{name} is of type {x.dtype}; this model takes real numbers"
+            )
         if x.shape[1:] != shape or x.ndim != len(shape) + 1:
             wanted = ", ".join(["N", *map(str, shape)])
             raise configs.InputError(

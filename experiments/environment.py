@@ -5,6 +5,7 @@
 
 import contextlib
 import importlib.metadata
+import io
 import os
 import pathlib
 import platform
@@ -19,6 +20,7 @@ from typing import Any
 from aejax import config
 
 _FUSION = "--xla_cpu_experimental_ynn_fusion_type"
+_MOST_DEVICES = 1024
 _WRONG_ROWS = ("0.10.2",)
 
 
@@ -27,6 +29,9 @@ def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
 
     Bad input gives 2 and one paragraph on stderr, Ctrl-C 130.
     """
+    for stream in (sys.stdout, sys.stderr):  # a path may hold bytes that are no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             # A cache that cannot be read or written costs time, never a run.
@@ -76,8 +81,13 @@ def start(lanes: int, devices: int | None, threads: str | None = None) -> list[A
         of a run's last digits, and written down with it.
 
     Raises:
-      InputError: fewer accelerators than the user asked for.
+      InputError: fewer accelerators than the user asked for, or a number of devices
+        that no machine has.
     """
+    if devices is not None and not 1 <= devices <= _MOST_DEVICES:
+        raise config.InputError(
+            f"--devices is {devices}; it must lie in [1, {_MOST_DEVICES}]"
+        )
     prepare_xla_flags()
     os.environ.setdefault("PJRT_NPROC", threads or str(config.usable_cores()))
     import jax

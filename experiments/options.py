@@ -165,7 +165,7 @@ def lanes(axes: Mapping[str, list[Any]]) -> int:
 
 def threads(flags: Any) -> str | None:
     """Size of XLA's thread pool in the run to be gone on with, which must be ours."""
-    path = pathlib.Path(flags.out) / "run.json"
+    path = pathlib.Path(flags.out).expanduser() / "run.json"
     if not flags.resume or not path.is_file():
         return None
     return directory.read_info(path.parent).get("inputs", {}).get("threads")

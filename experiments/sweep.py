@@ -34,7 +34,7 @@ def _sweep(argv: list[str]) -> int:
     devices = environment.start(options.lanes(axes), flags.devices, threads)
 
     # Only now: these import jax, which has to start as the line above says.
-    from aejax import execute, plan
+    from aejax import execute, faults, plan
     from aejax.report import table
     from experiments import listing, progress, tables
 
@@ -42,6 +42,7 @@ def _sweep(argv: list[str]) -> int:
     planned = plan.plan(base, axes)
     if flags.dry_run:
         listing.show_plan(planned, devices, flags.lane_batch)
+        faults.check_memory(planned, devices)
         return 0
     lanes = progress.count(sum(len(g.lanes) for g in planned), "autoencoder")
     programs = progress.count(len(planned), "program")

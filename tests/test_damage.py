@@ -10,7 +10,7 @@ import test_resume
 from test_resume import assert_same, sweep
 
 import aejax
-from aejax import checkpoint, directory, execute, pace, report, run
+from aejax import checkpoint, directory, job, pace, report, run
 
 exact_bits = test_resume.exact_bits  # a fixture
 
@@ -19,7 +19,7 @@ exact_bits = test_resume.exact_bits  # a fixture
 def whole(tmp_path_factory):
     """A finished run that has two checkpoints of its last group."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execute, "SAVE_EVERY", 0.0)
+        patch.setattr(job, "SAVE_EVERY", 0.0)
         patch.setattr(pace, "SECONDS", 1e-6)
         return sweep(tmp_path_factory.mktemp("runs") / "whole")
 

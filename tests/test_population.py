@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import aejax
-from aejax import data, execute, pace, plan, population
+from aejax import data, feed, pace, plan, population
 
 TINY = dict(hidden=(16,), batch_size=64, epochs=4, eval_every=2)
 AXES = {"latent_dim": [2, 5, 16], "seed": [0, 1]}
@@ -90,7 +90,7 @@ def test_a_second_call_does_not_compile(compiles):
     (group,) = plan.plan(aejax.Config(**TINY), {"latent_dim": [1, 2]})
     one = population.Population(group, jax.devices()[:1])
     one.place()
-    data_on = one.put(execute.feeds.Feed(one)(0))
+    data_on = one.put(feed.Feed(one)(0))
     before = len(compiles)
     for start, stop, which in ((-1, 20, 0), (20, 40, 1), (40, 40, 2)):
         metrics, diverged = one.advance(data_on, start, stop, which, range(one.rounds))

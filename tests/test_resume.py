@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import aejax
-from aejax import checkpoint, directory, execute, pace
+from aejax import checkpoint, directory, job, pace
 
 CONFIG = dict(hidden=(16,), batch_size=64, epochs=12, eval_every=2)
 AXES = {"objective": ["ae", "vae"], "latent_dim": [2, 5], "seed": [0, 1]}
@@ -30,9 +30,9 @@ environment.prepare_xla_flags()
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
 import aejax
-from aejax import execute, pace
+from aejax import job, pace
 from tests import test_resume as t
-execute.SAVE_EVERY, pace.SECONDS = 0.0, 1e-6
+job.SAVE_EVERY, pace.SECONDS = 0.0, 1e-6
 print("ready", flush=True)
 aejax.sweep(aejax.Config(**t.CONFIG), t.AXES, out=sys.argv[1], resume=True,
             on_event=lambda event: time.sleep(0.02))
@@ -47,7 +47,7 @@ def exact_bits(users_generator):
 @pytest.fixture
 def often(monkeypatch):
     """Checkpoints at every dispatch, and dispatches of one unit."""
-    monkeypatch.setattr(execute, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(job, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(pace, "SECONDS", 1e-6)
 
 

@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # A file imports only rooms listed above its own; files of one room may share.
 ROOMS = (
     "config",
+    "outside",
     "registry",
     "panels",
     "losses",
@@ -36,10 +37,13 @@ ROOMS = (
     "representation",
     "directory",
     "density",
+    "inputs",
     "trained",
     "run",
     "provenance",
     "feed",
+    "job",
+    "faults",
     "execute",
     "tasks",
     "report",

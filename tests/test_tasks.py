@@ -96,7 +96,7 @@ def test_denoise_takes_of_several_models_the_one_that_restores_best(small, digit
         own["split"] = "test"
         (row,) = [r for r in run.rows if own.items() <= r.items()]
         noisy = x + np.float32(model.config.hparams["level"] * noise)
-        mse = np.square(x - model.reconstruct(noisy)).mean()
+        mse = np.square(x - model.reconstruct(noisy, corrupted=True)).mean()
         np.testing.assert_allclose(row["mse_restored"], mse, rtol=0.1)
         assert row["mse_restored"] > row["mse"]
     valid = [r for r in run.rows if r["split"] == "valid"]

@@ -124,10 +124,11 @@ def apply(
         normal = [name.rpartition(":")[2] for name in views]
         grid = np.stack(list(auroc.values())), list(found), normal
         shown.append(panels.Grid("AUROC by normal class", *grid))
-    order = np.argsort(tasks.errors(test, mine[0].reconstruct(*test)))
+    back = mine[0].reconstruct(*test)
+    order = np.argsort(tasks.errors(test, back))
     anomalous, normal = order[strange[order]][:10], order[~strange[order]][:-11:-1]
     for told, at in (("anomalies, least", anomalous), ("normal, largest", normal)):
-        pair = ("test", "", test.x[at]), ("output", "", mine[0].reconstruct(test.x[at]))
+        pair = ("test", "", test.x[at]), ("output", "", back[at])
         shown.append(panels.Images(f"{name}, {told} error", pair))
     text = (
         f"Means over normal classes, {len(views)} in turn. Test examples of the others "

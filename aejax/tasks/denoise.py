@@ -103,7 +103,7 @@ def apply(
                 restored[name] = clean(noisy, best).clip(0, 1)
             fit = chosen(fitting(models, corruption, level), valid, before)
             for name, model in zip(tasks.names(fit), fit, strict=True):
-                restored[name] = model.reconstruct(noisy, test.y)
+                restored[name] = model.reconstruct(noisy, test.y, corrupted=True)
             for name, x_hat in restored.items():
                 row = tasks.quality(test.x, x_hat)
                 head: dict[str, Any] = {"corruption": corruption, "level": level}
@@ -136,7 +136,8 @@ def chosen(
         kinds.setdefault(kind, []).append(model)
 
     def score(model):
-        return tasks.psnr(valid.x, model.reconstruct(noisy, valid.y)).mean()
+        found = model.reconstruct(noisy, valid.y, corrupted=True)
+        return tasks.psnr(valid.x, found).mean()
 
     return [max(m, key=score) if m[1:] else m[0] for m in kinds.values()]
 

@@ -70,7 +70,7 @@ def field(model: trained.Trained, low, high, side: int = 23) -> tuple[np.ndarray
     """x on a grid between two corners of the plane, and x̂ − x; (side², 2) both."""
     lines = np.linspace(low, high, side, dtype=np.float32).T
     x = np.stack(np.meshgrid(*lines), -1).reshape(-1, 2)
-    return x, model.reconstruct(x) - x
+    return x, model.reconstruct(x, corrupted=True) - x
 
 
 def apply(
@@ -118,7 +118,7 @@ def _one(models, data: datasets.Dataset, levels, result: tasks.Result) -> None:
         best = min(means, key=lambda m, x=near: tree.query(m.predict(x))[0].mean())
         moved = {"noisy": x, "pca": pca.inverse_transform(pca.transform(x))}
         moved["mean of nearest"] = best.predict(x)
-        moved |= {n: m.reconstruct(x) for n, m in named.items()}
+        moved |= {n: m.reconstruct(x, corrupted=True) for n, m in named.items()}
         for name, x_hat in moved.items():
             row = {"data": data.name, "noise σ": level, "system": name}
             row["distance"] = float(tree.query(x_hat)[0].mean())
