@@ -20,7 +20,7 @@ def listed(names: Iterable[Any], most: int = 40) -> str:
     some = [n[:99] + "…" * (len(n) > 99) for n in names[:most]]
     some = [n if n.isprintable() else repr(n)[1:-1] for n in some]
     more = [f"… and {len(names) - most:,} more"] * (len(names) > most)
-    return ", ".join(some + more) or "none"
+    return ", ".join(some + more) if names else "none"
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
