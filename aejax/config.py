@@ -14,12 +14,21 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message is one clear paragraph."""
 
 
+def listed(names: Iterable[Any], most: int = 40) -> str:
+    """Names in one line of bounded length, whatever they are and however many."""
+    names = [str(name) for name in names]
+    some = [n[:99] + "…" * (len(n) > 99) for n in names[:most]]
+    some = [n if n.isprintable() else repr(n)[1:-1] for n in some]
+    more = [f"… and {len(names) - most:,} more"] * (len(names) > most)
+    return ", ".join(some + more) if names else "none"
+
+
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist, with the nearest that does."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
+    known, given = sorted(known), listed([given])
+    near = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return InputError(f"{kind} '{given}' is unknown; {hint}known: {', '.join(known)}")
+    return InputError(f"{kind} '{given}' is unknown; {hint}known: {listed(known)}")
 
 
 def usable_cores() -> int:

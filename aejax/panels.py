@@ -45,6 +45,7 @@ class Points(NamedTuple):
 
     Attributes:
       labels: (N,) integers are classes; floats a scale, which ``unit`` names.
+      names: of classes, where they are not their numbers.
       arrows: (N, 2), drawn from the points.
       curve: (M, 2), drawn through the plane.
     """
@@ -56,6 +57,7 @@ class Points(NamedTuple):
     arrows: np.ndarray | None = None
     curve: np.ndarray | None = None
     axes: tuple[str, ...] = ("z₁", "z₂", "z₃")
+    names: Mapping[int, str] | None = None
 
 
 class Grid(NamedTuple):

@@ -245,7 +245,7 @@ def test_bad_flags(argv, told, capsys):
     [
         (np.where(np.eye(40) > 0, np.nan, 0), "", "the first at index (0, 0)"),
         (np.full((40, 3), np.inf), "", "not finite"),
-        (np.array([[None, 1]] * 40), "", "Object arrays cannot be loaded"),
+        (np.array([[None, 1]] * 40), "", "pickled objects"),
         (np.zeros((0, 3)), "", "has shape (0, 3)"),
         (np.zeros(40), "", "has shape (40,)"),
         (np.linspace(0, 3, 120).reshape(40, 3), "--likelihood bernoulli", "[0, 1]"),

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from aejax import config, data, representation, tasks
+from aejax import config, data, panels, representation, tasks
 from aejax.tasks import anomaly, represent, transfer
 
 Split = data.Split
@@ -121,6 +121,35 @@ def test_autoencoders_are_specific_to_their_data(halves, digits, forgetful, draw
         assert f"ae of {view}: {worst}, " in result.text
     assert result.metrics == transfer.apply(halves.models(), forgetful(digits)).metrics
     assert drawn(result)
+
+
+def test_classes_are_called_by_their_labels(
+    halves, digits, drawn, tmp_path, monkeypatch
+):
+    words = tuple("zero one two three four five six seven eight nine".split())
+    called = digits._replace(labels=words)
+    result = transfer.apply(halves.models(), called)
+    assert set(column(result, "worst class").values()) <= set(words)
+    assert list(result.panels[1].columns) == list(words)
+    # A model of each class, and of each half, by names that are found again.
+    monkeypatch.setenv("AEJAX_CACHE_DIR", str(tmp_path))
+    y = np.repeat(["b", "a,c", "10", "9"], 50)
+    for labels, some in ((y, ["10", "b"]), (np.repeat([-3, 2, 5, 9], 50), ["-3", "9"])):
+        np.savez(tmp_path / "own.npz", x=np.ones((200, 2)), y=labels)
+        data_set = data.load(str(tmp_path / "own.npz"))
+        (sweep,) = anomaly.sweeps(data_set)
+        names = [n.removeprefix(f"{data_set.name}:") for n in sweep.axes["dataset"]]
+        assert names == some
+        (sweep,) = transfer.sweeps(data_set)
+        low, high = (data.load(name) for name in sweep.axes["dataset"])
+        assert [sorted(set(v.train.y)) for v in (low, high)] == [[0, 1], [2, 3]]
+        np.testing.assert_array_equal(
+            transfer.foreign(low, data_set), data_set.test.y >= 2
+        )
+    xy, points = np.arange(8.0).reshape(4, 2), np.array([0, 1, 1, 0])
+    panel = panels.Points("map", xy, points, names={0: "cat", 1: "a dog\nwith more"})
+    (ax,) = drawn(tasks.Result([], [panel], "")).axes
+    assert [t.get_text() for t in ax.texts] == ["cat", "a dog\\… more"]
 
 
 def test_models_meet_another_data_set(halves, digits, tmp_path):

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import time
 
 import numpy as np
 import pytest
@@ -84,7 +86,7 @@ def test_chorales_are_cut_at_bars_and_never_across_songs(places):
     np.testing.assert_array_equal(pitch[found.test.x], want["test"])
     train = {p.tobytes() for p in pitch[found.train.x]}
     assert {p.tobytes() for p in want["train"]} <= train
-    chords = [[70, 60, 0, 0], [50, 70, 60, 40], [70, 0, 50, 45]]
+    chords = [[70, 60, 0, 0], [75, 70, 60, 50], [70, 0, 50, 45]]
     np.testing.assert_array_equal(pitch[found.valid.x[1, :3]], chords)
     assert len(found.valid.x) == 4
     path.write_text(json.dumps(sum((text[s] for s in text), []) * 4))
@@ -133,9 +135,32 @@ def test_a_folder_of_midi_files_is_split_by_file(places):
     [
         ("a.json", b"{", "holds no music"),
         ("a.json", b'{"test": []}', "holds no music"),
-        ("a.json", b"[[[60]], [[60]], [[60]]]", "no song of two bars"),
-        ("a.json", json.dumps([[[200]] * 32] * 3).encode(), "above 127"),
-        ("folder/a.mid", b"MThd", "no readable MIDI"),
+        ("a.json", b"[[[60]], [[60]], [[60]]]", "no song of two bars in train"),
+        ("a.json", json.dumps([[[60]] * 32] * 2).encode(), "has 2 in train: too few"),
+        (
+            "a.json",
+            b'{"train": [], "tunes": [[[60]]]}',
+            "its lists tunes are no splits",
+        ),
+        ("a.json", b'{"train": [], "val": [], "dev": []}', "both 'val' and 'dev'"),
+        *(
+            (
+                "a.json",
+                f"[[], [[60], [50, {bad}]]]".encode(),
+                f"step 1 of song 1.*{told}",
+            )
+            for bad, told in (
+                ("72.5", "has 72.5"),
+                ("true", "has True"),
+                ("Infinity", "has inf"),
+                ("-Infinity", "has -inf"),
+                ("1e308", "has 1e.308"),
+                ("128", "has 128: a note is a whole number from 1 to 127"),
+                ("-7", "has -7"),
+                ('"c"', "has c"),
+            )
+        ),
+        ("folder/a.mid", b"MThd", "folder/a.mid' is no readable MIDI"),
     ],
 )
 def test_what_is_no_music_is_refused(places, name, content, reason):
@@ -144,8 +169,60 @@ def test_what_is_no_music_is_refused(places, name, content, reason):
     for other in "bcd":
         (places / "folder" / f"{other}.mid").write_bytes(content)
     path = places / ("folder" if "/" in name else name)
-    with pytest.raises(config.InputError, match=reason):
+    with pytest.raises(config.InputError, match=reason) as told:
         data.load(str(path))
+    assert "/" not in name or "json" not in str(told.value)
+
+
+def test_every_kind_of_rest_and_chords_of_more_than_four(places):
+    chord = [[60, None, 50, float("nan")], [60, 0, 50, -1], [36, 43, 52, 60, 64, 72]]
+    chord += [[50, 0, 60, 0, 55, 0], []]
+    path = places / "own.json"
+    path.write_text(json.dumps({s: [chord * 8] * 3 for s in ("train", "dev", "test")}))
+    found = data.load(str(path))
+    want = [[60, 0, 50, 0]] * 2 + [[72, 64, 60, 52], [50, 60, 55, 0], [0] * 4]
+    for x in (found.valid.x, found.test.x):
+        np.testing.assert_array_equal(midi.pitches(found)[x[0, :5]], want)
+        assert len(x) == 3
+
+
+def drums(steps):
+    return (
+        midi.write(song(steps)[:, :1])
+        .replace(b"\x90", b"\x99")
+        .replace(b"\x80", b"\x89")
+    )
+
+
+def test_songs_without_pieces_are_left_out_before_splits_are_carved(places):
+    """Whatever their names: each of 12 orders puts other files into a split."""
+    (places / "midi").mkdir()
+    for i in range(8):
+        (places / f"midi/song{i}.mid").write_bytes(midi.write(song(48)))
+    for i in range(20):
+        (places / f"midi/{'az'[i % 2]}{i}.mid").write_bytes(drums(48))
+    (places / "midi/short.mid").write_bytes(midi.write(song(20)))
+    assert [len(s.x) for s in data.load(str(places / "midi"))[2:4]] == [2, 2]
+
+
+def test_midi_files_in_folders_called_splits(places):
+    for i, split in enumerate(("train", "val", "test")):
+        for j in range(3):
+            path = places / "midi" / split / "more" / f"{j}.mid"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(midi.write(np.full((32, 1), 60 + i)))
+    found = data.load(str(places / "midi"))
+    pitch = midi.pitches(found)
+    assert [set(pitch[s.x[..., 0]].ravel()) for s in found[2:4]] == [{61}, {62}]
+    (places / "midi/0.mid").write_bytes(midi.write(song(48)))
+    with pytest.raises(config.InputError, match="loose files lie beside"):
+        data.load(str(places / "midi"))
+    for path in [places / "midi/0.mid", *(places / "midi/train/more").iterdir()]:
+        path.write_bytes(drums(48))
+    (places / "midi/0.mid").unlink()
+    told = f"data set '{places}/midi' has no song of two bars in train"
+    with pytest.raises(config.InputError, match=told):
+        data.load(str(places / "midi"))
 
 
 # MIDI --------------------------------------------------------------------------------
@@ -188,6 +265,67 @@ def test_midi_is_quantised_and_reduced_to_the_highest_four():
     out.seek(0)
     want = [[62, 60, 0, 0], [60, 0, 0, 0], [60, 0, 0, 0], [61, 0, 0, 0]]
     np.testing.assert_array_equal(midi.read(out), [*want, [70, 65, 55, 50]])
+
+
+def file_of(*tracks, kind=1, division=480):
+    """MIDI of tracks of bytes."""
+    header = struct.pack(">4sIHHH", b"MThd", 6, kind, len(tracks), division)
+    parts = (struct.pack(">4sI", b"MTrk", len(t)) + t for t in tracks)
+    return header + b"".join(parts)
+
+
+END = b"\0\xff\x2f\0"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (file_of(b"\0\x90\x3c\x50\x40\x80\x3c\0" + END, kind=2), "of type 2"),
+        (file_of(b"\0\x90\x3c\x50\x40\x80\x3c\0" + END, division=0), "or nothing"),
+        (file_of(b"\0\x90\x3c\x50" + END, division=0xE728), r"frames .*\(SMPTE\)"),
+        (file_of(b"\0\x90\x3c\x50\xff\xff\xff\x7f\x80\x3c\0" + END), "2,236,962 si"),
+        (file_of(b"\xff\xff\xff\x7f" + END[1:], division=1), "is a time in it damaged"),
+        (b"\0text", "no readable MIDI file"),
+    ],
+)
+def test_midi_that_cannot_be_read_names_the_file_at_once(places, content, reason):
+    (places / "midi").mkdir()
+    for i in range(4):
+        (places / f"midi/{i}.mid").write_bytes(content)
+    start = time.perf_counter()
+    with pytest.raises(config.InputError, match=reason):
+        midi.read(io.BytesIO(content))
+    with pytest.raises(config.InputError, match=f"midi/0.mid'.*{reason}") as told:
+        data.load(str(places / "midi"))
+    assert time.perf_counter() - start < 2 and "json" not in str(told.value)
+
+
+def test_notes_that_are_held_for_hours_take_no_time(places):
+    """32 notes, each of 89,907 sixteenths: nearly the longest piece that is read."""
+    long = b"\x86\xee\x00"  # 112,384 ticks
+    on = b"".join(bytes([0, 0x90, n, 80]) for n in range(40, 72))
+    off = long + b"".join(bytes([0x80, n, 0, 0]) for n in range(40, 72))[:-1]
+    start = time.perf_counter()
+    read = midi.read(io.BytesIO(file_of(on + off + END, division=5)))
+    assert time.perf_counter() - start < 2
+    assert len(read) == 89_907 and (read == [71, 70, 69, 68]).all()
+
+
+def test_one_pitch_of_two_channels_is_two_voices():
+    on = b"".join(bytes([0, 0x90 | c, n, 80]) for c in (0, 1) for n in (60, 64))
+    off = b"\x81\x70" + bytes([0x80, 60, 0])
+    read = midi.read(io.BytesIO(file_of(on + off + END)))
+    # Those that never end are not heard.
+    np.testing.assert_array_equal(read, [[60, 0, 0, 0]] * 2)
+    off += b"".join(bytes([0, 0x80 | c, n, 0]) for c, n in ((0, 64), (1, 60), (1, 64)))
+    read = midi.read(io.BytesIO(file_of(on + off + END)))
+    np.testing.assert_array_equal(read, [[64, 64, 60, 60]] * 2)
+
+
+def test_text_that_begins_with_a_nul_is_no_music(places):
+    (places / "own.txt").write_text("\0abc\nabd\nabe\nabf\n")
+    with pytest.raises(config.InputError, match="own.txt' is no readable.*NUL"):
+        data.load(str(places / "own.txt"))
 
 
 # The task ----------------------------------------------------------------------------

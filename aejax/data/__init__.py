@@ -1,8 +1,9 @@
 """Data sets: ``load(name)`` gives three splits, a likelihood and the unit of x.
 
 A name is one of ``names()``, any data set that TFDS has prepared on disk, or a path to
-a file (.npz, .npy, .txt, .json) or a folder of images or MIDI files. ``NAME:3`` or
-``NAME:0-4,7`` trains on these classes alone; ``NAME:captions`` has captions for labels.
+a file (.npz, .npy, .txt, .json) or a folder of images or MIDI files. ``NAME:3``,
+``NAME:0-4,7`` or ``NAME:good`` trains on the classes of these labels alone;
+``NAME:captions`` has captions for labels.
 Nothing here imports jax or TensorFlow, and ``load`` never downloads: ``python -m
 aejax.data prepare NAME`` does.
 """
@@ -15,6 +16,7 @@ from aejax import config
 from aejax.data import (
     captions,
     catalogue,
+    classes,
     dataset,
     files,
     manifolds,
@@ -26,7 +28,9 @@ from aejax.data import (
 Split = dataset.Split
 Dataset = dataset.Dataset
 check_likelihood = dataset.check_likelihood
+labels = dataset.labels
 peak = dataset.peak
+view = classes.view
 check_factors = dataset.check_factors
 
 
@@ -41,13 +45,23 @@ def load(name: str = "digits") -> Dataset:
 
     Raises:
       InputError: unknown or not prepared, with the command that prepares it; a file
-        that cannot be used, with the reason.
+        that cannot be used, with the reason; more than fits into memory.
     """
+    try:
+        return _load(name)
+    except MemoryError as error:
+        raise config.InputError(
+            f"data set '{name}' does not fit into memory ({error}); give fewer or "
+            "smaller examples"
+        ) from error
+
+
+def _load(name: str) -> Dataset:
+    whole, text = classes_of(name)
+    if text is not None:
+        return classes.only(name, load(whole), text)
     if name.endswith(captions.END):
         return captions.captioned(name, load(name.removesuffix(captions.END)))
-    whole, classes = classes_of(name)
-    if classes is not None:
-        return _only(name, load(whole), classes)
     if name in manifolds.MANIFOLDS:
         return manifolds.draw(name)
     if name == "tunes":
@@ -80,26 +94,17 @@ def load(name: str = "digits") -> Dataset:
     )
 
 
-def classes_of(name: str) -> tuple[str, list[int] | None]:
-    """``NAME:0-2,7`` as NAME and [0, 1, 2, 7]; any other name, and None."""
-    whole, _, text = name.rpartition(":")
-    if not whole or not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+def classes_of(name: str) -> tuple[str, str | None]:
+    """``NAME:0-2,good`` as NAME and its labels "0-2,good"; any other name, and None."""
+    if files.is_path(name):  # that has a colon, maybe
         return name, None
-    ends = [part.split("-") for part in text.split(",")]
-    return whole, sorted({k for e in ends for k in range(int(e[0]), int(e[-1]) + 1)})
-
-
-def _only(name: str, data: Dataset, classes: list[int]) -> Dataset:
-    if data.train.y is None or data.train.y.ndim > 1:
-        raise config.InputError(f"'{data.name}' has no classes to choose from: {name}")
-    rows = {s: np.isin(getattr(data, s).y, classes) for s in ("train", "valid")}
-    for split in rows:
-        if not rows[split].any():
-            raise config.InputError(
-                f"'{name}': there is no such class in {split} of '{data.name}', whose "
-                f"classes are 0 … {data.num_classes - 1}"
-            )
-    return dataset.taken(data, rows)._replace(name=name)
+    heads = [name[: match.start()] for match in re.finditer(":", name)][::-1]
+    known = catalogue.ENTRIES
+    own = next((h for h in heads if h and h not in known and files.is_path(h)), None)
+    head = own or "".join(heads[:1])
+    text = name[len(head) + 1 :]
+    other = f":{text}" == captions.END or re.fullmatch(r"\d+(\.\d+)+", text)  # version
+    return (name, None) if not head or (other and not own) else (head, text)
 
 
 def factors(name: str) -> dict[str, np.ndarray]:

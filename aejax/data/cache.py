@@ -4,10 +4,12 @@ An entry is a directory ``CACHE/data/KEY`` with files ``SPLIT-FIELD.npy`` and an
 ``info.json``. It appears by one rename, so that it is whole or absent.
 """
 
+import contextlib
+import errno
 import hashlib
+import itertools
 import json
 import os
-import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +21,12 @@ import numpy as np
 from aejax import config
 from aejax.data import dataset
 
-VERSION = 1  # of the rules for x and y; a higher number makes every entry stale
+VERSION = 2  # of the rules for x and y; a higher number makes every entry stale
 IN_MEMORY = 1 << 30  # bytes of one data set; a larger one stays on disk, memory-mapped
-_BLOCK = 256  # rows decoded at a time: three times faster than one by one
+BLOCK = 256  # rows decoded at a time: three times faster than one by one
 
 
-About = dict[str, Any]  # likelihood, scale and num_classes of a Dataset
+About = dict[str, Any]  # likelihood, scale, num_classes, labels of a Dataset
 # A split still to be decoded: rows, and decode(some rows) -> {"x": …, "y": …}.
 Stream = tuple[Sequence[Any], Callable[[Sequence[Any]], Mapping[str, np.ndarray]]]
 Build = Callable[[], tuple[About, Mapping[str, Stream]]]
@@ -48,12 +50,14 @@ def fetch(
       InputError: the cache cannot be written; whatever ``build`` raises.
     """
     source = source.resolve()
-    states = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    with dataset.explained(f"the files of data set '{name}' cannot be found"):
+        real = [(str(f.resolve()), f.stat()) for f in files]
+    states = [(f, state.st_size, state.st_mtime_ns) for f, state in real]
     facts = json.dumps([VERSION, str(source), states]).encode()
     label = "-".join([*source.parts[-2:], hashlib.sha256(facts).hexdigest()[:16]])
     directory = root() / "data" / label
     try:
-        found = _open(directory) or _make(directory, build)
+        found = _open(directory) or _make(name, directory, build)
     except OSError as error:  # of writing: those of the source are InputErrors
         raise config.InputError(
             f"data set '{name}' cannot be decoded into the cache ({error}); set "
@@ -77,37 +81,60 @@ def _open(directory: Path) -> dataset.Dataset | None:
             split, field = name.split("-")
             splits[split][field] = array
         parts = {split: dataset.Split(**fields) for split, fields in splits.items()}
-        return dataset.Dataset("", **parts, **info["about"])
+        labels = tuple(info["about"].pop("labels", ()))
+        return dataset.Dataset("", **parts, **info["about"], labels=labels)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _make(directory: Path, build: Build) -> dataset.Dataset | None:
+def _make(name: str, directory: Path, build: Build) -> dataset.Dataset:
     parent = directory.parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix="unfinished-") as temporary:
         (entry := Path(temporary) / "entry").mkdir()
-        _write(entry, *build())
-        if _open(directory) is None:  # else another process was first: keep its entry
-            shutil.rmtree(directory, ignore_errors=True)
-            os.replace(entry, directory)
-    return _open(directory)
+        _write(name, entry, *build())
+        if (found := _open(entry)) is None:
+            raise OSError(f"{entry} is not as it was written")
+        _publish(entry, directory, Path(temporary))
+    return found  # opened already: another process may put its own, equal, in its place
 
 
-def _write(entry: Path, about: About, streams: Mapping[str, Stream]) -> None:
+def _publish(entry: Path, directory: Path, temporary: Path) -> None:
+    """Renames an entry to its place, unless a valid one is there.
+
+    What is there and not valid is moved away before it is removed: a valid entry that
+    another process puts there meanwhile is replaced by an equal one, and never missing
+    for longer than it takes to rename.
+    """
+    for attempt in itertools.count():
+        try:
+            return os.rename(entry, directory)
+        except OSError as error:
+            taken = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+            if error.errno not in taken or attempt > 9:
+                raise
+        if _open(directory) is not None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(directory, temporary / f"damaged-{attempt}")
+
+
+def _write(name: str, entry: Path, about: About, streams: Mapping[str, Stream]) -> None:
     """Appends block after block; ordinary writes, because a memory map that meets a
     full disk kills the process (SIGBUS) instead of raising OSError."""
     crc32: dict[str, int] = {}
     for split, (rows, decode) in streams.items():
-        for start in range(0, len(rows), _BLOCK):
-            for field, array in decode(rows[start : start + _BLOCK]).items():
-                name, array = f"{split}-{field}", np.ascontiguousarray(array)
-                with (entry / f"{name}.npy").open("ab") as file:
-                    if name not in crc32:
+        if not len(rows):  # a file of it could not be read again
+            raise config.InputError(f"data set '{name}' has no example in {split}")
+        for start in range(0, len(rows), BLOCK):
+            for field, array in decode(rows[start : start + BLOCK]).items():
+                part, array = f"{split}-{field}", np.ascontiguousarray(array)
+                with (entry / f"{part}.npy").open("ab") as file:
+                    if part not in crc32:
                         header = np.lib.format.header_data_from_array_1_0(array)
                         header["shape"] = (len(rows), *array.shape[1:])
                         np.lib.format.write_array_header_1_0(file, header)
                     file.write(array)
-                crc32[name] = zlib.crc32(array, crc32.get(name, 0))
+                crc32[part] = zlib.crc32(array, crc32.get(part, 0))
     info = json.dumps({"about": about, "crc32": crc32}, indent=1)
     (entry / "info.json").write_text(info)

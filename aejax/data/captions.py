@@ -37,6 +37,8 @@ def captioned(name: str, data: dataset.Dataset) -> dataset.Dataset:
     known = (*sprites.EXAMPLES, "digits", "mnist")
     if base not in known:
         raise config.unknown("data set with captions", base, known)
+    if data.train.y.ndim > 1:
+        raise config.InputError(f"'{data.name}' has captions already: {name}")
     for split in dataset.SPLITS:
         keep, factors = slice(None), {"digit": getattr(data, split).y}
         if base in sprites.EXAMPLES:
@@ -51,7 +53,7 @@ def captioned(name: str, data: dataset.Dataset) -> dataset.Dataset:
         rows[split] = keep
     data = dataset.taken(data, rows)
     parts = {s: getattr(data, s)._replace(y=y) for s, y in captions.items()}
-    return data._replace(name=name, num_classes=len(WORDS) + 1, **parts)
+    return data._replace(name=name, num_classes=len(WORDS) + 1, labels=(), **parts)
 
 
 def _sentence(words: Sequence[str]) -> str:

@@ -1,7 +1,10 @@
 """What a data set is, how its splits are carved, and which likelihood may model it."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +12,11 @@ import numpy as np
 from aejax import config
 
 SPLITS = ("train", "valid", "test")
+ALIASES = {  # what else splits are called, in any case
+    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
+    "train": "train",
+    "test": "test",
+}
 # Count levels: data stored as integers.
 LEVELS = ("categorical", "discretized_logistic", "symbols")
 UNIT = ("bernoulli", "continuous_bernoulli", *LEVELS)  # need data in [0, 1]
@@ -33,7 +41,8 @@ class Dataset(NamedTuple):
     float32 and for binary data stored as 0 and 1. ``num_classes`` is 0 without labels;
     ``symbols`` are the characters whose ids x counts, of text or (see ``music``) notes.
     ``factors`` {split: (N, F) whole numbers}, if known, are what each x was drawn from,
-    and ``factor_names`` their columns.
+    and ``factor_names`` their columns. ``labels`` are the user's own names of classes
+    0 … C-1; () where those numbers are the names (see ``labels``).
     """
 
     name: str
@@ -46,6 +55,34 @@ class Dataset(NamedTuple):
     symbols: str = ""
     factors: Mapping[str, np.ndarray] | None = None
     factor_names: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+def labels(data: Dataset) -> dict[int, str]:
+    """{class: its name}, of every class; {} of data without classes."""
+    if data.labels or data.train.y is None or data.train.y.ndim > 1:
+        return dict(enumerate(data.labels))
+    known = set(range(data.num_classes))
+    known.update(*(np.unique(getattr(data, s).y).tolist() for s in SPLITS))
+    return {k: str(k) for k in sorted(known)}
+
+
+def split_names(where: str, names: Iterable[str]) -> dict[str, str]:
+    """{split: its name among these}, of names and aliases of splits.
+
+    Raises:
+      InputError: two names of one split.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        if (split := ALIASES.get(name.lower())) in found:
+            raise config.InputError(
+                f"{where} has both '{found[split]}' and '{name}', two names of one "
+                "split: leave one"
+            )
+        if split:
+            found[split] = name
+    return found
 
 
 def taken(data: Dataset, rows: Mapping[str, Any]) -> Dataset:
@@ -72,7 +109,7 @@ def peak(data: Dataset) -> float:
 
 
 def carve(
-    counts: Mapping[str, int], shuffle: bool = True
+    name: str, counts: Mapping[str, int], shuffle: bool = True
 ) -> dict[str, tuple[str, np.ndarray]]:
     """{split: (the given split that it is taken from, its rows there)}, all three.
 
@@ -93,8 +130,10 @@ def carve(
             parts[split], rows = ("train", rows[-tenth:]), rows[:-tenth]
     parts["train"] = "train", rows
     if not all(len(rows) for _, rows in parts.values()):
+        given = ", ".join(f"{count} in {split}" for split, count in counts.items())
         raise config.InputError(
-            f"{counts} examples are too few: train, valid and test each need one"
+            f"data set '{config.listed([name])}' has {given}: too few, for train, "
+            "valid and test each need one"
         )
     return {split: parts[split] for split in SPLITS}
 
@@ -104,11 +143,33 @@ def explained(told: str, advice: str = "") -> Iterator[None]:
     """Turns whatever a library raises into an InputError of one paragraph."""
     try:
         yield
-    except config.InputError:
+    except (config.InputError, MemoryError):  # load explains the latter
         raise
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise config.InputError(f"{told} ({reason[:300]}){advice}") from error
+
+
+def check_memory(name: str, size: int) -> None:
+    """Refuses what needs more bytes than the system says that there are.
+
+    Raises:
+      InputError: with both numbers.
+    """
+    free = math.inf
+    with contextlib.suppress(OSError, AttributeError):  # no Linux
+        meminfo = Path("/proc/meminfo").read_text()
+        free = 1024 * int(re.search(r"MemAvailable:\s*(\d+)", meminfo)[1])
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        free = free if limit == resource.RLIM_INFINITY else min(free, limit)
+    if size > free:
+        raise config.InputError(
+            f"'{name}' takes {size / 1e9:,.1f} GB of memory when it is decoded, and "
+            f"{free / 1e9:,.1f} GB are there; give fewer or smaller examples"
+        )
 
 
 def check_factors(data: Dataset) -> None:

@@ -11,6 +11,7 @@ from aejax import config
 from aejax.data import dataset
 
 SUFFIXES = (".mid", ".midi")
+LONGEST = 100_000  # sixteenths of a piece: three and a half hours at 120 a minute
 _DRUMS, _TICKS = 9, 480  # their channel; of a quarter
 
 
@@ -35,29 +36,58 @@ def read(file: Any, voices: int = 4) -> np.ndarray:
     least; drums are left out. T is the length of the longest track.
 
     Raises:
-      InputError: not a MIDI file.
+      InputError: not a MIDI file; of type 2, tracks that are no one piece; without
+        ticks of a quarter (SMPTE); longer than ``LONGEST``.
     """
     import mido
 
     with dataset.explained(f"'{file}' is no readable MIDI file"):
         kind = "file" if hasattr(file, "read") else "filename"
         midi = mido.MidiFile(**{kind: file}, clip=True)
-    now, began, song = 0.0, {}, collections.defaultdict(set)
-    for message in midi.merged_track:
-        now += 4 * message.time / midi.ticks_per_beat
+        if midi.type == 2:
+            raise ValueError("its tracks are separate patterns: it is of type 2")
+        if (quarter := midi.ticks_per_beat) < 1:
+            raise ValueError("it counts frames of a second (SMPTE), or nothing")
+        notes, ticks = _notes(midi.merged_track)
+        if 4 * ticks > quarter * LONGEST:
+            raise ValueError(
+                f"it is {4 * ticks // quarter:,} sixteenths long, and {LONGEST:,} are "
+                "the most; is a time in it damaged?"
+            )
+    steps = round(4 * ticks / quarter)
+    by_channel = collections.defaultdict(list)
+    for channel, note, start, end in notes:
+        start = round(4 * start / quarter)
+        end = max(start + 1, round(4 * end / quarter))
+        steps = max(steps, end)
+        by_channel[channel].append((note, start, end))
+    sounding = np.zeros((steps, 128), np.uint8)  # of how many channels
+    for channel in by_channel.values():
+        on = np.zeros((steps, 128), bool)
+        for note, start, end in channel:
+            on[start:end, note] = True
+        sounding += on
+    out, rows = np.zeros((steps, voices), int), np.arange(steps)
+    for voice in range(voices):
+        heard = sounding > 0
+        highest, there = 127 - heard[:, ::-1].argmax(1), heard.any(1)
+        out[there, voice] = highest[there]
+        sounding[rows[there], highest[there]] -= 1
+    return out
+
+
+def _notes(track: Any) -> tuple[list[tuple[int, int, int, int]], int]:
+    """(channel, note, start, end) in ticks, of all that end, and the last tick."""
+    now, began, notes = 0, {}, []
+    for message in track:
+        now += message.time
         if message.type in ("note_on", "note_off") and message.channel != _DRUMS:
-            note = message.note, message.channel
+            note = message.channel, message.note
             if note in began:
-                start = round(began.pop(note))
-                for step in range(start, max(start + 1, round(now))):
-                    song[step].add(note)
+                notes.append((*note, began.pop(note), now))
             if message.type == "note_on" and message.velocity:
                 began[note] = now
-    out = np.zeros((max(round(now), 1 + max(song, default=-1)), voices), int)
-    for step, sounding in song.items():
-        highest = sorted((note for note, _ in sounding), reverse=True)[:voices]
-        out[step, : len(highest)] = highest
-    return out
+    return notes, now
 
 
 def write(song: np.ndarray, bpm: float = 90) -> bytes:

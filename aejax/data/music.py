@@ -7,57 +7,88 @@ numbers, the first one a rest. A pitch that a voice repeats is a note that it ho
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from aejax import config
-from aejax.data import cache, dataset, midi
+from aejax.data import cache, dataset, midi, paths
 
 STEPS, BAR, VOICES = 32, 16, 4
 
 
-def files(folder: Path) -> list[Path]:
-    """MIDI files in the folder and below, sorted."""
-    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in midi.SUFFIXES)
-
-
-def load(name: str) -> dataset.Dataset:
-    """Pieces of a .json file, or of the MIDI files in a folder and below.
+def load(name: str, path: Path, midis: Sequence[Path]) -> dataset.Dataset:
+    """Pieces of the MIDI files in a folder; if there are none, of the .json file.
 
     The file holds {"train": songs, "valid": …, "test": …}, or songs; a song is a list
     of chords, one per sixteenth, and a chord of up to four MIDI numbers in the order of
-    the voices; 0 is a rest. Pieces start at every bar, 16 sixteenths from the song's
-    beginning; those of train are there in all keys. Missing splits are carved by songs.
+    the voices; 0, -1, NaN and null are rests. Of more than four notes the highest are
+    taken, highest first, as of MIDI files. Pieces start at every bar, 16 sixteenths
+    from the song's beginning; those of train are there in all keys. Songs without a
+    piece are left out; then missing splits are carved by songs.
 
     Raises:
       InputError: not such a file, or no piece in a split.
     """
-    path, songs, read = Path(name).expanduser(), {}, _song
-    if path.is_dir():
-        songs, read = {"train": files(path)}, midi.read
 
     def build():
-        told = '; a .json file has {"train": [[[74, 70, 65, 58], …], …]}'
-        with dataset.explained(f"'{name}' holds no music", told):
-            given = songs or json.loads(path.read_text("utf-8"))
-            given = {"train": given} if isinstance(given, list) else given
-            given = {s: given[s] for s in dataset.SPLITS if s in given}
-            parts = dataset.carve({s: len(given[s]) for s in given}).items()
-            cut = {s: [pieces(read(given[o][i])) for i in at] for s, (o, at) in parts}
-            about, x = _ids({s: np.concatenate(each) for s, each in cut.items()})
-            x["train"] = transposed(x["train"], about["scale"])
+        songs = _midi(path, midis) if midis else _chorales(name, path)
+        cut = {s: [p for p in map(pieces, each) if len(p)] for s, each in songs.items()}
+        if empty := [split for split, each in cut.items() if not each]:
+            raise config.InputError(
+                f"data set '{name}' has no song of two bars in {', '.join(empty)}"
+            )
+        parts = dataset.carve(name, {s: len(each) for s, each in cut.items()}).items()
+        about, x = _ids(
+            {s: np.concatenate([cut[o][i] for i in r]) for s, (o, r) in parts}
+        )
+        x["train"] = transposed(x["train"], about["scale"])
         return about, {s: (rows, lambda rows: {"x": rows}) for s, rows in x.items()}
 
-    return cache.fetch(name, path, songs.get("train", [path]), build)
+    return cache.fetch(name, path, midis or [path], build)
 
 
-def _song(chords: Sequence[Sequence[float]]) -> np.ndarray:
+def _midi(folder: Path, files: Sequence[Path]) -> dict[str, Iterator[np.ndarray]]:
+    given, _ = paths.splits(folder, files)
+    return {split: map(midi.read, each) for split, each in given.items()}
+
+
+def _chorales(name: str, path: Path) -> dict[str, list[np.ndarray]]:
+    told = '; a .json file has {"train": [[[74, 70, 65, 58], …], …]}'
+    with dataset.explained(f"'{name}' holds no music", told):
+        given = json.loads(path.read_text("utf-8"))
+        given = {"train": given} if isinstance(given, list) else given
+        named = dataset.split_names(f"'{name}'", given)
+        others = [n for n in set(given) - {*named.values()} if given[n] != []]
+        if others := [n for n in others if isinstance(given[n], list)]:
+            raise ValueError(f"its lists {config.listed(others, 10)} are no splits")
+        if "train" not in named:
+            raise ValueError("it has no train")
+        return {
+            split: [_song(song, f"song {i} of {n}") for i, song in enumerate(given[n])]
+            for split, n in named.items()
+        }
+
+
+def _song(chords: Sequence[Sequence[float | None]], where: str) -> np.ndarray:
     """(T, 4) of chords; voices that one lacks are silent."""
     out = np.zeros((len(chords), VOICES), int)
-    for row, chord in zip(out, chords, strict=True):
-        row[: len(chord)] = np.maximum(chord[:VOICES], 0)
+    for step, chord in enumerate(chords):
+        for note in chord:
+            number = type(note) in (int, float) and note == note // 1 and note < 128
+            if not (note is None or note != note or (number and note >= -1)):
+                raise ValueError(
+                    f"step {step} of {where}, from 0, has {config.listed([note])}: a "
+                    "note is a whole number from 1 to 127; 0, -1, NaN and null are "
+                    "rests"
+                )
+        notes = [int(n) if n and n > 0 else 0 for n in chord]
+        if len(notes) > VOICES:
+            notes = [n for n in notes if n]
+        if len(notes) > VOICES:
+            notes = sorted(notes, reverse=True)[:VOICES]
+        out[step, : len(notes)] = notes
     return out
 
 
@@ -71,8 +102,6 @@ def pieces(song: np.ndarray) -> np.ndarray:
 def _ids(splits: Mapping[str, np.ndarray]):
     """What makes a Dataset, and its x, of {split: MIDI numbers (N, 32, 4)}."""
     every = np.concatenate(list(splits.values()))
-    if not all(map(len, splits.values())) or every.max() > 127:
-        raise config.InputError("a split has no song of two bars, or notes above 127")
     low, high = int(every[every > 0].min()), int(every.max())
     symbols = "\0" + "".join(map(chr, range(low, high + 1)))
     about = {"likelihood": "symbols", "scale": len(symbols) - 1.0, "symbols": symbols}

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from aejax import config
-from aejax.data import catalogue, dataset, prepared, sprites
+from aejax.data import catalogue, dataset, paths, prepared, sprites
 
 
 def prepare(name: str, source: str | None = None) -> Path:
@@ -157,8 +157,8 @@ def _match(name: str, source: Path, infos: Mapping[str, Any]) -> dict[str, Path]
     sizes = {int(info.size) for info in infos.values()}
     files = {
         hashlib.sha256(file.read_bytes()).hexdigest(): file
-        for file in source.rglob("*")
-        if file.is_file() and file.stat().st_size in sizes
+        for file in paths.walk(source)
+        if file.stat().st_size in sizes
     }
     if missing := [i.filename for i in infos.values() if i.checksum not in files]:
         raise config.InputError(

@@ -15,8 +15,6 @@ import numpy as np
 from aejax import config
 from aejax.data import cache, catalogue, dataset
 
-_SPLITS = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
-
 
 def root() -> Path:
     """TFDS's directory, where data sets are prepared and looked for."""
@@ -48,7 +46,10 @@ def find(name: str) -> Path | None:
 
 
 def _find(name: str, within: Path) -> Path | None:
-    infos = (within / name.replace(":", "/")).glob("**/dataset_info.json")
+    directory = within / name.replace(":", "/")
+    # None of a name that is longer than any can be.
+    there = os.path.isdir(directory)
+    infos = directory.glob("**/dataset_info.json") if there else ()
     found = [i.parent for i in infos if re.fullmatch(r"\d+\.\d+\.\d+", i.parent.name)]
     choices = sorted({str(at.parent.relative_to(within)) for at in found})
     if len(choices) > 1:
@@ -79,11 +80,8 @@ def _build(directory: Path, entry: catalogue.Entry | None):
 
     with _reading(directory):
         info = (builder := tfds.builder_from_directory(directory)).info
-        sources = {
-            _SPLITS[split]: builder.as_data_source(split=split)
-            for split in info.splits
-            if split in _SPLITS
-        }
+        named = dataset.split_names(f"'{directory}'", info.splits).items()
+        sources = {split: builder.as_data_source(split=n) for split, n in named}
         first = sources["train"][0] if "train" in sources else {}
     image = first.get("image")
     if getattr(image, "ndim", 0) != 3 or image.dtype != np.uint8:
@@ -99,7 +97,7 @@ def _build(directory: Path, entry: catalogue.Entry | None):
     label = info.features[entry.label] if entry.label else None
     counts = {split: len(source) for split, source in sources.items()}
     # What TFDS did not shuffle may be sorted.
-    parts = dataset.carve(counts, shuffle=info.disable_shuffling)
+    parts = dataset.carve(directory.parent.name, counts, shuffle=info.disable_shuffling)
     streams = {}
     for split, (given, rows) in parts.items():
         decode = functools.partial(_decode, directory, entry, sources[given])

@@ -22,6 +22,8 @@ def load(name: str) -> dataset.Dataset:
     """
     with dataset.explained(f"'{name}' is no readable UTF-8 text"):
         text = Path(name).expanduser().read_text("utf-8")
+        if "\0" in text:  # the first symbol of music
+            raise ValueError("it has a NUL character")
     lines = [
         line[at : at + LONGEST]
         for line in text.splitlines()
@@ -35,7 +37,7 @@ def load(name: str) -> dataset.Dataset:
             "symbols of a sequence"
         )
     x, length = to_ids(lines, symbols, max(map(len, lines)))
-    parts = dataset.carve({"train": len(lines)})
+    parts = dataset.carve(name, {"train": len(lines)})
     splits = {
         split: dataset.Split(x[rows], length=length[rows])
         for split, (_, rows) in parts.items()

@@ -167,12 +167,22 @@ def check(spec: networks.Spec) -> str | None:
             "conv needs the channels of at least one stage and a dense width, "
             "e.g. --hidden 32,64,256"
         )
-    side = 2**stages
-    if spec.shape[0] % side or spec.shape[1] % side:
+    side, (h, w) = 2**stages, spec.shape[:2]
+    if h % side or w % side:
+        # Stages that would do: the power of two that divides both sides.
+        fewer = min((n & -n).bit_length() - 1 for n in (h, w))
+        small, large = (
+            f"{h // side * side}×{w // side * side}",
+            f"{-(-h // side) * side}×{-(-w // side) * side}",
+        )
+        crop = f"crop them to {small} or " * (h >= side and w >= side)
+        give = (
+            f"give at most {fewer} numbers of channels in --hidden before the last, "
+            "which is the dense width, or "
+        ) * (fewer > 0)
         return (
             f"conv with {stages} stride-2 stages needs sides divisible by {side}, and "
-            f"the images are {spec.shape[0]}×{spec.shape[1]}; give fewer channels in "
-            "--hidden (the last number is the dense width)"
+            f"the images are {h}×{w}; {give}{crop}pad them to {large}"
         )
     return None
 

@@ -118,7 +118,7 @@ def _points(ax, panel: panels.Points, color) -> None:
             hue = {"color": [pictures.CLASSES[int(k) % 10] for k in labels]}
         drawn = ax.scatter(*xy.T, s=8, alpha=0.8, lw=0, **hue)
     else:
-        pictures.scatter(ax, xy, np.asarray(labels))
+        pictures.scatter(ax, xy, np.asarray(labels), panel.names)
     if labels is not None and not classes:
         # Beside it whatever its aspect, and free of a third axis' name.
         at = ax.inset_axes([1.06 if xy.shape[1] == 2 else 1.22, 0.1, 0.035, 0.8])

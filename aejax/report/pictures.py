@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import ticker
 
 from aejax import config, tasks
+from aejax import data as datasets
 from aejax.report import canvas, page
 from aejax.report import table as tables
 
@@ -131,7 +132,7 @@ def plane(shown: list[Shown]) -> page.Section | None:
         wide = x.ndim == 4
         width = canvas.WIDTH if wide else canvas.HALF
         fig, axes = canvas.panels([4.6], 1 + wide, width)
-        scatter(axes[0], z, y)
+        scatter(axes[0], z, y, datasets.labels(one.data))
         axes[0].set_title(canvas.short(one.line.label, 40), color=one.line.color)
         if wide:
             sides = np.linspace(*np.quantile(z, [0.02, 0.98], axis=0), GRID).T
@@ -145,7 +146,8 @@ def plane(shown: list[Shown]) -> page.Section | None:
     return page.Section("plane", "The latent plane", figures) if figures else None
 
 
-def scatter(ax, z, y):
+def scatter(ax, z, y, names=None):
+    """Codes (N, 2), coloured by class y, whose label stands at its median."""
     kinds = np.unique(y) if y is not None and y.ndim == 1 else []
     if not 0 < len(kinds) <= len(CLASSES):  # none, or more than can be told apart
         kinds, hues = [], canvas.MUTED
@@ -155,7 +157,8 @@ def scatter(ax, z, y):
     for k, hue in zip(kinds, CLASSES, strict=False):
         box = {"boxstyle": "circle,pad=0.22", "fc": "white", "ec": hue, "lw": 1.6}
         style = {"ha": "center", "va": "center", "fontsize": 9, "bbox": box}
-        ax.text(*np.median(z[y == k], axis=0), str(k), **style)
+        label = config.listed([(names or {}).get(int(k), k)])
+        ax.text(*np.median(z[y == k], axis=0), canvas.short(label, 12), **style)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(ticker.MaxNLocator(5))
     ax.grid(False)

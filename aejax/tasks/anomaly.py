@@ -18,7 +18,8 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
     """A model of each class (small data: every third). ae, 16: best on MNIST valid."""
     classes, step = np.unique(data.train.y), 1 if len(data.train.x) > 10_000 else 3
     whole = set(classes) == set(np.unique(data.test.y))
-    views = [f"{data.name}:{k}" for k in classes[:10:step]] if whole else [data.name]
+    views = [datasets.view(data, [k]) for k in classes[:10:step]]
+    views = views if whole else [data.name]
     values = tasks.size(datasets.load(views[0])) | {"objective": "ae", "latent_dim": 16}
     return [tasks.Sweep("one-class", values, {"dataset": views})]
 
@@ -121,7 +122,7 @@ def apply(
     bars = {n: (v.mean(), v.min(), v.max()) for n, v in auroc.items()}
     shown = [panels.Bars("Mean and range of normal classes", "AUROC", bars)]
     if len(views) > 1:
-        normal = [name.rpartition(":")[2] for name in views]
+        normal = [datasets.classes_of(name)[1] or name for name in views]
         grid = np.stack(list(auroc.values())), list(found), normal
         shown.append(panels.Grid("AUROC by normal class", *grid))
     back = mine[0].reconstruct(*test)

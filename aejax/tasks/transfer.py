@@ -19,8 +19,8 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
     """A model of the lower half of the classes, and one of the upper half."""
     classes = [] if data.train.y is None else np.unique(data.train.y).tolist()
     half = len(classes) // 2
-    ends = [(part[0], part[-1]) for part in (classes[:half], classes[half:]) if part]
-    views = [f"{data.name}:{low}-{high}" for low, high in ends] or [data.name]
+    halves = [part for part in (classes[:half], classes[half:]) if part]
+    views = [datasets.view(data, part) for part in halves] or [data.name]
     values = tasks.size(data) | {"objective": "ae", "latent_dim": 16}
     return [tasks.Sweep("transfer", values, {"dataset": views})]
 
@@ -46,7 +46,7 @@ def foreign(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray:
         return np.ones(len(data.test.x), bool)
     if classes is None:
         return np.zeros(len(data.test.x), bool)
-    return ~np.isin(data.test.y, classes)
+    return ~np.isin(data.test.y, view.train.y)
 
 
 def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Result:
@@ -61,7 +61,8 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
         views[data.name] = []  # PCA of the other data, to compare with
     groups = {"all": np.ones(len(test.x), bool)}
     if test.y is not None and test.y.ndim == 1:
-        groups = {f"{c}": test.y == c for c in np.unique(test.y)}
+        groups = {label: test.y == c for c, label in datasets.labels(data).items()}
+        groups = {label: at for label, at in groups.items() if at.any()}
     at, rows, table, told = tasks.examples(test), [], [], []
     pictures = [("test", "mse", models[0].batch(*_some(test, at)).x)]
     for name, mine in views.items():
@@ -73,7 +74,7 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
         sizes = {m.latent_dim for m in mine or models}
         more = {f"PCA k={k}": pca(train, k) for k in sorted(sizes)}
         for system, reconstruct in (dict(systems) | more).items():
-            system = f"{system} of {name.rpartition(':')[2]}"
+            system = f"{system} of {datasets.classes_of(name)[1] or name}"
             x_hat = reconstruct(*test)
             error = tasks.errors(test, x_hat)
             mean = {n: float(error[at].mean()) for n, at in groups.items()}
@@ -89,7 +90,7 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
         raise config.InputError(
             f"these models were trained on all of '{data.name}': nothing in it is new "
             "to them. Give another --dataset to apply them to, or train on some of its "
-            f"classes: --dataset {datasets.classes_of(data.name)[0]}:0-4"
+            f"classes: --dataset {sweeps(data)[0].axes['dataset'][0]}"
         )
     names = [row["system"] for row in rows]
     shown = [

@@ -121,7 +121,8 @@ def apply(
     first = [("data", "PCA"), *((name, "t-SNE") for name in large[:2][-1:])]
     for name, kind in first + [place for place in places if place[1] == PLANE]:
         axes = ("z₁", "z₂") if kind == PLANE else (f"{kind} 1", f"{kind} 2")
-        shown += [panels.Points(f"{name}: {kind}", maps[name][kind], y, axes=axes)]
+        about = {"axes": axes, "names": datasets.labels(data)}
+        shown += [panels.Points(f"{name}: {kind}", maps[name][kind], y, **about)]
         if kind == PLANE and test.x.ndim > 2:
             rows = [("", "", row) for row in plane(named[name])]
             shown.append(panels.Images(f"{name}: decoded at quantiles", rows))
