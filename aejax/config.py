@@ -31,13 +31,6 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     return InputError(f"{kind} '{given}' is unknown; {hint}known: {listed(known)}")
 
 
-def usable_cores() -> int:
-    """CPU cores that this process may use, as many threads as XLA has by default."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 CHOICES = {
     "likelihood": (
         "auto",

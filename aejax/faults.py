@@ -2,15 +2,13 @@
 
 import contextlib
 import errno
-import os
 import pathlib
-import resource
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 
-from aejax import config
+from aejax import config, machine
 from aejax import group as groups
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -56,7 +54,7 @@ def check_memory(
     Raises:
       InputError: with the sizes.
     """
-    limit = memory()
+    limit = machine.memory()
     if devices[0].platform != "cpu":
         stats: Any = devices[0].memory_stats() or {}
         limit = stats.get("bytes_limit", limit) * len(devices)
@@ -70,12 +68,3 @@ def check_memory(
                 f"machine's {limit / 1e9:,.3g} GB; give smaller networks (--hidden), "
                 "fewer lanes or a smaller data set. Nothing was written"
             )
-
-
-def memory() -> int:
-    """Bytes of host memory that this process may have at all."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    found += [n for n in resource.getrlimit(resource.RLIMIT_AS)[:1] if n > 0]
-    with contextlib.suppress(OSError, ValueError):  # of a container: may be "max"
-        found.append(int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(found)

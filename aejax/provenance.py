@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from aejax import config, directory, registry, run
 from aejax import data as datasets
+from aejax import directory, machine, registry, run
 
 COMPUTE = ("jax", "jaxlib", "flax", "optax", "aejax")  # packages
 
@@ -69,7 +69,7 @@ def inputs(run: run.Run) -> dict[str, Any]:
     flags = os.environ.get("XLA_FLAGS", "").split()
     where = "--xla_force_host_platform_device_count"  # not part of any digit
     found["XLA_FLAGS"] = " ".join(sorted(f for f in flags if not f.startswith(where)))
-    found["threads"] = os.environ.get("PJRT_NPROC") or str(config.usable_cores())
+    found["threads"] = os.environ.get("PJRT_NPROC") or str(machine.usable_cores())
     for name in ("jax_enable_x64", "jax_threefry_partitionable"):
         found[name] = getattr(jax.config, name)
     for group in run.planned:

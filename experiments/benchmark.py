@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from aejax import config
+from aejax import config, machine
 from experiments import environment, goals, tables, timings, workloads
 
 PROGRAM = "python -m experiments.benchmark"
@@ -213,7 +213,7 @@ def _machine(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "device": own.get("device", "cpu"),
-        "cores": config.usable_cores(),
+        "cores": machine.usable_cores(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         "versions": {n: importlib.metadata.version(n) for n in packages},

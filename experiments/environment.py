@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from aejax import config
+from aejax import config, machine
 
 _FUSION = "--xla_cpu_experimental_ynn_fusion_type"
 _MOST_DEVICES = 1024
@@ -89,7 +89,7 @@ def start(lanes: int, devices: int | None, threads: str | None = None) -> list[A
             f"--devices is {devices}; it must lie in [1, {_MOST_DEVICES}]"
         )
     prepare_xla_flags()
-    os.environ.setdefault("PJRT_NPROC", threads or str(config.usable_cores()))
+    os.environ.setdefault("PJRT_NPROC", threads or str(machine.usable_cores()))
     import jax
 
     from aejax.data import cache
@@ -110,7 +110,7 @@ def start(lanes: int, devices: int | None, threads: str | None = None) -> list[A
     if devices or not elsewhere:
         with contextlib.suppress(RuntimeError):
             jax.config.update(
-                "jax_num_cpu_devices", devices or min(lanes, config.usable_cores())
+                "jax_num_cpu_devices", devices or min(lanes, machine.usable_cores())
             )
     found = jax.devices()
     if devices and devices > len(found) and found[0].platform != "cpu":

@@ -1,15 +1,12 @@
 """What a data set is, how its splits are carved, and which likelihood may model it."""
 
 import contextlib
-import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from aejax import config
+from aejax import config, machine
 
 SPLITS = ("train", "valid", "test")
 ALIASES = {  # what else splits are called, in any case
@@ -156,15 +153,7 @@ def check_memory(name: str, size: int) -> None:
     Raises:
       InputError: with both numbers.
     """
-    free = math.inf
-    with contextlib.suppress(OSError, AttributeError):  # no Linux
-        meminfo = Path("/proc/meminfo").read_text()
-        free = 1024 * int(re.search(r"MemAvailable:\s*(\d+)", meminfo)[1])
-    with contextlib.suppress(ImportError):  # Windows has no such limits
-        import resource
-
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        free = free if limit == resource.RLIM_INFINITY else min(free, limit)
+    free = machine.memory(free=True)
     if size > free:
         raise config.InputError(
             f"'{name}' takes {size / 1e9:,.1f} GB of memory when it is decoded, and "

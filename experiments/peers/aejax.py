@@ -42,12 +42,12 @@ def planned(workload: workloads.Workload, folder: pathlib.Path) -> Any:
 
 def facts(devices: Any) -> dict[str, Any]:
     """Version, device and threads."""
-    from aejax import config
+    from aejax import machine
 
     return {
         "version": importlib.metadata.version("jax"),
         "device": f"{len(devices)} × {devices[0].device_kind}",
-        "threads": config.usable_cores(),
+        "threads": machine.usable_cores(),
     }
 
 

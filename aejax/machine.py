@@ -1,0 +1,30 @@
+"""What this machine has: cores and memory, as far as this process may use them."""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use, as many threads as XLA has by default."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory(free: bool = False) -> float:
+    """Bytes of host memory that there are at all, or ``free``; infinite if unknown."""
+    found = [float("inf")]
+    name = "MemAvailable" if free else "MemTotal"
+    with contextlib.suppress(OSError, TypeError):  # no Linux
+        meminfo = Path("/proc/meminfo").read_text()
+        found.append(1024 * int(re.search(rf"{name}:\s*(\d+)", meminfo)[1]))
+    with contextlib.suppress(OSError, ValueError):  # of a container: may be "max"
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        found += [limit] * (limit != resource.RLIM_INFINITY)
+    return min(found)
