@@ -181,9 +181,10 @@ def test_files_are_short_and_few():
     assert not {n: lines for n, lines in lengths.items() if lines > 300}
     # The project's promise is 9,000. 26 objectives, seven networks and their proofs'
     # tools took all of it; right numbers (KL control, four likelihoods with their own
-    # scales, statistics in words, factors) a tenth more, and so did hostile use: files as
-    # people have them, damaged runs, users' own files, each refused in its own words. The sixteen applications
-    # with their drawing, and the benchmark with its peers, come on top.
+    # scales, statistics in words, factors) a tenth more, and so did hostile use: files
+    # as people have them, damaged runs, users' own files, each refused in its own
+    # words. The sixteen applications with their drawing, and the benchmark with its
+    # peers, come on top.
     applications = sum(n for p, n in lengths.items() if _applies(p))
     benchmark = sum(n for p, n in lengths.items() if _measures(p))
     assert sum(lengths.values()) - applications - benchmark < 12000
