@@ -186,6 +186,13 @@ def check(
       InputError: it is a file, holds something else, another run, or this run and
         ``resume`` was not asked for; ``inputs``, beside the configuration, differ.
     """
+    try:
+        str(dir).encode()
+    except UnicodeEncodeError:
+        raise configs.InputError(
+            f"--out {str(dir)!r} holds bytes that are no UTF-8, which checkpoints "
+            "cannot be written under; give another name"
+        ) from None
     if (dir.exists() or dir.is_symlink()) and not dir.is_dir():
         what = "a file" if dir.exists() else "a link to nothing"
         raise configs.InputError(f"--out '{dir}' is {what}; give a directory")

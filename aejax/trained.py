@@ -72,6 +72,7 @@ class Trained:
       has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
     """
 
+    @model_lib.usual_settings()
     def __init__(
         self,
         group: groups.Group,
