@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import importlib.metadata
 import itertools
 import math
 import os
@@ -27,6 +28,18 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def version(package: str) -> str:
+    """Of an installed package; "uninstalled" of one that is not.
+
+    So is this one where it runs from a copy of the repository, on a machine to which
+    nothing can be installed.
+    """
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "uninstalled"
 
 
 CHOICES = {
