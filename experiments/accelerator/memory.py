@@ -24,9 +24,10 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     if not stats:
         yield {"why": "the device does not count its memory: peaks are the process's"}
         return
-    fraction = float(os.environ.get("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.75"))
+    older = os.environ.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.75")  # jax's default
+    fraction = float(os.environ.get("XLA_CLIENT_MEM_FRACTION", older))
     share = LITTLE / (stats["bytes_limit"] / fraction)
-    os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{share:.4f}"
+    os.environ["XLA_CLIENT_MEM_FRACTION"] = f"{share:.4f}"
     for row in _row(suite, several["dense_lanes_64"], folder):
         yield row | {"limit_mb": LITTLE / 2**20}
 
