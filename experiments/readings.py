@@ -34,7 +34,7 @@ def timed(
         at this workload only; added to.
       systems: by default the large product and all that the workload has.
     """
-    rows, workers = [], {}
+    workers = {}
     with contextlib.ExitStack() as stack:
         for system in systems or ("gemm", *workload.systems):
             if system in missing:
@@ -63,26 +63,26 @@ def timed(
                     del workers[system]
                     continue
                 speeds.append(answer["steps"] / answer["seconds"])
-    flops = workload.flops()
-    for system, (_, facts, speeds) in workers.items():
-        middle = statistics.median(speeds)
-        size = 0 if system == "gemm" else workload.batch
-        rows.append(
-            {
-                "workload": workload.name,
-                "system": system,
-                "images_per_s": middle * size,
-                "steps_per_s": middle,
-                "low": min(speeds),
-                "high": max(speeds),
-                "flops_per_s": middle * facts.pop("flops", flops),
-                "precision": workload.precision,
-                "repeats": len(speeds),
-                "lanes": len(workload.latent),
-                **facts,
-            }
-        )
-    return rows
+    return [_row(workload, n, facts, got) for n, (_, facts, got) in workers.items()]
+
+
+def _row(workload, system, facts, speeds) -> dict[str, Any]:
+    middle = statistics.median(speeds)
+    size = 0 if system == "gemm" else workload.batch
+    flops = facts.pop("flops", None) or workload.flops()
+    return {
+        "workload": workload.name,
+        "system": system,
+        "images_per_s": middle * size,
+        "steps_per_s": middle,
+        "low": min(speeds),
+        "high": max(speeds),
+        "flops_per_s": middle * flops,
+        "precision": workload.precision,
+        "repeats": len(speeds),
+        "lanes": len(workload.latent),
+        **facts,
+    }
 
 
 def _worker(suite, workload, system, folder) -> subprocess.Popen:
