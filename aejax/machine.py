@@ -1,6 +1,7 @@
-"""What this machine has: cores and memory, as far as this process may use them."""
+"""What this machine has: cores, memory and packages, as far as we may use them."""
 
 import contextlib
+import importlib.metadata
 import os
 import re
 from pathlib import Path
@@ -28,3 +29,15 @@ def memory(free: bool = False) -> float:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         found += [limit] * (limit != resource.RLIM_INFINITY)
     return min(found)
+
+
+def version(package: str) -> str:
+    """Of an installed package; "uninstalled" of one that is not.
+
+    So is this one where it runs from a copy of the repository, on a machine to which
+    nothing can be installed.
+    """
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "uninstalled"

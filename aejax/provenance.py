@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import hashlib
-import importlib.metadata
 import os
 import pathlib
 from collections.abc import Sequence
@@ -65,7 +64,7 @@ def inputs(run: run.Run) -> dict[str, Any]:
     data stream in, the versions of what computes, and how that was told to.
     """
     found: dict[str, Any] = {"blocks": [g.source.blocks for g in run.planned]}
-    found |= {f"version of {n}": importlib.metadata.version(n) for n in COMPUTE}
+    found |= {f"version of {n}": machine.version(n) for n in COMPUTE}
     flags = os.environ.get("XLA_FLAGS", "").split()
     where = "--xla_force_host_platform_device_count"  # not part of any digit
     found["XLA_FLAGS"] = " ".join(sorted(f for f in flags if not f.startswith(where)))
@@ -111,7 +110,7 @@ def describe(run: run.Run, devices: Sequence[jax.Device]) -> dict[str, Any]:
     return {
         "configuration": run.config.to_json(),
         "axes": run.axes,
-        "versions": {n: importlib.metadata.version(n) for n in packages},
+        "versions": {n: machine.version(n) for n in packages},
         "device": f"{len(devices)} × {devices[0].device_kind}",
         "platform": devices[0].platform,
         "cores": os.cpu_count(),

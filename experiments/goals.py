@@ -59,6 +59,8 @@ CPU = (
 ACCELERATOR = (
     Goal("dense_lanes_64", "× one lane", 16.0, over=("dense_vae_mnist", "aejax")),
     Goal("dense_lanes_64", "× torch", 30.0, over=("dense_vae_mnist", "torch")),
+    _times("dense_lanes_64", "torch_vmap", 2.0),
+    _limit("dense_lanes_64", 0.5),
 )  # fmt: skip
 
 

@@ -132,17 +132,16 @@ CPU = (
     _NLL._replace(name="is_nll_400", hidden=(400,), n=5_000, batch=5_000),
 )
 
+_VMAP = ("aejax", "torch_vmap")
 ACCELERATOR = (
-    _DENSE._replace(steps=4000),
-    _DENSE._replace(
-        name="dense_vae_mnist_bf16", steps=4000, precision="bf16", systems=("aejax",)
-    ),
-    _DENSE._replace(
-        name="dense_lanes_64", latent=(20,) * 64, steps=800, systems=("aejax",)
-    ),
+    _DENSE._replace(name="dense_lanes_64", latent=(20,) * 64, steps=800, systems=_VMAP),
+    _DENSE._replace(steps=2000),
     _CONV._replace(n=54_000, steps=800),
     _CONV._replace(
-        name="conv_lanes_16", n=54_000, latent=(20,) * 16, steps=100, systems=("aejax",)
+        name="conv_lanes_16", n=54_000, latent=(20,) * 16, steps=100, systems=_VMAP
+    ),
+    _DENSE._replace(
+        name="dense_vae_mnist_bf16", steps=2000, precision="bf16", systems=("aejax",)
     ),
     _NLL._replace(draws=1000),
 )
@@ -152,4 +151,10 @@ QUICK = (
     _NLL._replace(n=1000, batch=1000, draws=16),
 )
 
-SUITES = {"cpu": CPU, "accelerator": ACCELERATOR, "quick": QUICK}
+# The accelerator's, for a trial of it on any machine: no number of it means anything.
+TINY = tuple(
+    w._replace(n=256, steps=4, hidden=(16,), batch=64, latent=w.latent[:3])
+    for w in ACCELERATOR[:2]
+)
+
+SUITES = {"cpu": CPU, "accelerator": ACCELERATOR, "quick": QUICK, "tiny": TINY}

@@ -170,10 +170,9 @@ def _applies(path):
 
 
 def _measures(path):
-    files = [
-        f"experiments/{n}.py" for n in ("benchmark", "goals", "timings", "workloads")
-    ]
-    return path.startswith("experiments/peers/") or path in files
+    names = ("benchmark", "goals", "readings", "timings", "workloads")
+    folders = ("experiments/peers/", "experiments/accelerator/")
+    return path.startswith(folders) or path in [f"experiments/{n}.py" for n in names]
 
 
 def test_files_are_short_and_few():
@@ -184,12 +183,13 @@ def test_files_are_short_and_few():
     # scales, statistics in words, factors) a tenth more, and so did hostile use: files
     # as people have them, damaged runs, users' own files, each refused in its own
     # words. The sixteen applications with their drawing, and the benchmark with its
-    # peers, come on top.
+    # peers, come on top; so do the nine parts that measure an accelerator, each a file
+    # that a failure of another leaves alone.
     applications = sum(n for p, n in lengths.items() if _applies(p))
     benchmark = sum(n for p, n in lengths.items() if _measures(p))
     assert sum(lengths.values()) - applications - benchmark < 12000
     assert applications < 4000
-    assert benchmark < 1150
+    assert benchmark < 2400
     assert not [n for n in lengths if re.search(r"(utils?|helpers?|misc)\.py$", n)]
 
 

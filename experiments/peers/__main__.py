@@ -9,6 +9,7 @@ import os
 import pathlib
 import sys
 import time
+import traceback
 from typing import Any
 
 from experiments import workloads
@@ -28,7 +29,12 @@ def main(suite: str, name: str, system: str, folder: str) -> int:
     except ImportError as error:
         say({"error": f"not installed ({error.name})"})
         return 0
-    repeat, facts = peer.prepare(workload, pathlib.Path(folder))
+    try:
+        repeat, facts = peer.prepare(workload, pathlib.Path(folder))
+    except Exception as error:  # of a compiler that is missing, say: anything
+        traceback.print_exc()
+        say({"error": f"{type(error).__name__}: {str(error).strip()[:300]}"})
+        return 1
     say(facts)
     for _ in sys.stdin:
         began = time.perf_counter()

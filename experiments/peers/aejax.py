@@ -65,7 +65,8 @@ def prepare(
     began = time.perf_counter()
     one = population.Population(group, devices)
     spent = time.perf_counter() - began
-    idle = _restart_peak()
+    on_cpu = devices[0].platform == "cpu"
+    idle = _restart_peak() if on_cpu else _device_peak(devices)
     one.place()
     recipe = group.recipe
     data = feed.Feed(one)(0)
@@ -81,9 +82,12 @@ def prepare(
     repeat(-1)
     estimate = group.total_bytes(min(len(devices), lanes), one.lane_batch)
     told = facts(devices) | {"compile_s": spent}
-    if idle is not None and devices[0].platform == "cpu":
-        used = _resident("VmHWM") - idle
+    told |= {"lane_batch": one.lane_batch, "rounds": one.rounds}
+    if idle is not None:
+        # An accelerator's peak has the compiler's trials in it: all that was needed.
+        used = _resident("VmHWM") - idle if on_cpu else _device_peak(devices)
         told |= {"memory_mb": used / 2**20, "memory_of_estimate": used / estimate}
+        told["idle_mb"] = idle / 2**20
     return repeat, told
 
 
@@ -115,6 +119,13 @@ def _restart_peak() -> int | None:
     ctypes.CDLL(None).malloc_trim(0)  # what the compiler gave back
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     return _resident("VmRSS")
+
+
+def _device_peak(devices: Any) -> int | None:
+    """Most bytes so far, of all devices together; None where they do not count."""
+    counted = [d.memory_stats() or {} for d in devices]
+    peaks = [c.get("peak_bytes_in_use") for c in counted]
+    return None if None in peaks else sum(peaks)
 
 
 def _resident(name: str) -> int:

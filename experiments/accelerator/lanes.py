@@ -1,0 +1,55 @@
+"""What a step of 4 to 1,024 members costs against that of one: dense VAE, digits VAE.
+
+Programs are compiled side by side, a few at a time; the clock runs when none is.
+"""
+
+import pathlib
+from collections.abc import Iterator
+from concurrent import futures
+from typing import Any
+
+from experiments import environment, workloads
+from experiments.accelerator import clock
+from experiments.peers import aejax as own
+
+ROUNDS = ((1, 64), (4, 16), (256, 1024))  # the target first
+TINY = ((1, 3),)
+
+
+def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
+    """A row per model and number of members."""
+    devices = environment.start(1, 1)
+    from aejax import feed, machine, population
+
+    suite = {w.name: w for w in (*workloads.ACCELERATOR, *workloads.CPU)}
+    dense, digits = suite["dense_vae_mnist"], suite["digits_vae_lanes"]
+    models = {"dense 784-400": dense, "digits 64-128": digits}
+    for name, workload in models.items():
+        n = 512 if tiny else workload.n
+        models[name] = workload._replace(steps=1, n=n, latent=workload.latent[:1])
+    first: dict[str, float] = {}
+    for counts in TINY if tiny else ROUNDS:
+        kinds = [(name, n) for name in models for n in counts]
+        groups = [
+            own.planned(models[name]._replace(latent=models[name].latent * n), folder)
+            for name, n in kinds
+        ]
+        with futures.ThreadPoolExecutor(min(4, machine.usable_cores())) as pool:
+            ready = list(pool.map(lambda g: population.Population(g, devices), groups))
+        for name, n in kinds:
+            one = ready.pop(0)
+            one.place()
+            data = feed.Feed(one)(0)
+            times = clock.step(one, data, 0.02 if tiny else 0.3)
+            first.setdefault(name, times["step_s"])
+            yield {
+                "model": name,
+                "lanes": n,
+                "lane_batch": one.lane_batch,
+                "rounds": one.rounds,
+                **times,
+                "times_one": times["step_s"] / first[name],
+                "flops_per_s": models[name].flops() * n / times["step_s"],
+                "compile_s": one.compiled[1] - one.compiled[0],
+            }
+            del one, data  # 1,024 members are 9 GB

@@ -1,0 +1,27 @@
+"""The parts in their order, most important first, and the seconds each may take."""
+
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """A file of this package; ``seconds`` end it, however far it is."""
+
+    name: str
+    seconds: int
+    about: str
+
+
+DEADLINE = 530  # seconds of all parts together; those that are left then are not begun
+LEAST = 15  # seconds for which no part is worth beginning
+
+PARTS = (
+    Part("devices", 40, "devices, memory, versions"),
+    Part("gradients", 60, "losses and gradients against the CPU's"),
+    Part("lanes", 130, "1 to 1,024 members against one"),
+    Part("suite", 180, "the benchmark's accelerator suite beside PyTorch"),
+    Part("profile", 60, "share of device time in matrix products"),
+    Part("precision", 70, "tf32 and bf16 against float32"),
+    Part("convolution", 60, "lax.conv against patches under vmap"),
+    Part("memory", 70, "automatic lane batch, and memory against its estimate"),
+    Part("resume", 80, "a stopped and resumed sweep, bit for bit"),
+)

@@ -1,0 +1,68 @@
+"""PyTorch, a population at a time: ``torch.func.vmap`` under ``torch.compile``.
+
+What a careful user of PyTorch writes: parameters of all lanes in stacked tensors, one
+compiled function for their losses and gradients, one Adam over the stacks, which is
+elementwise and so each lane's own. Every lane has its own order of the examples.
+"""
+
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import func
+
+from experiments import workloads
+from experiments.peers import torch as plain
+
+
+def prepare(
+    workload: workloads.Workload, folder: pathlib.Path
+) -> tuple[Callable[[], int], dict[str, Any]]:
+    """See the package."""
+    torch.manual_seed(0)
+    torch.backends.cudnn.allow_tf32 = False  # float32 as ours
+    device, lanes = plain.device(), len(workload.latent)
+    models = [plain.build(workload).to(device) for _ in range(lanes)]
+    stacked, _ = func.stack_module_state(models)
+    params = {n: p.detach() for n, p in stacked.items()}
+    optimizer = torch.optim.Adam(list(params.values()), 1e-3, fused=True)
+    blank = models[0].to("meta")
+    del models
+
+    def loss(params, x):
+        return plain.loss(lambda x: func.functional_call(blank, params, (x,)), x)
+
+    each = func.vmap(func.grad_and_value(loss), randomness="different")
+    gradients = torch.compile(each)
+    feed = _batches(plain.tensors(workload), workload.batch, lanes)
+
+    def steps(count: int) -> int:
+        for _ in range(count):
+            found, _ = gradients(params, next(feed))
+            for name, p in params.items():
+                p.grad = found[name]
+            optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return count * lanes
+
+    began = time.perf_counter()
+    steps(3)  # compiles
+    spent = time.perf_counter() - began
+    steps(min(workload.steps, 20))
+    return lambda: steps(workload.steps), {
+        "version": torch.__version__,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "compile_s": spent,
+    }
+
+
+def _batches(x: torch.Tensor, size: int, lanes: int):
+    """Endless batches (lanes, size, …), each lane's shuffled for itself."""
+    while True:
+        order = torch.rand(lanes, len(x), device=x.device).argsort(1)
+        for at in range(0, len(x) - size + 1, size):
+            yield x[order[:, at : at + size]]
