@@ -18,6 +18,9 @@ import numpy as np
 from aejax import config
 
 
+_FULL = ("No space left", "quota exceeded", "File too large", "RESOURCE_EXHAUSTED")
+
+
 class Store:
     """The checkpoints of one group, in a directory of their own; two are kept.
 
@@ -70,10 +73,13 @@ class Store:
         try:
             self._manager.save(step, args=items, force=True)
         except Exception as error:  # orbax has no common type; a full disk: ValueError
+            why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            full = any(words in str(error) for words in _FULL)
+            advice = "make room" if full else "see to that"
             raise config.InputError(
                 f"the checkpoint of step {step} cannot be written to {self.folder}: "
-                f"{str(error).splitlines()[0][:200]}. What was saved before is intact; "
-                "make room and run the same command again with --resume"
+                f"{why}. What was saved before is intact; {advice} and run the same "
+                "command again with --resume"
             ) from error
 
     def restore(

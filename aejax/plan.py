@@ -127,7 +127,7 @@ def _checked(
         if len({registry.label(v) for v in values}) < len(values):
             raise configs.InputError(
                 f"two values of {name} have the same name in the results: "
-                f"{', '.join(values)}; rename one of the files"
+                f"{configs.listed(values)}; rename one of the files"
             )
     if (count := math.prod(map(len, axes.values()))) > MEMBERS:
         raise configs.InputError(
@@ -142,7 +142,7 @@ def _checked(
         is_field = name in configs.AXES and name not in config.hparams
         if not is_field and name not in hparams:
             raise configs.unknown(
-                f"field of Config or hyperparameter of {', '.join((*names, *nets))}",
+                f"field of Config or hyperparameter of {configs.listed((*names, *nets))}",
                 name,
                 (*configs.AXES, *hparams),
             )

@@ -154,8 +154,8 @@ class Run:
         lanes = [c for c, good in zip(columns, fit, strict=True) if good] or columns
         values = {n: list(dict.fromkeys(c[n] for c in lanes)) for n in columns[0]}
         free = {n: v for n, v in values.items() if len(v) > 1} or values
-        listed = "; ".join(f"{n}: {', '.join(map(str, v))}" for n, v in free.items())
-        given = "; ".join(f"{n}={', '.join(map(str, v))}" for n, v in choice.items())
+        listed = "; ".join(f"{n}: {configs.listed(v)}" for n, v in free.items())
+        given = "; ".join(f"{n}={configs.listed(v)}" for n, v in choice.items())
         given = given or "nothing"
         raise configs.InputError(
             f"{sum(fit)} models have {given}; say also which of {listed}"

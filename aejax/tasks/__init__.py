@@ -199,7 +199,7 @@ def only(models: Sequence[Any]) -> Any:
     if len(models) == 1:
         return models[0]
     raise config.InputError(
-        f"this task takes one model and {len(models)} fit: {', '.join(names(models))}; "
+        f"this task takes one model and {len(models)} fit: {config.listed(names(models))}; "
         "choose with --where NAME=VALUE"
     )
 
