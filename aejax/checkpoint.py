@@ -17,7 +17,6 @@ import numpy as np
 
 from aejax import config
 
-
 _FULL = ("No space left", "quota exceeded", "File too large", "RESOURCE_EXHAUSTED")
 
 

@@ -141,11 +141,9 @@ def _checked(
             raise configs.InputError(f"'{name}' cannot be swept: one value per run")
         is_field = name in configs.AXES and name not in config.hparams
         if not is_field and name not in hparams:
-            raise configs.unknown(
-                f"field of Config or hyperparameter of {configs.listed((*names, *nets))}",
-                name,
-                (*configs.AXES, *hparams),
-            )
+            of = configs.listed((*names, *nets))
+            kind = f"field of Config or hyperparameter of {of}"
+            raise configs.unknown(kind, name, (*configs.AXES, *hparams))
     return axes, hparams
 
 

@@ -199,8 +199,8 @@ def only(models: Sequence[Any]) -> Any:
     if len(models) == 1:
         return models[0]
     raise config.InputError(
-        f"this task takes one model and {len(models)} fit: {config.listed(names(models))}; "
-        "choose with --where NAME=VALUE"
+        f"this task takes one model and {len(models)} fit: "
+        f"{config.listed(names(models))}; choose with --where NAME=VALUE"
     )
 
 
