@@ -220,6 +220,20 @@ def test_pca_of_one_large_column_keeps_the_small_ones():
     assert found[6] == 0
 
 
+def test_pca_of_one_huge_value_leaves_the_other_columns():
+    """It takes the one component; of the others, far smaller, all is left."""
+    rng = np.random.default_rng(0)
+    train, test = rng.normal(size=(2, 300, 6)).astype(np.float32)
+    train[5, 2] = 1e15
+    centred = train - train.mean(0, dtype=np.float64, keepdims=True)
+    axis = np.linalg.svd(centred, full_matrices=False)[2][:1]
+    rest = test - train.mean(0, dtype=np.float64, keepdims=True)
+    left = np.square(rest - rest @ axis.T @ axis).mean()
+    assert left == pytest.approx(5 / 6, 0.1)
+    found = evaluate.pca_mse(make_source(train, test), [1, 6])
+    assert found[1] == pytest.approx(left, 1e-6) and found[6] == 0
+
+
 @pytest.mark.parametrize("exact", [4096, 1])
 def test_pca_of_data_whose_squares_are_no_float32(monkeypatch, exact):
     monkeypatch.setattr(evaluate, "_EXACT", exact)
