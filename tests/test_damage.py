@@ -7,10 +7,21 @@ import shutil
 import numpy as np
 import pytest
 import test_resume
+from PIL import Image
 from test_resume import assert_same, sweep
 
 import aejax
-from aejax import checkpoint, directory, job, pace, report, run
+from aejax import (
+    checkpoint,
+    data,
+    directory,
+    job,
+    pace,
+    plan,
+    provenance,
+    report,
+    run,
+)
 
 exact_bits = test_resume.exact_bits  # a fixture
 
@@ -235,3 +246,62 @@ def test_random_bytes_of_a_table_never_change_a_number_unseen(copy, whole):
         rows = directory.read_rows(copy)
         found = directory.problems(copy, directory.read_info(copy), rows)
         assert found or rows == [json.loads(line) for line in good]
+
+
+def _npz(folder, rng):
+    x = rng.random((60, 5), np.float32)
+    np.savez(folder / "mine.npz", x=x, y=np.arange(60) % 2)
+    return folder / "mine.npz"
+
+
+def _images(folder, rng):
+    (folder / "images").mkdir(exist_ok=True)
+    for i in range(30):
+        pixels = rng.integers(0, 255, (4, 4), np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{i}.png")
+    return folder / "images"
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (_npz, lambda path: str(path)),
+        (_npz, lambda path: f"{path}:1"),
+        (_npz, lambda path: "~/mine.npz"),
+        (_images, lambda path: str(path)),
+    ],
+)
+def test_changed_data_are_noticed_under_any_name(tmp_path, monkeypatch, make, name):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    rng, found = np.random.default_rng(0), []
+    dataset = name(make(tmp_path, rng))
+    config = aejax.Config(dataset=dataset, hidden=(8,), batch_size=4, epochs=1)
+    for change in (False, False, True):
+        if change:
+            make(tmp_path, rng)
+        planned = plan.plan(config, {})
+        inputs = provenance.inputs(run.Run(config, {}, None, planned))
+        found.append(inputs[f"data {dataset}"])
+    assert found[0] == found[1] != found[2]
+    aejax.sweep(config, out=tmp_path / "run")
+    make(tmp_path, rng)
+    with pytest.raises(
+        aejax.InputError, match="another configuration: data "
+    ):
+        aejax.sweep(config, out=tmp_path / "run", resume=True)
+
+
+def test_a_fingerprint_is_of_every_value_and_of_all_that_is_made_of_them():
+    digits = data.load("digits")
+    one = provenance.fingerprint(digits)
+    changed = digits.train.x.copy()
+    changed[-1, -1, -1, -1] ^= 1
+    others = [
+        digits._replace(train=digits.train._replace(x=changed)),
+        digits._replace(test=digits.test._replace(y=digits.test.y[::-1])),
+        digits._replace(scale=255.0),
+        digits._replace(likelihood="gaussian"),
+        digits._replace(train=digits.valid, valid=digits.train),
+    ]
+    assert len({one, *map(provenance.fingerprint, others)}) == 6
+    assert provenance.fingerprint(digits._replace(name="other")) == one
