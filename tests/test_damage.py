@@ -285,9 +285,7 @@ def test_changed_data_are_noticed_under_any_name(tmp_path, monkeypatch, make, na
     assert found[0] == found[1] != found[2]
     aejax.sweep(config, out=tmp_path / "run")
     make(tmp_path, rng)
-    with pytest.raises(
-        aejax.InputError, match="another configuration: data "
-    ):
+    with pytest.raises(aejax.InputError, match="another configuration: data "):
         aejax.sweep(config, out=tmp_path / "run", resume=True)
 
 

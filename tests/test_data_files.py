@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax import config, data
-from aejax.data import cache, dataset, images, paths
+from aejax import config, data, machine
+from aejax.data import cache, images, paths
 from aejax.report import pictures
 
 SPLITS = ("train", "valid", "test")
@@ -453,13 +453,13 @@ def test_more_than_memory_holds_is_refused_before_it_is_read(places, monkeypatch
     np.savez("own.npz", x=np.ones((40, 100)), other=np.ones((100, 1000)))
     np.save("own.npy", np.ones((40, 100)))
     draw_all(places / "folder", {"": 3})
-    told = "MemAvailable: {} kB\n"
-    monkeypatch.setattr(dataset.Path, "read_text", lambda self: told.format(30))
+    memory = [30 * 1024]
+    monkeypatch.setattr(machine, "memory", lambda free: memory[-1])
     for name in ("own.npz", "own.npy"):
         refused(name, f"'{name}' takes 0.0 GB of memory.*fewer or smaller")
-    monkeypatch.setattr(dataset.Path, "read_text", lambda self: told.format(0))
+    memory.append(0)
     refused("folder", "'folder' takes")
-    monkeypatch.setattr(dataset.Path, "read_text", lambda self: told.format(40))
+    memory.append(40 * 1024)
     assert len(data.load("own.npz").train.x)  # what is not read does not count
 
 
