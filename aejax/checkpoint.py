@@ -1,8 +1,8 @@
 """Saving and restoring a group's host arrays with orbax. The save is the only commit.
 
 orbax restores a flipped byte or another shape without a word, so a crc32 of all arrays,
-their shapes and the facts beside them are checked here. A step that fails is deleted
-(it would be in the way of the one to be saved again) and the one before it is used.
+their shapes and the facts beside them are checked here. The step before one that fails
+is used; nothing is deleted until that step is saved again.
 """
 
 import json
@@ -39,7 +39,7 @@ class Store:
 
         # Its tracebacks of hundreds of lines; errors reach the caller all the same.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
-        self._ocp, self._say, self._read_only = ocp, say, read_only
+        self._ocp, self._say = ocp, say
         self.folder = pathlib.Path(folder).resolve()
         self._manager = ocp.CheckpointManager(
             self.folder,
@@ -70,6 +70,8 @@ class Store:
             state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
         )
         try:
+            if step in self._manager.all_steps():  # one that could not be used
+                self._manager.delete(step)
             self._manager.save(step, args=items, force=True)
         except Exception as error:  # orbax has no common type; a full disk: ValueError
             why = (str(error).splitlines() or [type(error).__name__])[0][:200]
@@ -108,8 +110,6 @@ class Store:
                     f"checkpoint {self.folder.name}/{step} cannot be used ({why}); "
                     + (instead or "there is none before it")
                 )
-                if not self._read_only:
-                    self._manager.delete(step)
         return None, {}
 
     def _restored(self, step, like, reason) -> tuple[Any, dict]:

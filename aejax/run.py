@@ -128,8 +128,8 @@ class Run:
     ) -> tuple[Any, dict[str, Any]]:
         """The newest usable checkpoint of a group and its facts, or (None, {}).
 
-        ``say`` is told of those of no use, for the ``reason`` of ``Store.restore`` too,
-        which are deleted. Without it the directory is only read, and they are warnings.
+        ``say`` is told of those of no use, for the ``reason`` of ``Store.restore`` too.
+        Without it the directory is only read, and they are warnings.
         """
         folder = directory.checkpoints(self.dir, group.index) if self.dir else None
         if folder is None or not folder.is_dir():
@@ -210,7 +210,8 @@ def open_run(dir: Any) -> Run:
     run = Run(*directory.read_configuration(info), dir=dir)
     run.info = info
     run.rows = directory.read_rows(dir)
-    run.summary = directory.read_summary(dir)
+    if info.get("finished"):  # else it is of before a damage that is being mended
+        run.summary = directory.read_summary(dir)
     for problem in directory.problems(dir, info, run.rows):
         run._warn(problem)
     return run

@@ -82,6 +82,21 @@ def test_rows_that_are_not_as_they_were_written(copy, whole, damage):
         assert_same(sweep(copy, resume=True), whole)
 
 
+def test_lost_rows_that_come_back_find_their_checkpoints(copy, whole):
+    """Nothing is deleted by beginning to compute them again."""
+    rows = (copy / "results.jsonl").read_bytes()
+    (copy / "results.jsonl").write_bytes(b"")
+    run = sweep(copy, resume=True, should_stop=lambda: True)
+    assert not run.info["finished"] and run.rows == []
+    opened = aejax.open_run(copy)
+    assert opened.problems == opened.summary == []
+    (copy / "results.jsonl").write_bytes(rows)
+    events = []
+    again = sweep(copy, resume=True, on_event=events.append)
+    assert_same(again, whole)
+    assert [e["programs"] for e in events] == [0]  # nothing was compiled
+
+
 def test_a_missing_table_of_rows_or_summary(copy, whole):
     (copy / "results.jsonl").unlink()
     (copy / "summary.csv").unlink()
