@@ -15,9 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from aejax import config
-
-_FULL = ("No space left", "quota exceeded", "File too large", "RESOURCE_EXHAUSTED")
+from aejax import config, machine
 
 
 class Store:
@@ -75,8 +73,7 @@ class Store:
             self._manager.save(step, args=items, force=True)
         except Exception as error:  # orbax has no common type; a full disk: ValueError
             why = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            full = any(words in str(error) for words in _FULL)
-            advice = "make room" if full else "see to that"
+            advice = "make room" if machine.is_full(error) else "see to that"
             raise config.InputError(
                 f"the checkpoint of step {step} cannot be written to {self.folder}: "
                 f"{why}. What was saved before is intact; {advice} and run the same "
@@ -98,22 +95,25 @@ class Store:
           InputError: a whole checkpoint holds another tree; nothing is deleted.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
-        for step, before in zip(steps, [*steps[1:], None], strict=True):
+        for at, step in enumerate(steps):
             try:
                 return self._restored(step, like, reason)
             except (config.InputError, MemoryError):  # not the checkpoint's fault
                 raise
             except Exception as error:  # a damaged file can raise anything
                 why = (str(error).splitlines() or [type(error).__name__])[0][:160]
-                instead = f"that of step {before} is used" if steps[-1] != step else ""
-                self._say(
-                    f"checkpoint {self.folder.name}/{step} cannot be used ({why}); "
-                    + (instead or "there is none before it")
-                )
+                older = [f"that of step {n} is used" for n in steps[at + 1 : at + 2]]
+                instead = (older or ["there is none before it"])[0]
+                name = f"{self.folder.name}/{step}"
+                self._say(f"checkpoint {name} cannot be used ({why}); {instead}")
         return None, {}
 
     def _restored(self, step, like, reason) -> tuple[Any, dict]:
-        """One step's arrays and facts; whatever it raises, the step is of no use."""
+        """One step's arrays and facts; it raises what says that it is of no use.
+
+        Raises:
+          InputError: it is of use, but not to this configuration or this aejax.
+        """
         ocp = self._ocp
         only = ocp.args.Composite(meta=ocp.args.JsonRestore())
         meta = self._manager.restore(step, args=only).meta
@@ -124,8 +124,6 @@ class Store:
             )
         if (meta["seal"], meta["step"]) != (_seal(meta), step):
             raise ValueError("its facts are not those that were saved")
-        if why := reason(meta):
-            raise ValueError(why)
         shapes = like(meta)
         if meta["tree"] != _tree(shapes):
             raise config.InputError(
@@ -134,6 +132,8 @@ class Store:
                 "another version of the program or of a file that it uses. "
                 "Nothing was touched; give another --out"
             )
+        if why := reason(meta):
+            raise ValueError(why)
         blank = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(blank))
         state = self._manager.restore(step, args=items).state

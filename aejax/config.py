@@ -158,7 +158,8 @@ class Config:
             )
 
     def __hash__(self) -> int:
-        return hash(repr(self.to_json() | {"hparams": sorted(self.hparams.items())}))
+        own = (getattr(self, n) for n in FIELDS if n != "hparams")
+        return hash((*own, frozenset(self.hparams)))
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with these fields changed, checked again."""

@@ -123,9 +123,12 @@ def _is_row(row: Any) -> bool:
     )
 
 
-def seal(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Number and crc32 of a group's rows, by which to know them again."""
-    return [len(rows), zlib.crc32(_json_lines(rows).encode())]
+def seal(
+    rows: Sequence[Mapping[str, Any]], before: Sequence[int] = (0, 0)
+) -> list[int]:
+    """Number and crc32 of rows, by which to know them again; after those ``before``."""
+    count, crc32 = before
+    return [count + len(rows), zlib.crc32(_json_lines(rows).encode(), crc32)]
 
 
 def of_lanes(

@@ -85,8 +85,9 @@ def _components(
 
 def pca_mse(
     source: sources.Source, dims: Sequence[int], binarized: bool = False
-) -> dict[int, float]:
-    """{k: test mse} of PCA with these numbers of components, fitted on train.
+) -> dict[int, float | None]:
+    """{k: test mse} of PCA with these numbers of components, fitted on train; None
+    where some elements are too small beside others for float64.
 
     Mean of (d - V_k V_k' d)² over data elements in squared data units, d a centred test
     example, in float64 and to 9 digits, which do not depend on the number of threads.
@@ -97,18 +98,27 @@ def pca_mse(
     """
     mean, axes = _components(source, binarized, max(dims))
     test = source.held.x[source.lengths[0] + source.lengths[1] :]
-    total, left = 0.0, dict.fromkeys(sorted(dims), 0.0)
+    total, left = 0.0, dict.fromkeys(sorted(dims), 0.0)  # of each data element
     for block in _blocks(test):
         rest, before = block / source.held_scale - mean, 0
-        total += np.square(rest).sum()
+        total = total + np.square(rest).sum(0)
         for k in left:  # what the last k has left, without the next components
             new = axes[before:k]
             rest, before = rest - rest @ new.T @ new, k
-            left[k] += np.square(rest).sum()
+            left[k] = left[k] + np.square(rest).sum(0)
     size = test.size or 1
-    # Below that it is what rounding has left of 0.
-    left = {k: 0.0 if s < 1e-29 * total else s / size for k, s in left.items()}
-    return {k: rounded(left[k]) for k in dims}
+    # Below that it is what rounding has left of 0; or of an element that another one,
+    # more than 1e15 times as large, drowns: then nobody knows.
+    noise = 1e-31 * np.sum(total)
+    least = 1e-24 * (total + len(test) * np.square(mean))
+    out: dict[int, float | None] = {}
+    for k, some in left.items():
+        drowned = (some < noise) & (some > 1e-12 * total) & (total > least)
+        zero = some < np.maximum(least, noise)
+        error = np.sum(np.where(zero, 0, some)) / size
+        unknown = np.any(drowned) and k < np.size(mean)
+        out[k] = None if unknown else rounded(error)
+    return {k: out[k] for k in dims}
 
 
 def baseline(
@@ -135,7 +145,7 @@ def baseline(
             own = {n: group.lanes[0].columns[n] for n in ("dataset", "binarize")}
             own |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
             own |= {"parameters": (min(k, size) + 1) * size, "mse_mean": error}
-            own["psnr_mean"] = rounded(psnr(error, top))
+            own["psnr_mean"] = None if error is None else rounded(psnr(error, top))
             lines.append(dict.fromkeys(columns) | own)
     return lines
 

@@ -60,9 +60,11 @@ def sweep(
         raise configs.InputError("planned holds no group")
     out = pathlib.Path(out).expanduser() if out else None
     run = runs.Run(config, axes, out, planned)
-    run.info |= {"command": command, "inputs": provenance.inputs(run)}
-    job = jobs.Job(run, on_rows, on_event or (lambda event: None), should_stop)
     chosen = _devices(devices)
+    run.info |= {"command": command}
+    if out is not None:  # nobody goes on with one in memory
+        run.info["inputs"] = provenance.inputs(planned, chosen, lane_batch)
+    job = jobs.Job(run, on_rows, on_event or (lambda event: None), should_stop)
     faults.check_memory(planned, chosen)
     with faults.explained(out):
         try:

@@ -11,8 +11,6 @@ import jax
 from aejax import config, machine
 from aejax import group as groups
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
 
 @contextlib.contextmanager
 def explained(dir: pathlib.Path | None) -> Iterator[None]:
@@ -32,14 +30,16 @@ def explained(dir: pathlib.Path | None) -> Iterator[None]:
             "give smaller networks (--hidden), fewer lanes or a smaller data set, and "
             "--resume if --out was given"
         ) from error
-    except BrokenPipeError:  # of a callback that prints: not ours to explain
-        raise
     except OSError as error:
+        # Of no file, as a callback's of the network are: not ours to explain.
+        ours = error.filename is not None or error.errno == errno.EIO
+        if isinstance(error, BrokenPipeError) or not (ours or machine.is_full(error)):
+            raise
         told = f"{error.strerror or error} ({error.filename or dir})"
         advice = (
             "what was saved before is intact: make room and run the same command "
             "with --resume"
-            if error.errno in _FULL
+            if machine.is_full(error)
             else "nothing that was saved before is lost; give another --out, or make "
             "it writable and add --resume"
         )

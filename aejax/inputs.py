@@ -13,19 +13,14 @@ def in_units(
 ) -> np.ndarray:
     """x (N, *S) as float32 in data units, 0 beyond ``length`` (N,).
 
-    uint8 of a set that is stored as uint8 is divided by the set's scale.
+    Whole numbers, of a set that is stored as uint8, are divided by the set's scale.
 
     Raises:
       InputError: values that are not finite; unless ``corrupted``, values outside the
         range of the group's likelihood.
     """
     scale, stored = group.dataset.scale, group.dataset.train.x.dtype
-    counts = x.dtype == stored == np.uint8 and scale != 1
-    if counts and x.size and x.max() == 1:  # binary data would be left all black
-        raise config.InputError(
-            f"x is uint8 but at most 1, of a data set whose uint8 go to {scale:g}; "
-            "give data units, x.astype(np.float32)"
-        )
+    counts = x.dtype.kind in "iu" and stored == np.uint8 and scale != 1
     x = np.asarray(x, np.float32) / np.float32(scale if counts else 1)
     if length is not None:
         x[np.arange(x.shape[1]) >= length[:, None]] = 0

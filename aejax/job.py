@@ -24,7 +24,8 @@ class Job:
         self.on_rows, self.on_event, self.should_stop = on_rows, on_event, should_stop
         self.stopped = False
         self.spent = provenance.Spent()
-        self.seals: dict[int, list[int]] = {}  # first lane, lanes, rows, their crc32
+        self.seals: dict[int, list[int]] = {}  # of each group's rows
+        self.ended: set[int] = set()  # groups that are trained, all of their rows there
         self.metrics = results.metric_columns(run.planned)
 
     def run_all(self, devices: list[jax.Device], lane_batch: int | None) -> None:
@@ -53,7 +54,7 @@ class Job:
                 for group in run.planned:
                     state, meta = restored.pop(group.index)
                     if meta.get("final"):
-                        self.keep(group, state)
+                        run.keep(group, state)
                         continue
                     one = built.pop(group.index).result()
                     self.spent.add_compilation(*one.compiled)
@@ -94,18 +95,11 @@ class Job:
 
             found = self.run.restore(group, self.warn, reason)
             restored[group.index] = found
-            kept += until(found[1])
+            kept += (rows := until(found[1]))
+            self.seals[group.index] = directories.seal(rows)
+            if found[1].get("final"):
+                self.ended.add(group.index)
         return restored, kept
-
-    def keep(self, group: groups.Group, final: Any) -> None:
-        """Takes a trained group's parameters; all its rows are there."""
-        self.run.keep(group, final)
-        of = group.numbers.start, len(group.lanes)
-        self.seals[group.index] = [*of, *self.sealed(group)]
-
-    def sealed(self, group: groups.Group) -> list[int]:
-        """By what to know a group's rows again."""
-        return directories.seal(directories.of_lanes(self.run.rows, group.numbers))
 
     def train_group(
         self, lanes_on: population.Population, state: Any, meta: Mapping[str, Any]
@@ -142,7 +136,7 @@ class Job:
                 self.stopped = self.should_stop()
                 due = time.monotonic() - saved > SAVE_EVERY or self.stopped
                 if store and due and step < recipe.steps:
-                    facts = {"final": False, "rows": self.sealed(group)}
+                    facts = {"final": False, "rows": self.seals[group.index]}
                     store.save(step, lanes_on.host_state(), **facts)
                     self.write_info()
                     saved = time.monotonic()
@@ -152,9 +146,10 @@ class Job:
             self.add_rows(lanes_on, out, step, ("test",))
             state = lanes_on.host_state()
             final = {"params": state.best or state.params, "diverged": state.diverged}
-            self.keep(group, final)
+            self.run.keep(group, final)
             if store:
-                store.save(step, final, final=True, rows=self.sealed(group))
+                store.save(step, final, final=True, rows=self.seals[group.index])
+            self.ended.add(group.index)
             return True
         finally:
             feed.close()
@@ -193,6 +188,8 @@ class Job:
         self.run.rows += rows
         if self.directory:
             self.directory.append(rows)
+            index = lanes_on.group.index
+            self.seals[index] = directories.seal(rows, self.seals[index])
         if self.on_rows:
             self.on_rows(rows)
         losses = [r["loss"] for r in rows if r["split"] == "valid"]
@@ -235,6 +232,10 @@ class Job:
 
     def write_info(self) -> None:
         self.run.info |= provenance.speeds(self.spent)
-        self.run.info["sealed"] = list(self.seals.values())
+        self.run.info["sealed"] = [
+            [group.numbers.start, len(group.lanes), *self.seals[group.index]]
+            for group in self.run.planned
+            if group.index in self.ended
+        ]
         if self.directory:
             self.directory.write_info(self.run.info)

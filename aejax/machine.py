@@ -1,6 +1,7 @@
 """What this machine has: cores, memory and packages, as far as we may use them."""
 
 import contextlib
+import errno
 import importlib.metadata
 import os
 import re
@@ -29,6 +30,13 @@ def memory(free: bool = False) -> float:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         found += [limit] * (limit != resource.RLIM_INFINITY)
     return min(found)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that a disk has no room left: libraries say it in words only."""
+    words = ("No space left", "quota exceeded", "File too large", "RESOURCE_EXHAUSTED")
+    known = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", 0) in known or any(w in str(error) for w in words)
 
 
 def version(package: str) -> str:

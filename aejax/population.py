@@ -43,10 +43,7 @@ class Population:
         self.group = group
         count = len(group.lanes)
         devices = list(devices)[: max(1, min(len(devices), count))]
-        local = -(-count // len(devices))
-        most = min(local, lane_batch or _largest_batch(group, devices[0]))
-        self.rounds = -(-local // most)
-        self.lane_batch = -(-local // self.rounds)  # even rounds: less padding
+        self.rounds, self.lane_batch = layout(group, devices, lane_batch)
         local = self.rounds * self.lane_batch
         slots = [list(range(d, count, len(devices))) for d in range(len(devices))]
         self._order = np.array(
@@ -155,6 +152,16 @@ class Population:
     def host_state(self) -> train.TrainState:
         """Host arrays (lanes, …) of the real lanes in lane order."""
         return jax.tree.map(lambda a: np.asarray(a)[self._slots], self._state)
+
+
+def layout(
+    group: groups.Group, devices: Sequence[jax.Device], lane_batch: int | None
+) -> tuple[int, int]:
+    """(rounds, lanes vmapped together) on each device; the latter is part of digits."""
+    count = len(group.lanes)
+    local = -(-count // max(1, min(len(devices), count)))
+    rounds = -(-local // min(local, lane_batch or _largest_batch(group, devices[0])))
+    return rounds, -(-local // rounds)  # even rounds: less padding
 
 
 def _largest_batch(group: groups.Group, device: jax.Device) -> int:

@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from aejax import data as datasets
-from aejax import directory, machine, registry, run
+from aejax import directory, machine, population, registry, run
+from aejax import group as groups
 
 COMPUTE = ("jax", "jaxlib", "flax", "optax", "aejax")  # packages
 
@@ -57,13 +58,22 @@ def speeds(spent: Spent) -> dict[str, float]:
     return {n: round(v, 3) for n, v in times.items()} | rates
 
 
-def inputs(run: run.Run) -> dict[str, Any]:
+def inputs(
+    planned: Sequence[groups.Group],
+    devices: Sequence[jax.Device],
+    lane_batch: int | None = None,
+) -> dict[str, Any]:
     """What a run's digits depend on beside its configuration; a resume compares it.
 
     SHA-256 of the data as loaded and of the user's files, the number of blocks its
-    data stream in, the versions of what computes, and how that was told to.
+    data stream in, lanes and how many are vmapped together, the kind of device, the
+    versions of what computes, and how that was told to.
     """
-    found: dict[str, Any] = {"blocks": [g.source.blocks for g in run.planned]}
+    found: dict[str, Any] = {"blocks": [g.source.blocks for g in planned]}
+    found["lanes of each program"] = [len(g.lanes) for g in planned]
+    batches = [population.layout(g, devices, lane_batch)[1] for g in planned]
+    found["lane batches"] = batches
+    found["kind of device"] = devices[0].device_kind
     found |= {f"version of {n}": machine.version(n) for n in COMPUTE}
     flags = os.environ.get("XLA_FLAGS", "").split()
     where = "--xla_force_host_platform_device_count"  # not part of any digit
@@ -71,7 +81,7 @@ def inputs(run: run.Run) -> dict[str, Any]:
     found["threads"] = os.environ.get("PJRT_NPROC") or str(machine.usable_cores())
     for name in ("jax_enable_x64", "jax_threefry_partitionable"):
         found[name] = getattr(jax.config, name)
-    for group in run.planned:
+    for group in planned:
         lane = group.recipe.config
         # As loaded: a folder, a TFDS set or one class of a file changes unseen else.
         if (name := f"data {lane.dataset}") not in found:
@@ -88,7 +98,10 @@ def fingerprint(data: datasets.Dataset) -> str:
 
     The same for series (N, T) and the sequences (N, T, 1) of them.
     """
-    about = data.likelihood, float(data.scale), data.num_classes, data.symbols
+    shape = list(data.train.x.shape[1:])
+    while shape[-1:] == [1]:
+        shape.pop()
+    about = data.likelihood, float(data.scale), data.num_classes, data.symbols, shape
     digest = hashlib.sha256(repr(about).encode())
     for split in (data.train, data.valid, data.test):
         for array in split:

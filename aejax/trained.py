@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from aejax import config as configs
+from aejax import data as datasets
 from aejax import density as densities
 from aejax import evaluate, inputs, train
 from aejax import group as groups
@@ -104,9 +105,10 @@ class Trained:
         other sizes are other programs.
 
         Args:
-          x: data; series (N, T) will do for sequences of one feature. uint8 of a set
-            that is stored as uint8 is divided by its scale, as training data are.
-          y: (N,) class ids, or (N, L) ids of words, for a conditional model.
+          x: data; series (N, T) will do for sequences of one feature. Whole numbers, of
+            a set that is stored as uint8, are divided by its scale, as in training.
+          y: for a conditional model (N,) class ids as the data set's y has them, or
+            their labels, strings; or (N, L) ids of words.
           length: (N,) valid steps, for sequences; required where the data have it.
           corrupted: x has noise added, and may leave the range of the likelihood.
 
@@ -239,12 +241,18 @@ class Trained:
         if not classes:
             return None
         y, words = np.asarray(y), self._spec.captions
+        labels = datasets.labels(self._group.dataset)
+        if y.dtype.kind == "U" and not words:
+            ids = {label: k for k, label in labels.items()}
+            y = np.array([ids.get(label, -1) for label in y.ravel().tolist()])
         inside = y.dtype.kind in "iu" and ((y >= 0) & (y < classes)).all()
         if y.shape[:1] != (n,) or y.ndim != 1 + words or not inside:
             what = "rows of ids of words" if words else "class ids"
+            also = f" or labels, in this order: {configs.listed(labels.values(), 20)};"
             raise configs.InputError(
                 f"this model is conditional: y must be {n} {what} from 0 to "
-                f"{classes - 1}, not {np.unique(y)[:20]} of shape {y.shape}"
+                f"{classes - 1},{also * bool(labels)} not {np.unique(y)[:20]} of shape "
+                f"{y.shape}"
             )
         return y.astype(np.int32)
 

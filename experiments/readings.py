@@ -6,12 +6,14 @@ Needs the standard library alone: what the systems are made of is theirs to impo
 import contextlib
 import datetime
 import json
+import math
 import os
 import pathlib
 import platform
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +28,7 @@ def timed(
     folder: pathlib.Path,
     missing: dict[str, str],
     systems: Sequence[str] | None = None,
+    patience: float = math.inf,
 ) -> list[dict[str, Any]]:
     """One workload on its systems: all are prepared, then read in turns.
 
@@ -33,6 +36,7 @@ def timed(
       missing: {system: why it is not timed}, and "WORKLOAD: system" of one that fails
         at this workload only; added to.
       systems: by default the large product and all that the workload has.
+      patience: seconds for each answer of a system; then it is ended.
     """
     workers = {}
     with contextlib.ExitStack() as stack:
@@ -42,7 +46,7 @@ def timed(
             print(f"{workload.name}: {system}", end="", flush=True)
             process = stack.enter_context(_worker(suite, workload, system, folder))
             stack.callback(process.kill)
-            facts = _answer(process)
+            facts = _answer(process, patience)
             if "error" in facts:
                 print(f": {facts['error']}")
                 lacks = facts["error"].startswith("not installed")
@@ -56,7 +60,7 @@ def timed(
                 with contextlib.suppress(BrokenPipeError):
                     process.stdin.write("go\n")
                     process.stdin.flush()
-                answer = _answer(process)
+                answer = _answer(process, patience)
                 if "error" in answer:
                     missing[f"{workload.name}: {system}"] = answer["error"]
                     print(f"{workload.name}: {system}: {answer['error']}")
@@ -97,10 +101,18 @@ def _worker(suite, workload, system, folder) -> subprocess.Popen:
     return subprocess.Popen(command, env=env, text=True, **pipes)
 
 
-def _answer(process: subprocess.Popen) -> dict[str, Any]:
-    """What a worker says; {"error": …} if it has died."""
-    if line := process.stdout.readline():
+def _answer(process: subprocess.Popen, patience: float) -> dict[str, Any]:
+    """What a worker says; {"error": …} if it has died, or said nothing for so long."""
+    timer = threading.Timer(min(patience, threading.TIMEOUT_MAX), process.kill)
+    timer.daemon = True
+    timer.start()
+    line = process.stdout.readline()
+    late = not timer.is_alive() and not line
+    timer.cancel()
+    if line:
         return json.loads(line)
+    if late and process.wait() < 0:
+        return {"error": f"it said nothing for {patience:.0f} s"}
     return {"error": f"it died with exit code {process.wait()}"}
 
 

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 
+import jax
 import numpy as np
 import pytest
 import test_resume
@@ -211,6 +212,57 @@ def test_the_facts_beside_a_checkpoint_are_protected(copy, whole, group, step):
     assert_same(run, whole)
 
 
+def test_a_folder_that_no_checkpoint_was_saved_in_yet(tmp_path):
+    store = checkpoint.Store(tmp_path / "group", print)
+    assert store.restore(lambda meta: None) == (None, {})
+    store.close()
+
+
+def test_a_run_killed_before_its_first_checkpoint_goes_on(tmp_path, whole):
+    """Its groups have folders already, and rows that nothing commits."""
+
+    def fail(event):
+        if event["kind"] == "train" and event["step"]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path / "run", on_event=fail)
+    assert list(directory.checkpoints(tmp_path / "run", 0).iterdir()) == []
+    with pytest.raises(aejax.InputError, match="no checkpoint that can be used"):
+        aejax.open_run(tmp_path / "run").models()
+    assert_same(sweep(tmp_path / "run", resume=True), whole)
+
+
+def test_a_run_cut_into_other_programs_is_left_alone(copy, whole, monkeypatch):
+    """By a version that cuts otherwise, say: as many programs, of other lanes."""
+    before = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
+    one_each = lambda lanes, *more: [lanes[:1], lanes[1:]]  # noqa: E731
+    monkeypatch.setattr(plan, "_bands", one_each)
+    with pytest.raises(aejax.InputError, match="blocks|lanes of each program"):
+        sweep(copy, resume=True)
+    after = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
+    assert before == after
+
+
+@pytest.mark.parametrize("change", ["lanes side by side", "kind of device"])
+def test_other_places_that_compute_other_digits_are_refused(copy, monkeypatch, change):
+    more = {}
+    if change == "lanes side by side":
+        more, told = {"lane_batch": 2}, r"lane batches: \[1, 1\] there, \[2, 2\] here"
+    else:
+        real, told = provenance.inputs, "kind of device: cpu there, H900 here"
+        other = lambda *a: real(*a) | {"kind of device": "H900"}  # noqa: E731
+        monkeypatch.setattr(provenance, "inputs", other)
+    with pytest.raises(aejax.InputError, match=told):
+        sweep(copy, resume=True, **more)
+
+
+def test_a_seal_grows_with_the_rows(whole):
+    parts = directory.seal(whole.rows[:7]), directory.seal(whole.rows)
+    assert directory.seal(whole.rows[7:], parts[0]) == parts[1]
+    assert parts[1][0] == len(whole.rows)
+
+
 def test_a_checkpoint_under_another_steps_name_is_not_taken(tmp_path):
     said, state = [], {"w": np.arange(3.0)}
     store = checkpoint.Store(tmp_path / "group", said.append)
@@ -295,7 +347,7 @@ def test_changed_data_are_noticed_under_any_name(tmp_path, monkeypatch, make, na
         if change:
             make(tmp_path, rng)
         planned = plan.plan(config, {})
-        inputs = provenance.inputs(run.Run(config, {}, None, planned))
+        inputs = provenance.inputs(planned, jax.devices())
         found.append(inputs[f"data {dataset}"])
     assert found[0] == found[1] != found[2]
     aejax.sweep(config, out=tmp_path / "run")

@@ -538,3 +538,26 @@ def test_an_empty_split_is_no_entry(places):
     with pytest.raises(config.InputError, match="'own' has no example in train"):
         cache.fetch("own", places / "k", [], build)
     assert os.listdir(places / "cache/data") == []
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_pictures_are_turned_as_viewers_turn_them(places, orientation):
+    pixels = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+    (places / "turned").mkdir()
+    for i in range(3):
+        image, facts = Image.fromarray(pixels), Image.Exif()
+        facts[0x0112] = orientation
+        image.save(places / "turned" / f"{i}.png", exif=facts)
+    x = data.load("turned").train.x[0, ..., 0]
+    turns = {1: 0, 3: 2, 6: -1}[orientation]
+    np.testing.assert_array_equal(x, np.rot90(pixels, turns))
+
+
+def test_a_line_end_in_a_list_of_classes_is_refused(places):
+    np.savez("own.npz", x=F, y=np.arange(len(F)) % 2)
+    refused("own.npz:0\n1", "is no label")
+
+
+def test_training_and_testing_are_splits(places):
+    draw_all(places / "folder", {"training": 50, "testing": 30})
+    assert greys(data.load("folder").test) == [30]

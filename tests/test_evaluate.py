@@ -232,6 +232,8 @@ def test_pca_of_one_huge_value_leaves_the_other_columns():
     assert left == pytest.approx(5 / 6, 0.1)
     found = evaluate.pca_mse(make_source(train, test), [1, 6])
     assert found[1] == pytest.approx(left, 1e-6) and found[6] == 0
+    train[5, 2] = 1e30  # what is left of the others is no number of float64
+    assert evaluate.pca_mse(make_source(train, test), [1, 6]) == {1: None, 6: 0}
 
 
 @pytest.mark.parametrize("exact", [4096, 1])

@@ -58,6 +58,8 @@ def test_configurations_are_keys(tmp_path):
     one = aejax.Config(objective="vae", hparams={"beta": 2.0, "kl_warmup": 0.5})
     other = aejax.Config(objective="vae", hparams={"kl_warmup": 0.5, "beta": 2.0})
     assert one == other and hash(one) == hash(other) and len({one, other}) == 1
+    whole = one.replace(hparams={"beta": 2, "kl_warmup": 0.5})
+    assert whole == one and hash(whole) == hash(one)
     assert len({one, one.replace(seed=1), one.replace(hparams={})}) == 3
 
 
@@ -108,7 +110,8 @@ def test_a_trained_model_takes_what_is_stored_as_training_did(digits_model):
     assert part.x.dtype == np.uint8 and part.x.max() > 1
     in_units = part.x.astype(np.float32) / 16
     for use in (digits_model.encode, digits_model.reconstruct):
-        np.testing.assert_array_equal(use(part.x), use(in_units))
+        for kind in (np.uint8, np.int64, np.uint16):
+            np.testing.assert_array_equal(use(part.x.astype(kind)), use(in_units))
     assert digits_model.encode(part.x[:0]).shape == (0, 2)
 
 
@@ -122,7 +125,7 @@ def test_a_trained_model_takes_what_is_stored_as_training_did(digits_model):
         (lambda x: x + 0j, "is of type complex64; this model takes real numbers"),
         (lambda x: x.astype(str), "this model takes real numbers"),
         (lambda x: x.astype(object), "this model takes real numbers"),
-        (lambda x: (x > 0).astype(np.uint8), "uint8 but at most 1"),
+        (lambda x: (x * 16).astype(np.int16) * 9, "runs from 0 to 9"),
         (lambda x: x[0], r"this model takes \(N, 8, 8, 1\)"),
     ],
 )
@@ -244,3 +247,26 @@ def test_an_axis_may_be_as_long_as_one_sweep():
     with pytest.raises(aejax.InputError, match="COUNT"):
         config.parse_axis(f"seed=linear:0:99:{config.LONGEST + 1}")
     assert environment.start(1, None)
+
+
+def test_classes_have_their_names_in_a_conditional_model(tmp_path):
+    x = np.random.default_rng(0).random((60, 5), np.float32)
+    np.savez(tmp_path / "mine.npz", x=x, y=np.array(["dog", "cat", "owl"] * 20))
+    base = dict(SMALL, dataset=tmp_path / "mine.npz", batch_size=8)
+    run = aejax.sweep(aejax.Config(objective="conditional_vae", **base))
+    model, z = run.model(), np.zeros((3, 2))
+    ids = model.decode(z, [1, 2, 0])
+    np.testing.assert_array_equal(ids, model.decode(z, ["dog", "owl", "cat"]))
+    assert np.ptp(ids, 0).max() > 0
+    for y in (["dog", "owl", "cow"], [1, 2, 3]):
+        told = "class ids from 0 to 2, or labels, in this order: cat, dog, owl; not"
+        with pytest.raises(aejax.InputError, match=told):
+            model.decode(z, y)
+
+
+def test_errors_of_a_callback_are_the_callbacks(tmp_path):
+    def lost(rows):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    with pytest.raises(ConnectionResetError):
+        aejax.sweep(aejax.Config(**SMALL), out=tmp_path / "run", on_rows=lost)

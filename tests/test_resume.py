@@ -83,7 +83,8 @@ def stop_after(events):
 
 
 def test_three_kills_at_random_moments_lose_and_double_nothing(tmp_path, whole):
-    rng, out = random.Random(time.time_ns()), tmp_path / "run"
+    rng, out = random.Random(seed := time.time_ns()), tmp_path / "run"
+    print(seed)  # shown where it fails
     env = dict(os.environ, PYTHONPATH=str(ROOT))
     for _ in range(3):
         with subprocess.Popen(

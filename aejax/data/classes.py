@@ -22,6 +22,8 @@ def chosen(text: str, labels: Mapping[int, str]) -> set[int] | None:
     """
     ids: set[int] = set()
     whole = text in labels.values()
+    if not whole and not text.isprintable():  # csv refuses a line's end
+        return None
     for part in [text] if whole else next(csv.reader([text])):
         some = {k for k, label in labels.items() if label == part}
         if not some and (ends := _RANGE.fullmatch(part)):

@@ -10,9 +10,9 @@ from aejax import config, machine
 
 SPLITS = ("train", "valid", "test")
 ALIASES = {  # what else splits are called, in any case
-    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
-    "train": "train",
-    "test": "test",
+    **dict.fromkeys(("valid", "val", "validation", "dev", "eval"), "valid"),
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 # Count levels: data stored as integers.
 LEVELS = ("categorical", "discretized_logistic", "symbols")

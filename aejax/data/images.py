@@ -12,14 +12,15 @@ from aejax import config
 from aejax.data import cache, dataset, paths
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_ORIENTATION = 0x0112  # EXIF's: above 4, width is height
 _ALPHA = ("RGBA", "LA", "PA")
 
 
 def load(name: str, folder: Path, files: Sequence[Path]) -> dataset.Dataset:
     """x (N, H, W, C) uint8 of these images; y by the innermost sub-folder, if any.
 
-    What is transparent is composed on white, as viewers show it. Classes are those of
-    all splits, in the order of their names.
+    As viewers show them: what is transparent on white, and turned as EXIF says. Classes
+    are those of all splits, in the order of their names.
 
     Raises:
       InputError: files that are no images, of several sizes or more than 8 bits; a
@@ -56,7 +57,8 @@ def _build(name: str, given: Mapping[str, Sequence[Path]], labels: Sequence[str]
     sizes, modes = {}, set()
     for file in (f for files in given.values() for f in files):
         with _opened(file) as image:  # reads the header only
-            sizes.setdefault(image.size, file)
+            turned = image.getexif().get(_ORIENTATION, 1) > 4
+            sizes.setdefault(image.size[::-1] if turned else image.size, file)
             modes.add(image.mode)
     if len(sizes) > 1 or any(mode[0] in "IF" for mode in modes):
         raise config.InputError(
@@ -78,10 +80,13 @@ def _build(name: str, given: Mapping[str, Sequence[Path]], labels: Sequence[str]
 
 
 def _decode(mode: str, classes: Mapping[str, int], images: Sequence[Path]):
+    from PIL import ImageOps
+
     x = []
     for file in images:
         with _opened(file) as image:
-            x.append(np.atleast_3d(np.asarray(_on_white(image).convert(mode))))
+            upright = ImageOps.exif_transpose(image)
+            x.append(np.atleast_3d(np.asarray(_on_white(upright).convert(mode))))
     y = [classes[file.parent.name] for file in images] if classes else []
     return {"x": np.stack(x)} | ({"y": np.asarray(y, np.int32)} if y else {})
 

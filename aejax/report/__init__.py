@@ -60,7 +60,19 @@ def _sections(runs: Sequence[Any], facts: table.Table) -> Iterator[Any]:
     # Matplotlib takes a second to import, which a command that fails should not.
     from aejax.report import canvas, compare, curves, page, pictures, provenance
 
-    shown = functools.cache(lambda: pictures.load(facts))
+    @functools.cache
+    def loaded() -> list[Any]:
+        try:
+            return [pictures.load(facts)]
+        except Exception as error:
+            return [None, error]
+
+    def shown() -> Any:
+        found, *errors = loaded()
+        for error in errors:
+            raise error
+        return found
+
     makers: list[tuple[Callable, Callable[[], Any]]] = [
         (provenance.differences, lambda: facts),
         (curves.bottleneck, lambda: facts),

@@ -34,7 +34,9 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
             own.planned(models[name]._replace(latent=models[name].latent * n), folder)
             for name, n in kinds
         ]
-        with futures.ThreadPoolExecutor(min(4, machine.usable_cores())) as pool:
+        # The target's alone: the compiler times kernels, and chooses by that.
+        workers = 1 if counts == ROUNDS[0] else min(4, machine.usable_cores())
+        with futures.ThreadPoolExecutor(workers) as pool:
             ready = list(pool.map(lambda g: population.Population(g, devices), groups))
         for name, n in kinds:
             one = ready.pop(0)
