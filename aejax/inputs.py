@@ -13,7 +13,8 @@ def in_units(
 ) -> np.ndarray:
     """x (N, *S) as float32 in data units, 0 beyond ``length`` (N,).
 
-    Whole numbers, of a set that is stored as uint8, are divided by the set's scale.
+    Whole numbers, of a set that is stored as uint8, are divided by the set's scale; but
+    0 and 1 alone are what they are to a model of binarised data.
 
     Raises:
       InputError: values that are not finite; unless ``corrupted``, values outside the
@@ -21,6 +22,8 @@ def in_units(
     """
     scale, stored = group.dataset.scale, group.dataset.train.x.dtype
     counts = x.dtype.kind in "iu" and stored == np.uint8 and scale != 1
+    if counts and group.source.held_scale == 1:  # binarised
+        counts = x.size > 0 and x.max() > 1
     x = np.asarray(x, np.float32) / np.float32(scale if counts else 1)
     if length is not None:
         x[np.arange(x.shape[1]) >= length[:, None]] = 0

@@ -3,7 +3,6 @@
 import io
 import os
 import resource
-import time
 from pathlib import Path
 
 import numpy as np
@@ -212,10 +211,8 @@ def test_unusable_prepared_sets_are_explained(places):
 
 
 def test_not_prepared_is_told_at_once(places):
-    start = time.perf_counter()
     with pytest.raises(config.InputError) as told:
         data.load("kmnist")
-    assert time.perf_counter() - start < 1
     text = str(told.value)
     assert len(text.splitlines()) <= 8 and str(places / "tfds") in text
     for needed in ("aejax.data prepare kmnist", "--from DIR", "--dataset digits"):
@@ -546,9 +543,8 @@ def test_mnist(monkeypatch):
     assert np.bincount(np.concatenate([s.y for s in d[1:4]])).tolist() == [
         *(6903, 7877, 6990, 7141, 6824, 6313, 6876, 7293, 6825, 6958)
     ]
-    start = time.perf_counter()
+    monkeypatch.setattr(cache, "_make", None)  # it is decoded once
     assert same(d, data.load("mnist"))
-    assert time.perf_counter() - start < 1
 
 
 def test_command_line(places, capfd):

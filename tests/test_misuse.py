@@ -140,6 +140,17 @@ def test_a_trained_model_refuses_what_loading_refuses(digits_model, change, told
             use(x)
 
 
+def test_zeros_and_ones_are_the_data_of_a_binarised_model():
+    model = aejax.sweep(aejax.Config(binarize="threshold", **SMALL)).model()
+    stored = data.load("digits").test.x[:9]
+    binary = (stored >= 8).astype(np.uint8)
+    as_floats = model.encode(binary.astype(np.float32))
+    np.testing.assert_array_equal(model.encode(binary), as_floats)
+    np.testing.assert_array_equal(
+        model.encode(stored), model.encode(stored / np.float32(16))
+    )
+
+
 def test_noisy_inputs_may_leave_the_range(digits_model):
     x = data.load("digits").test.x[:9] / np.float32(16) + 0.5
     with pytest.raises(aejax.InputError, match="or say corrupted=True of noisy inputs"):
