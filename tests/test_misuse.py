@@ -233,24 +233,24 @@ def test_what_the_machine_refuses_is_told(error, told):
         raise BrokenPipeError
 
 
-def test_where_results_go_may_be_the_home_or_a_name_of_any_bytes(tmp_path):
+def test_where_results_go_may_be_the_home_or_nowhere(tmp_path, monkeypatch):
     """``--out=~/run``, which no shell expands; and bytes that are no UTF-8."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    env = os.environ | {"HOME": str(tmp_path), "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-m", "experiments.sweep", "--preset", "smoke"]
-    command += ["--objective", "ae", "--latent-dim", "2", "--seed", "0"]
+    run = aejax.sweep(aejax.Config(**SMALL), out="~/café")
+    assert run.dir == tmp_path / "café" and (tmp_path / "café" / "run.json").exists()
+    for out, told in (b"~/caf\xe9", "no UTF-8"), (b"~/link", "is a link to nothing"):
+        with pytest.raises(aejax.InputError, match=told):
+            aejax.sweep(aejax.Config(**SMALL), out=os.fsdecode(out))
 
-    def run(out):
-        words = [os.fsencode(w) for w in command] + [b"--epochs", b"1", b"--out=" + out]
-        return subprocess.run(words, env=env, cwd=ROOT, capture_output=True)
 
-    done = run("~/café".encode())
-    assert done.returncode == 0 and done.stderr == b"", done.stderr
-    assert (tmp_path / "café" / "report.html").exists()
-    for out, told in (b"~/caf\xe9", b"no UTF-8"), (b"~/link", b"is a link to nothing"):
-        done = run(out)
-        assert done.returncode == 2 and told in done.stderr
-        assert b"Traceback" not in done.stderr
+def test_a_name_of_any_bytes_can_be_printed():
+    code = "import sys; from experiments import environment as e\n"
+    code += "e.run(lambda argv: print(argv[0]) or 0, sys.argv[1:])"
+    command = [sys.executable, "-c", code, b"caf\xe9"]
+    env = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stdout) == (0, b"caf\\udce9\n"), done.stderr
 
 
 def test_an_axis_may_be_as_long_as_one_sweep():
