@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from aejax import checkpoint, evaluate, pace, population, provenance, results
+from aejax import checkpoint, evaluate, outside, pace, population, provenance, results
 from aejax import directory as directories
 from aejax import feed as feeds
 from aejax import group as groups
@@ -166,13 +166,15 @@ class Job:
         group = lanes_on.group
         # An evaluation costs about a third of a training step per example.
         size = group.recipe.config.batch_size
+        files = {n: getattr(group.recipe.config, n) for n in ("objective", "network")}
         rows = sum(group.source.lengths[:2]) if which == 1 else group.source.lengths[2]
         work = stop - max(start, 0) + (rows / size / 3 if which else 0)
         metrics, diverged, low = 0.0, None, 0
         while low < lanes_on.rounds:
             rounds = timer.next_rounds(low, work)
             began = time.perf_counter()
-            some, diverged = lanes_on.advance(data, start, stop, which, rounds)
+            with outside.blamed("its program fails", **files):
+                some, diverged = lanes_on.advance(data, start, stop, which, rounds)
             spent = time.perf_counter() - began
             timer.learn(spent, len(rounds), work)
             self.spent.train_s += spent

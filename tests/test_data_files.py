@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax import config, data
-from aejax.data import cache, dataset, images, paths
+from aejax import config, data, machine
+from aejax.data import cache, images, paths
 from aejax.report import pictures
 
 SPLITS = ("train", "valid", "test")
@@ -454,12 +454,12 @@ def test_more_than_memory_holds_is_refused_before_it_is_read(places, monkeypatch
     np.save("own.npy", np.ones((40, 100)))
     draw_all(places / "folder", {"": 3})
     told = "MemAvailable: {} kB\n"
-    monkeypatch.setattr(dataset.Path, "read_text", lambda self: told.format(30))
+    monkeypatch.setattr(machine.Path, "read_text", lambda self: told.format(30))
     for name in ("own.npz", "own.npy"):
         refused(name, f"'{name}' takes 0.0 GB of memory.*fewer or smaller")
-    monkeypatch.setattr(dataset.Path, "read_text", lambda self: told.format(0))
+    monkeypatch.setattr(machine.Path, "read_text", lambda self: told.format(0))
     refused("folder", "'folder' takes")
-    monkeypatch.setattr(dataset.Path, "read_text", lambda self: told.format(40))
+    monkeypatch.setattr(machine.Path, "read_text", lambda self: told.format(40))
     assert len(data.load("own.npz").train.x)  # what is not read does not count
 
 
