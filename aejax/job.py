@@ -100,12 +100,13 @@ class Job:
     def keep(self, group: groups.Group, final: Any) -> None:
         """Takes a trained group's parameters; all its rows are there."""
         self.run.keep(group, final)
-        of = group.numbers.start, len(group.lanes)
-        self.seals[group.index] = [*of, *self.sealed(group)]
+        self.sealed(group)
 
     def sealed(self, group: groups.Group) -> list[int]:
-        """By what to know a group's rows again."""
-        return directories.seal(directories.of_lanes(self.run.rows, group.numbers))
+        """By what to know a group's rows again, which run.json gets too."""
+        found = directories.seal(directories.of_lanes(self.run.rows, group.numbers))
+        self.seals[group.index] = [group.numbers.start, len(group.lanes), *found]
+        return found
 
     def train_group(
         self, lanes_on: population.Population, state: Any, meta: Mapping[str, Any]

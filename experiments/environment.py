@@ -21,6 +21,7 @@ from aejax import config, machine
 
 _FUSION = "--xla_cpu_experimental_ynn_fusion_type"
 _MOST_DEVICES = 1024
+_LONGEST = 4096
 _WRONG_ROWS = ("0.10.2",)
 
 
@@ -37,7 +38,13 @@ def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
             # A cache that cannot be read or written costs time, never a run.
             warnings.filterwarnings("ignore", "Error (reading|writing) persistent comp")
             warnings.showwarning = _show
-            return command(list(sys.argv[1:] if argv is None else argv))
+            words = list(sys.argv[1:] if argv is None else argv)
+            if (longest := max(map(len, words), default=0)) > _LONGEST:
+                raise config.InputError(
+                    f"a word of this command has {longest:,} characters; {_LONGEST:,} "
+                    "are the most, as of a path"
+                )
+            return command(words)
     except SystemExit as end:  # tyro: 0 after --help, 2 after a message of its own
         return end.code
     except config.InputError as error:

@@ -1,6 +1,7 @@
 """A run directory that was damaged: nothing wrong is shown, and --resume mends it."""
 
 import json
+import os
 import random
 import shutil
 
@@ -12,7 +13,7 @@ from test_resume import assert_same, sweep
 import aejax
 from aejax import checkpoint, directory, job, pace, report, run
 
-exact_bits = test_resume.exact_bits  # a fixture
+exact_bits, often = test_resume.exact_bits, test_resume.often  # fixtures
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,31 @@ def test_a_run_json_of_any_kind_is_one_sentence(tmp_path, text):
     ):
         with pytest.raises(aejax.InputError, match="is damaged, or was written by an"):
             use()
+
+
+def test_rows_of_a_group_in_training_are_known_too(tmp_path, whole, often):
+    run = sweep(tmp_path / "run", should_stop=test_resume.stop_after(5))
+    assert len(run.info["sealed"]) == 1 and not run.info["finished"]
+    rows, path = lines(run.dir), run.dir / "results.jsonl"
+    for damage in ("lost", "doubled", "a digit", "a key"):
+        path.write_text("".join(ROWS[damage](rows, 3)))
+        with pytest.warns(UserWarning, match="not as it was written: rows of 1 of 1"):
+            aejax.open_run(run.dir)
+    later = [json.loads(row) for row in rows[-2:]]  # not yet committed: no damage
+    later = [json.dumps(row | {"step": row["step"] + 9}) + "\n" for row in later]
+    path.write_text("".join(rows + later))
+    assert aejax.open_run(run.dir).problems == []
+    assert_same(sweep(run.dir, resume=True), whole)
+
+
+def test_pipes_are_not_waited_for(copy):
+    for name in (".lock", "run.json"):
+        (copy / name).unlink()
+        os.mkfifo(copy / name)
+        with pytest.raises(aejax.InputError, match="No such device|holds no run"):
+            sweep(copy, resume=True)
+    with pytest.raises(aejax.InputError, match="it is no file"):
+        aejax.open_run(copy)
 
 
 def test_a_group_trained_again_has_its_place_in_the_rows(copy, whole):
