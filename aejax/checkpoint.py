@@ -8,6 +8,7 @@ their shapes and the facts beside them are checked here. A step that fails is de
 import json
 import logging
 import pathlib
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,31 @@ import jax
 import numpy as np
 
 from aejax import config
+
+
+def _is_anothers(record: logging.LogRecord) -> bool:
+    """Whether asyncio tells of other tasks than those of arrays that failed, too."""
+    text = record.getMessage()
+    return not ("never retrieved" in text and "OCDBT database at" in text)
+
+
+class _Hook:
+    """``sys.excepthook`` or ``unraisablehook``, less tensorstore's of a closed loop.
+
+    orbax gives each save and restore an event loop, and closes it at the first array
+    that fails; tensorstore's threads then report the others to it, and print that they
+    cannot. The error itself reaches the caller.
+    """
+
+    def __init__(self, before: Callable[..., None]):
+        self.before = before
+
+    def __call__(self, *what: Any) -> None:
+        _, error, trace, *_ = what if len(what) > 1 else what[0]
+        first = trace and trace.tb_frame.f_code.co_name  # called by C++, not by Python
+        late = str(error) == "Event loop is closed" and first == "call_soon_threadsafe"
+        if not late:
+            self.before(*what)
 
 
 class Store:
@@ -37,6 +63,10 @@ class Store:
 
         # Its tracebacks of hundreds of lines; errors reach the caller all the same.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
+        logging.getLogger("asyncio").addFilter(_is_anothers)
+        for name in ("excepthook", "unraisablehook"):  # one of them, by the error
+            if not isinstance(before := getattr(sys, name), _Hook):
+                setattr(sys, name, _Hook(before))
         self._ocp, self._say, self._read_only = ocp, say, read_only
         self.folder = pathlib.Path(folder).resolve()
         self._manager = ocp.CheckpointManager(

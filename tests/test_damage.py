@@ -1,9 +1,12 @@
 """A run directory that was damaged: nothing wrong is shown, and --resume mends it."""
 
+import asyncio
 import json
+import logging
 import os
 import random
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -221,6 +224,40 @@ def test_a_checkpoint_under_another_steps_name_is_not_taken(tmp_path):
     assert store.restore(lambda meta: state) == (None, {})
     assert "there is none before it" in said[0]
     store.close()
+
+
+def test_what_tensorstore_says_to_a_closed_loop_is_not_shown(tmp_path, monkeypatch):
+    """Printed by its threads, through Python's hooks; any other error still is."""
+    shown = []
+    monkeypatch.setattr(sys, "excepthook", lambda *what: shown.append(what[1]))
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: shown.append(what[1]))
+    for _ in range(2):
+        checkpoint.Store(tmp_path / "group", print).close()
+    assert isinstance(sys.excepthook, checkpoint._Hook)
+    assert not isinstance(sys.excepthook.before, checkpoint._Hook)
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed") as caught:
+        loop.call_soon_threadsafe(print)
+    late = caught.tb.tb_next  # as C++ calls it
+
+    other = ValueError("other")
+    for error, trace in (
+        (caught.value, late),
+        (caught.value, caught.tb),
+        (other, late),
+    ):
+        sys.excepthook(type(error), error, trace)
+        sys.unraisablehook((type(error), error, trace, None, None))
+    assert shown == [caught.value] * 2 + [other] * 2
+    logger, told = logging.getLogger("asyncio"), []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.msg)
+    logger.addHandler(handler)
+    logger.error("Task exception was never retrieved: … in OCDBT database at …")
+    logger.error("Task exception was never retrieved: another's")
+    logger.removeHandler(handler)
+    assert told == ["Task exception was never retrieved: another's"]
 
 
 def test_checkpoints_of_before_the_seal_are_left_alone(tmp_path, monkeypatch):
