@@ -121,7 +121,7 @@ class Store:
           InputError: a whole checkpoint holds another tree; nothing is deleted.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
-        for step, before in zip(steps, [*steps[1:], None], strict=True):
+        for step, before in zip(steps, [*steps, None][1:], strict=True):
             try:
                 return self._restored(step, like, reason)
             except (config.InputError, MemoryError):  # not the checkpoint's fault

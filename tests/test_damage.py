@@ -260,6 +260,18 @@ def test_what_tensorstore_says_to_a_closed_loop_is_not_shown(tmp_path, monkeypat
     assert told == ["Task exception was never retrieved: another's"]
 
 
+def test_a_group_that_was_killed_before_its_first_save(tmp_path, whole):
+    """Its folder is there, and nothing in it."""
+    store = checkpoint.Store(tmp_path / "group", print)
+    assert store.restore(lambda meta: {}) == (None, {})
+    store.close()
+    out = tmp_path / "run"
+    shutil.copytree(whole.dir, out)
+    for step in directory.checkpoints(out, 1).iterdir():
+        shutil.rmtree(step)
+    assert_same(sweep(out, resume=True), whole)
+
+
 def test_checkpoints_of_before_the_seal_are_left_alone(tmp_path, monkeypatch):
     state = {"w": np.arange(3.0)}
     store = checkpoint.Store(tmp_path / "group", print)
