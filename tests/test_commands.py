@@ -208,7 +208,7 @@ def test_a_wrong_name_from_the_shell():
         ("--latent-dim 2 0", "latent_dim is 0; it must lie in [1, 65536]"),
         ("--latent-dim", "--latent-dim has no value"),
         ("--seed -1", "seed is -1; it must lie in [0, 4294967295]"),
-        ("--hidden 8,0", "every width must be a whole number of at least 1"),
+        ("--hidden 8,0", "every width must be a whole number from 1 to"),
         ("--epochs 0", "epochs is 0; it must lie in [1, "),
         ("--eval-every 0", "eval_every is 0"),
         ("--learning-rate 0", "learning_rate is 0; it must lie in (0, inf]"),
@@ -218,6 +218,7 @@ def test_a_wrong_name_from_the_shell():
         ("--lane-batch 0", "--lane-batch is 0; it must be at least 1"),
         ("--devices 0", "--devices is 0; it must be at least 1"),
         ("--resume", "--resume needs --out DIR"),
+        (f"--eps {'9' * 5000}", "a word of this command has 5,000 characters; 4,096"),
     ],
 )
 def test_bad_input(argv, told, capsys):
