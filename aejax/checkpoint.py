@@ -139,6 +139,9 @@ class Store:
 
     def _restored(self, step, like, reason) -> tuple[Any, dict]:
         """One step's arrays and facts; whatever it raises, the step is of no use."""
+        for path in (self.folder / str(step)).rglob("*"):
+            if not path.is_file() and not path.is_dir():  # a pipe would be waited for
+                raise ValueError(f"{path.name} is no file")
         ocp = self._ocp
         only = ocp.args.Composite(meta=ocp.args.JsonRestore())
         meta = self._manager.restore(step, args=only).meta

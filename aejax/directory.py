@@ -119,10 +119,11 @@ def _is_row(row: Any) -> bool:
         return False
     names = list(row)
     numbers = [row[n] for n in names[names.index("split") + 1 :] if row[n] is not None]
-    plain = all(isinstance(v, (str, int, float, type(None))) for v in row.values())
-    return plain and all(
-        not isinstance(v, str) and abs(v) < math.inf and abs(v) < 1e308 for v in numbers
-    )
+    if not all(isinstance(v, (str, int, float, type(None))) for v in row.values()):
+        return False
+    if any(isinstance(v, float) and not math.isfinite(v) for v in row.values()):
+        return False
+    return not any(isinstance(v, str) or abs(v) > 1e308 for v in numbers)
 
 
 def seal(rows: Sequence[Mapping[str, Any]]) -> list[int]:

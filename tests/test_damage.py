@@ -57,6 +57,7 @@ ROWS = {
     "a split": lambda rows, i: [r.replace('"test"', '"tesu"') for r in rows],
     "no UTF-8": lambda rows, i: [*rows[:i], '"\udcff\udcfe', *rows[i + 1 :]],
     "other JSON": lambda rows, i: ["5\n", "[]\n", '{"lane": [1]}\n', *rows[i:]],
+    "NaN": lambda rows, i: [r.replace('"digits"', "NaN") for r in rows],
     "swapped": lambda rows, i: [*rows[:i], rows[i + 1], rows[i], *rows[i + 2 :]],
     "emptied": lambda rows, i: [],
     "nested": lambda rows, i: ["[" * 100_000 + "\n", *rows[1:]],
@@ -159,6 +160,18 @@ def test_pipes_are_not_waited_for(copy):
             sweep(copy, resume=True)
     with pytest.raises(aejax.InputError, match="it is no file"):
         aejax.open_run(copy)
+
+
+def test_pipes_in_a_checkpoint_are_not_waited_for(tmp_path):
+    said, state = [], {"w": np.arange(3.0)}
+    store = checkpoint.Store(tmp_path / "group", said.append)
+    store.save(1, state, final=False)
+    path = tmp_path / "group" / "1" / "state" / "manifest.ocdbt"
+    path.unlink()
+    os.mkfifo(path)
+    assert store.restore(lambda meta: state) == (None, {})
+    assert "manifest.ocdbt is no file" in said[0]
+    store.close()
 
 
 def test_a_group_trained_again_has_its_place_in_the_rows(copy, whole):
