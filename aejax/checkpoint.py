@@ -114,6 +114,9 @@ class Store:
         Raises:
           InputError: it is of use, but not to this configuration or this aejax.
         """
+        for path in (self.folder / str(step)).rglob("*"):
+            if not path.is_file() and not path.is_dir():  # a pipe would be waited for
+                raise ValueError(f"{path.name} is no file")
         ocp = self._ocp
         only = ocp.args.Composite(meta=ocp.args.JsonRestore())
         meta = self._manager.restore(step, args=only).meta

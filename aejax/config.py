@@ -10,15 +10,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
+def _line(text: str) -> str:
+    """Escapes what cannot be printed, line breaks for example."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message is one clear paragraph."""
+    """Something the user gave cannot be used: one clear line, of bounded length."""
+
+    def __init__(self, text: Any):
+        if len(text := _line(str(text))) > 1400:
+            text = f"{text[:1100]} … {text[-200:]}"
+        super().__init__(text)
 
 
 def listed(names: Iterable[Any], most: int = 40) -> str:
     """Names in one line of bounded length, whatever they are and however many."""
     names = [str(name) for name in names]
-    some = [n[:99] + "…" * (len(n) > 99) for n in names[:most]]
-    some = [n if n.isprintable() else repr(n)[1:-1] for n in some]
+    some = [_line(n[:99]) + "…" * (len(n) > 99) for n in names[:most]]
     more = [f"… and {len(names) - most:,} more"] * (len(names) > most)
     return ", ".join(some + more) if names else "none"
 
@@ -59,9 +68,7 @@ WIDEST = 1_000_000  # units or channels of one layer
 LONGEST = 100_000  # values of one axis
 
 
-def _field(
-    default: Any, axis: str | None, text: str, low=0, high=math.inf, ends="[]"
-) -> Any:
+def _field(default: Any, axis: str | None, text: str, low=0, high=math.inf, ends="[]"):
     """A field: how it is swept, its help, and a number's interval, e.g. [low, high)."""
     metadata = {"axis": axis, "help": text, "ends": (low, high, ends)}
     return dataclasses.field(default=default, metadata=metadata)
@@ -99,14 +106,10 @@ class Config:
     epochs: int = _field(160, None, "passes over the training split", 1, MOST)
     eval_every: int = _field(40, None, "epochs between evaluations", 1, MOST)
     likelihood: str = _field("auto", "static", "p(x|z); auto is the data set's own")
-    binarize: str = _field(
-        "none", "static", "threshold at 1/2, or dynamic: drawn anew at each step"
-    )
+    binarize: str = _field("none", "static", "threshold at 1/2, or dynamic: redrawn")
     precision: str = _field("float32", "static", "of matrix products")
     optimizer: str = _field("adam", "static", "optax optimiser")
-    schedule: str = _field(
-        "constant", "static", "piecewise: Burda et al. 2016, eight stages"
-    )
+    schedule: str = _field("constant", "static", "piecewise: Burda et al. 2016")
     warmup: int = _field(0, "traced", "steps of linear rise of the rate", 0, MOST)
     weight_decay: float = _field(0.0, "traced", "decoupled; adamw and sgd only")
     clip_norm: float = _field(0.0, "traced", "global gradient norm; 0 is off")
@@ -114,9 +117,7 @@ class Config:
     beta2: float = _field(0.999, "traced", "Adam's beta2", 0, 1, "[)")
     eps: float = _field(1e-8, "traced", "Adam's, added after the root", ends="(]")
     init: str = _field("lecun", "static", "lecun: truncated normal; glorot: uniform")
-    output_bias: str = _field(
-        "zero", "static", "mean: the output starts at the training mean"
-    )
+    output_bias: str = _field("zero", "static", "mean: starts at the training mean")
     select: str = _field("last", "static", "parameters kept: last, or best on valid")
     hparams: Mapping[str, Any] = dataclasses.field(
         default_factory=dict,

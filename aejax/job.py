@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from aejax import checkpoint, evaluate, pace, population, provenance, results
+from aejax import checkpoint, evaluate, outside, pace, population, provenance, results
 from aejax import directory as directories
 from aejax import feed as feeds
 from aejax import group as groups
@@ -25,7 +25,7 @@ class Job:
         self.stopped = False
         self.spent = provenance.Spent()
         self.seals: dict[int, list[int]] = {}  # of each group's rows
-        self.ended: set[int] = set()  # groups that are trained, all of their rows there
+        self.saved: dict[int, list[int]] = {}  # the same, as its checkpoint has it
         self.metrics = results.metric_columns(run.planned)
 
     def run_all(self, devices: list[jax.Device], lane_batch: int | None) -> None:
@@ -97,8 +97,8 @@ class Job:
             restored[group.index] = found
             kept += (rows := until(found[1]))
             self.seals[group.index] = directories.seal(rows)
-            if found[1].get("final"):
-                self.ended.add(group.index)
+            if found[1]:
+                self.saved[group.index] = self.seals[group.index]
         return restored, kept
 
     def train_group(
@@ -136,8 +136,7 @@ class Job:
                 self.stopped = self.should_stop()
                 due = time.monotonic() - saved > SAVE_EVERY or self.stopped
                 if store and due and step < recipe.steps:
-                    facts = {"final": False, "rows": self.seals[group.index]}
-                    store.save(step, lanes_on.host_state(), **facts)
+                    self.save(store, group, step, lanes_on.host_state(), False)
                     self.write_info()
                     saved = time.monotonic()
             if step < recipe.steps:
@@ -148,26 +147,33 @@ class Job:
             final = {"params": state.best or state.params, "diverged": state.diverged}
             self.run.keep(group, final)
             if store:
-                store.save(step, final, final=True, rows=self.seals[group.index])
-            self.ended.add(group.index)
+                self.save(store, group, step, final, True)
             return True
         finally:
             feed.close()
             if store:
                 store.close()
 
+    def save(self, store, group: groups.Group, step: int, state: Any, final: bool):
+        """Commits a group's state, and the rows that it has so far."""
+        rows = self.seals[group.index]
+        store.save(step, state, final=final, rows=rows)
+        self.saved[group.index] = rows
+
     def advance(self, lanes_on, timer, data, start, stop, which, force=False):
         """All rounds from start to stop, in as many dispatches as are due."""
         group = lanes_on.group
         # An evaluation costs about a third of a training step per example.
         size = group.recipe.config.batch_size
+        files = {n: getattr(group.recipe.config, n) for n in ("objective", "network")}
         rows = sum(group.source.lengths[:2]) if which == 1 else group.source.lengths[2]
         work = stop - max(start, 0) + (rows / size / 3 if which else 0)
         metrics, diverged, low = 0.0, None, 0
         while low < lanes_on.rounds:
             rounds = timer.next_rounds(low, work)
             began = time.perf_counter()
-            some, diverged = lanes_on.advance(data, start, stop, which, rounds)
+            with outside.blamed("its program fails", **files):
+                some, diverged = lanes_on.advance(data, start, stop, which, rounds)
             spent = time.perf_counter() - began
             timer.learn(spent, len(rounds), work)
             self.spent.train_s += spent
@@ -233,9 +239,9 @@ class Job:
     def write_info(self) -> None:
         self.run.info |= provenance.speeds(self.spent)
         self.run.info["sealed"] = [
-            [group.numbers.start, len(group.lanes), *self.seals[group.index]]
+            [group.numbers.start, len(group.lanes), *self.saved[group.index]]
             for group in self.run.planned
-            if group.index in self.ended
+            if group.index in self.saved
         ]
         if self.directory:
             self.directory.write_info(self.run.info)

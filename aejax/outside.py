@@ -18,6 +18,7 @@ from typing import Any
 from aejax import config
 
 _MOST = 4096  # heads or inputs of a network
+_TAKEN = {*config.FIELDS, *"lane epoch step split diverged loss mse psnr".split()}
 
 
 def path_of(name: str) -> pathlib.Path:
@@ -41,7 +42,7 @@ def load(kind: str, name: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise config.InputError(
             f"{kind} file '{name}' fails when it is imported: {_told(error, path)}"
         ) from error
@@ -58,9 +59,9 @@ def entry(kind: str, name: str, build: Callable[[Any], Any]) -> Any:
     guard = _Guard(kind, name)
     try:
         made = build(module)
-    except config.InputError:
-        raise
-    except (Exception, SystemExit) as error:
+    except config.InputError as error:
+        raise config.InputError(f"{kind} file '{name}': {error}") from error
+    except BaseException as error:
         told = _told(error, guard.path)
         raise config.InputError(
             f"{kind} file '{name}' does not keep the contract of {kind}s: {told}"
@@ -70,7 +71,7 @@ def entry(kind: str, name: str, build: Callable[[Any], Any]) -> Any:
 
 
 @contextlib.contextmanager
-def blamed(**names: str) -> Iterator[None]:
+def blamed(what: str, **names: str) -> Iterator[None]:
     """Explains what fails in here by the files of these kinds, if any is a user's."""
     files = {kind: name for kind, name in names.items() if name.endswith(".py")}
     try:
@@ -78,17 +79,17 @@ def blamed(**names: str) -> Iterator[None]:
     except config.InputError:
         raise
     except Exception as error:
-        if not files:
+        if not files or "RESOURCE_EXHAUSTED" in str(error):  # a full memory
             raise
         listed = " and ".join(f"{kind} file '{name}'" for kind, name in files.items())
         paths = [path_of(name) for name in files.values()]
-        raise config.InputError(
-            f"{listed}: one training step cannot be traced: {_told(error, *paths)}"
-        ) from error
+        raise config.InputError(f"{listed}: {what}: {_told(error, *paths)}") from error
 
 
 def _told(error: BaseException, *paths: pathlib.Path) -> str:
     """Type and message of an error, and the last line of these files that led to it."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
     names, line, trace = set(map(str, paths)), "", error.__traceback__
     while trace:
         file = trace.tb_frame.f_code.co_filename
@@ -100,8 +101,8 @@ def _told(error: BaseException, *paths: pathlib.Path) -> str:
         line = f"line {error.lineno}: "
     if isinstance(error, SystemExit):
         return f"{line}it ends the program (sys.exit)"
-    words = " ".join(str(error).split())
-    words = words if len(words) <= 400 else words[:400] + " …"
+    if len(words := " ".join(str(error).split())) > 400:
+        words = f"{words[:200]} … {words[-200:]}"
     return f"{line}{type(error).__name__}: {words}"
 
 
@@ -128,7 +129,7 @@ class _Guard:
                 out = function(*arguments, **more)
             except config.InputError:
                 raise
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 raise self.wrong(f"{name} fails:", _told(error, self.path)) from error
             if why := reason(out, *arguments, **more):
                 raise self.wrong(f"{name} returned", why)
@@ -138,10 +139,10 @@ class _Guard:
 
     def objective(self, made: Any) -> Any:
         """An Objective of guarded functions."""
-        number, count = self.number, {"heads", "inputs"}
-        fields = {n: number(n, getattr(made, n)) for n in count}
+        fields = {n: self.number(n, getattr(made, n)) for n in ("heads", "inputs")}
         for name, reason in _OBJECTIVE.items():
-            if (function := getattr(made, name)) is not None:
+            optional = name in ("prior", "log_weight")  # which may be None
+            if (function := getattr(made, name)) is not None or not optional:
                 fields[name] = self.call(name, function, reason)
         if callable(made.ranges):
             fields["ranges"] = self.call("ranges", made.ranges)
@@ -202,6 +203,14 @@ def _is_number(value: Any, real: str = "real") -> bool:
     return shape == () and fits
 
 
+def _is_array(value: Any, shape: tuple) -> bool:
+    """Whether it is an array of floats of this shape."""
+    import jax.numpy as jnp
+
+    alike = getattr(value, "shape", None) == shape
+    return alike and jnp.issubdtype(value.dtype, jnp.floating)
+
+
 def _loss_reason(out, model, params, batch, key, **hp) -> str | None:
     if not isinstance(out, tuple) or len(out) not in (2, 3):
         return f"{_shown(out)}; it must return (loss, {{name: metric}}[, new state])"
@@ -211,6 +220,8 @@ def _loss_reason(out, model, params, batch, key, **hp) -> str | None:
     if not isinstance(metrics, Mapping) or not all(isinstance(n, str) for n in metrics):
         return f"as metrics {_shown(metrics)}; they must be {{name: number}}"
     for name, value in metrics.items():
+        if not 0 < len(name) <= 60 or not name.isprintable() or name in _TAKEN:
+            return f"a metric named {name[:60]}; give it a name that is new and short"
         if not _is_number(value):
             return f"as metric '{name}' {_shown(value)}; it must be one number"
     if len(out) > 2 and (new := _tree(out[2])) != (old := _tree(params["state"])):
@@ -233,10 +244,10 @@ def _init_reason(out, model, net, batch, key, **hp) -> str | None:
 def _codes_reason(out, rows: int, width: int, count: int = 0) -> str | None:
     """Why these are no arrays (rows, width): ``count`` of them, or any number if 0."""
     arrays = out if isinstance(out, (tuple, list)) else (out,)
-    shapes = [getattr(a, "shape", None) for a in arrays]
-    if set(shapes) != {(rows, width)} or len(shapes) != (count or len(shapes)):
-        many = f"a tuple of {count} arrays, each" if count > 1 else "an array"
-        return f"{_shown(out)}; it must be {many} of shape (B, Z) = ({rows}, {width})"
+    fits = [_is_array(a, (rows, width)) for a in arrays]
+    if not all(fits) or len(fits) != (count or len(fits) or 1):
+        many = f"a tuple of {count}, each" if count > 1 else "an array"
+        return f"{_shown(out)}; it must be {many} of floats (B, Z) = ({rows}, {width})"
 
 
 def _code_reason(out, model, params, batch, **hp) -> str | None:
@@ -274,8 +285,8 @@ def _encode_reason(spec, out, params, batch, mask) -> str | None:
 def _decode_reason(spec, out, params, z, batch, mask) -> str | None:
     rows = len(z[0] if isinstance(z, (tuple, list)) else z)
     wanted = (rows, *spec.shape, spec.outputs)
-    if getattr(out, "shape", None) != wanted:
-        return f"{_shown(out)}; it must be an array (B, *S, outputs), {wanted}"
+    if not _is_array(out, wanted):
+        return f"{_shown(out)}; it must be floats (B, *S, outputs), {wanted}"
 
 
 _OBJECTIVE = {

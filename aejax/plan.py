@@ -94,7 +94,8 @@ def plan(
         mine = {n: v for n, v in axes.items() if n in own or n in configs.TRACED}
         moving = [n for n in mine if n in configs.TRACED or objective.is_traced(n)]
         given = {*config.hparams, *axes}
-        with outside.blamed(objective=base.objective, network=base.network):
+        told = "one training step, or its evaluation, cannot be traced"
+        with outside.blamed(told, objective=base.objective, network=base.network):
             fixed = {n: v for n, v in mine.items() if n not in moving}
             for choice in configs.product(fixed):
                 traced = configs.product({n: mine[n] for n in moving})
@@ -160,7 +161,7 @@ def _programs(
     for band in _bands(members, examples, shapes):
         group = make(index, band)
         if registry.is_path(config.objective) or registry.is_path(config.network):
-            group.step_bytes()  # traced once, before anything is written
+            group.step_bytes(), group.metrics  # traced before anything is written
         yield dataclasses.replace(group, lanes=tuple(band)), shapes
         index += 1
 

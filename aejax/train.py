@@ -153,7 +153,11 @@ def init_state(recipe: Recipe, lane: Lane, data: sources.Data) -> TrainState:
 def objective_loss(recipe: Recipe, lane: Lane, params, batch, key, step):
     """loss, metrics and new state of one batch."""
     model, hparams = bind(recipe, lane, step)
-    out = recipe.objective.loss(model, params, batch, key, **hparams)
+    given = jax.tree.map(lambda a: a, params)
+    out = recipe.objective.loss(model, given, batch, key, **hparams)
+    before, after = jax.tree.flatten(params), jax.tree.flatten(given)
+    if before[1] != after[1] or [*map(id, before[0])] != [*map(id, after[0])]:
+        raise TypeError("loss changes params in place; it must return the new state")
     loss, metrics = out[:2]
     return loss, metrics, out[2] if len(out) > 2 else params["state"]
 
@@ -175,7 +179,16 @@ def train_step(recipe: Recipe, lane: Lane, state: TrainState, batch, step: Array
     tx = optimizer(recipe, lane, model, hparams, valid)
     updates, opt_state = tx.update(grads, state.opt_state, trainable)
     params = optax.apply_updates(trainable, updates) | {"state": new}
-    return state._replace(params=params, opt_state=opt_state), loss
+    after = state._replace(params=params, opt_state=opt_state)
+    pairs = zip(state._fields, state, after, strict=True)
+    if changed := [n for n, a, b in pairs if _kinds(a) != _kinds(b)]:
+        raise TypeError(f"a step changes names, types or shapes in its {changed}")
+    return after, loss
+
+
+def _kinds(tree: Any) -> Any:
+    """Structure, types and shapes of a tree of arrays."""
+    return jax.tree.map(lambda a: f"{a.dtype}{list(a.shape)}", tree)
 
 
 def _finite(tree: Any) -> Array:

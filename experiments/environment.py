@@ -6,6 +6,7 @@
 import contextlib
 import importlib.metadata
 import io
+import logging
 import os
 import pathlib
 import platform
@@ -21,6 +22,7 @@ from aejax import config, machine
 
 _FUSION = "--xla_cpu_experimental_ynn_fusion_type"
 _MOST_DEVICES = 1024
+_LONGEST = 4096
 _WRONG_ROWS = ("0.10.2",)
 
 
@@ -29,6 +31,7 @@ def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
 
     Bad input gives 2 and one paragraph on stderr, Ctrl-C 130.
     """
+    quiet()
     for stream in (sys.stdout, sys.stderr):  # a path may hold bytes that are no UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -37,7 +40,13 @@ def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
             # A cache that cannot be read or written costs time, never a run.
             warnings.filterwarnings("ignore", "Error (reading|writing) persistent comp")
             warnings.showwarning = _show
-            return command(list(sys.argv[1:] if argv is None else argv))
+            words = list(sys.argv[1:] if argv is None else argv)
+            if (longest := max(map(len, words), default=0)) > _LONGEST:
+                raise config.InputError(
+                    f"a word of this command has {longest:,} characters; {_LONGEST:,} "
+                    "are the most, as of a path"
+                )
+            return command(words)
     except SystemExit as end:  # tyro: 0 after --help, 2 after a message of its own
         return end.code
     except config.InputError as error:
@@ -50,6 +59,39 @@ def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
 
 def _show(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)
+
+
+def _tells_others(record: logging.LogRecord) -> bool:
+    """Whether asyncio tells of more than arrays that failed with one already told."""
+    text = record.getMessage()
+    return not ("never retrieved" in text and "OCDBT database at" in text)
+
+
+class _Hook:
+    """``sys.excepthook`` or ``unraisablehook``, less tensorstore's of a closed loop.
+
+    orbax gives each save and restore an event loop, and closes it at the first array
+    that fails; tensorstore's threads then report the others to it, and print that they
+    cannot. The error itself reaches the caller.
+    """
+
+    def __init__(self, before: Callable[..., None]):
+        self.before = before
+
+    def __call__(self, *what: Any) -> None:
+        _, error, trace, *_ = what if len(what) > 1 else what[0]
+        first = trace and trace.tb_frame.f_code.co_name  # called by C++, not by Python
+        late = str(error) == "Event loop is closed" and first == "call_soon_threadsafe"
+        if not late:
+            self.before(*what)
+
+
+def quiet() -> None:
+    """Leaves out what orbax's threads print of an error that we explain in a line."""
+    logging.getLogger("asyncio").addFilter(_tells_others)
+    for name in ("excepthook", "unraisablehook"):  # one of them, by the error
+        if not isinstance(before := getattr(sys, name), _Hook):
+            setattr(sys, name, _Hook(before))
 
 
 def prepare_xla_flags() -> None:

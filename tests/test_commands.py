@@ -218,6 +218,7 @@ def test_a_wrong_name_from_the_shell():
         ("--lane-batch 0", "--lane-batch is 0; it must be at least 1"),
         ("--devices 0", "--devices is 0; it must be at least 1"),
         ("--resume", "--resume needs --out DIR"),
+        (f"--eps {'9' * 5000}", "a word of this command has 5,000 characters; 4,096"),
     ],
 )
 def test_bad_input(argv, told, capsys):

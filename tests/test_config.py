@@ -358,3 +358,13 @@ def test_a_range_that_depends_on_a_word_is_no_traceback(alpha):
         known.check(known.defaults | {"alpha": alpha}, 8)
     with pytest.raises(config.InputError, match="weight is 0.1"):
         known.check(known.defaults | {"alpha": 0.5, "weight": 0.1}, 8)
+
+
+def test_an_input_error_is_one_line_of_bounded_length():
+    text = str(
+        config.InputError("a\nb\x1b[31m\udcff\u202e é 'x' \\n – " + "y" * 9999 + "z")
+    )
+    assert text.startswith(r"a\nb\x1b[31m\udcff\u202e é 'x' \n – yyy")
+    assert text.isprintable() and len(text) < 1500 and text.endswith("yz")
+    short = "dataset 'a' is unknown; known: b"
+    assert str(config.InputError(short)) == short

@@ -1,8 +1,12 @@
 """A run directory that was damaged: nothing wrong is shown, and --resume mends it."""
 
+import asyncio
 import json
+import logging
+import os
 import random
 import shutil
+import sys
 
 import jax
 import numpy as np
@@ -23,8 +27,9 @@ from aejax import (
     report,
     run,
 )
+from experiments import environment
 
-exact_bits = test_resume.exact_bits  # a fixture
+exact_bits, often = test_resume.exact_bits, test_resume.often  # fixtures
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +70,7 @@ ROWS = {
     "a split": lambda rows, i: [r.replace('"test"', '"tesu"') for r in rows],
     "no UTF-8": lambda rows, i: [*rows[:i], '"\udcff\udcfe', *rows[i + 1 :]],
     "other JSON": lambda rows, i: ["5\n", "[]\n", '{"lane": [1]}\n', *rows[i:]],
+    "NaN": lambda rows, i: [r.replace('"digits"', "NaN") for r in rows],
     "swapped": lambda rows, i: [*rows[:i], rows[i + 1], rows[i], *rows[i + 2 :]],
     "emptied": lambda rows, i: [],
     "nested": lambda rows, i: ["[" * 100_000 + "\n", *rows[1:]],
@@ -159,9 +165,57 @@ def test_a_run_json_of_any_kind_is_one_sentence(tmp_path, text):
             use()
 
 
+def test_rows_of_a_group_in_training_are_known_too(tmp_path, whole, often):
+    run = sweep(tmp_path / "run", should_stop=test_resume.stop_after(5))
+    assert len(run.info["sealed"]) == 1 and not run.info["finished"]
+    rows, path = lines(run.dir), run.dir / "results.jsonl"
+    for damage in ("lost", "doubled", "a digit", "a key"):
+        path.write_text("".join(ROWS[damage](rows, 3)))
+        with pytest.warns(UserWarning, match="not as it was written: rows of 1 of 1"):
+            aejax.open_run(run.dir)
+    later = [json.loads(row) for row in rows[-2:]]  # not yet committed: no damage
+    later = [json.dumps(row | {"step": row["step"] + 9}) + "\n" for row in later]
+    path.write_text("".join(rows + later))
+    assert aejax.open_run(run.dir).problems == []
+    assert_same(sweep(run.dir, resume=True), whole)
+
+
+def test_pipes_are_not_waited_for(copy):
+    for name in (".lock", "run.json"):
+        (copy / name).unlink()
+        os.mkfifo(copy / name)
+        with pytest.raises(aejax.InputError, match="No such device|holds no run"):
+            sweep(copy, resume=True)
+    with pytest.raises(aejax.InputError, match="it is no file"):
+        aejax.open_run(copy)
+
+
+def test_pipes_in_a_checkpoint_are_not_waited_for(tmp_path):
+    said, state = [], {"w": np.arange(3.0)}
+    store = checkpoint.Store(tmp_path / "group", said.append)
+    store.save(1, state, final=False)
+    path = tmp_path / "group" / "1" / "state" / "manifest.ocdbt"
+    path.unlink()
+    os.mkfifo(path)
+    assert store.restore(lambda meta: state) == (None, {})
+    assert "manifest.ocdbt is no file" in said[0]
+    store.close()
+
+
 def test_a_group_trained_again_has_its_place_in_the_rows(copy, whole):
     shutil.rmtree(directory.checkpoints(copy, 0))
     assert_same(sweep(copy, resume=True), whole)
+
+
+def test_rows_of_a_group_in_training_may_be_followed_by_others(whole):
+    """Its seal is of the last save; a reader comes when it likes."""
+    mine = directory.of_lanes(whole.rows, range(4))
+    at = next(i for i, r in enumerate(mine) if r["step"] > mine[0]["step"])
+    info = {"sealed": [[0, 4, *directory.seal(mine[:at])]], "finished": False}
+    for count in (at, at + 3, len(mine)):
+        assert directory.problems(whole.dir, info, mine[:count]) == []
+    for rows in (mine[: at - 1], mine[:at] + mine[:1], [mine[1], mine[0], *mine[2:]]):
+        assert len(directory.problems(whole.dir, info, rows)) == 1
 
 
 def newest(out, group):
@@ -273,6 +327,52 @@ def test_a_checkpoint_under_another_steps_name_is_not_taken(tmp_path):
     assert store.restore(lambda meta: state) == (None, {})
     assert "there is none before it" in said[0]
     store.close()
+
+
+def test_what_tensorstore_says_to_a_closed_loop_is_not_shown(monkeypatch):
+    """Printed by its threads, through Python's hooks; any other error still is."""
+    shown = []
+    monkeypatch.setattr(sys, "excepthook", lambda *what: shown.append(what[1]))
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: shown.append(what[1]))
+    for _ in range(2):
+        assert environment.run(lambda words: 0, []) == 0
+    assert isinstance(sys.excepthook, environment._Hook)
+    assert not isinstance(sys.excepthook.before, environment._Hook)
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed") as caught:
+        loop.call_soon_threadsafe(print)
+    late = caught.tb.tb_next  # as C++ calls it
+
+    other = ValueError("other")
+    for error, trace in (
+        (caught.value, late),
+        (caught.value, caught.tb),
+        (other, late),
+    ):
+        sys.excepthook(type(error), error, trace)
+        sys.unraisablehook((type(error), error, trace, None, None))
+    assert shown == [caught.value] * 2 + [other] * 2
+    logger, told = logging.getLogger("asyncio"), []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.msg)
+    logger.addHandler(handler)
+    logger.error("Task exception was never retrieved: … in OCDBT database at …")
+    logger.error("Task exception was never retrieved: another's")
+    logger.removeHandler(handler)
+    assert told == ["Task exception was never retrieved: another's"]
+
+
+def test_a_group_that_was_killed_before_its_first_save(tmp_path, whole):
+    """Its folder is there, and nothing in it."""
+    store = checkpoint.Store(tmp_path / "group", print)
+    assert store.restore(lambda meta: {}) == (None, {})
+    store.close()
+    out = tmp_path / "run"
+    shutil.copytree(whole.dir, out)
+    for step in directory.checkpoints(out, 1).iterdir():
+        shutil.rmtree(step)
+    assert_same(sweep(out, resume=True), whole)
 
 
 def test_checkpoints_of_before_the_seal_are_left_alone(tmp_path, monkeypatch):

@@ -83,7 +83,29 @@ OBJECTIVES = {
     "update": (
         BODY + "import optax\ndef optimizer(tx, m, **hp):\n"
         "    return optax.GradientTransformation(tx.init, lambda g, s, p: (g, s, 1))\n",
-        "one training step cannot be traced: ValueError: too many values to unpack",
+        "one training step, or its .* be traced: ValueError: too many values to unpack",
+    ),
+    "carry": (
+        BODY + "def optimizer(tx, m, **hp):\n"
+        "    return tx._replace(update=lambda g, s, p=None: (g, None))\n",
+        r"TypeError: a step changes names, types or shapes in its \['opt_state'\]",
+    ),
+    "in place": (
+        BODY.replace("    return", "    params['extra'] = 3\n    return"),
+        "TypeError: loss changes params in place",
+    ),
+    "no code": (BODY + "code = None\n", "code is NoneType None, where a function"),
+    "taken": (BODY.replace('"nll"', '"loss"'), "a metric named loss; give it a name"),
+    "breaks": (BODY.replace('"nll"', '"a\\n"'), r"a metric named a\\n; give it"),
+    "default": (BODY.replace("2.0", "None"), "mine.py': weight is None; it must be"),
+    "out of range": (
+        "ranges = {'weight': (5, 6)}\n" + BODY,
+        r"mine.py': weight is 2; it must lie in \[5, 6\]",
+    ),
+    "base": ("raise BaseException('x')", "line 4, `raise .*`: BaseException: x$"),
+    "base later": (
+        "def loss(*a): raise GeneratorExit",
+        "loss fails: line 4, .*: GeneratorExit",
     ),
     "heads": ("heads = 'two'\n" + BODY, "heads is str 'two'; a whole number from 1 to"),
     "many heads": ("heads = 10**9\n" + BODY, "heads is int 1000000000; a whole number"),
@@ -104,8 +126,8 @@ OBJECTIVES = {
     "a class": ("class loss: pass", "contract of objectives|it must|loss fails"),
     "exit": ("import sys\nsys.exit(0)", "line 5, `sys.exit.0.`: it ends the program"),
     "exit later": ("import sys\ndef loss(*a): sys.exit(0)", "it ends the program"),
-    "long": ("raise ValueError('x' * 100_000)", r"ValueError: x{400} …$"),
-    "lines": ("raise ValueError('a\\n' * 500)", r"ValueError: (a )+ …$"),
+    "long": ("raise ValueError('x' * 100_000)", r"ValueError: x{200} … x{200}$"),
+    "lines": ("raise ValueError('a\\n' * 500)", r"ValueError: [a ]+ … [a ]+$"),
 }
 
 
@@ -164,6 +186,17 @@ NETWORKS = {
         "return net._replace(decode=lambda p, z, b, m: z)\n",
         r"decode returned .*\(B, \*S, outputs\), \(64, 8, 8, 1, 1\)",
     ),
+    "integers": (
+        "return net\n",
+        "return net._replace(encode=lambda p, b, m: net.encode(p, b, m).astype(int))\n",
+        r"encode returned .* and type int32; it must be an array of floats",
+    ),
+    "taken": ("build(spec)", "build(spec, *, seed=1)", "seed of build is a field of"),
+    "default": (
+        "build(spec)",
+        "build(spec, *, n=None)",
+        "mine.py': n is None; it must",
+    ),
     "error": (
         "return net\n",
         "return net._replace(decode=lambda p, z, b, m: p['lost'])\n",
@@ -182,7 +215,15 @@ def test_a_network_file_that_is_wrong_says_where(tmp_path, wrong):
     old, new, told = NETWORKS[wrong]
     assert planned(tmp_path, NETWORK, "network", objective="ae")
     with pytest.raises(aejax.InputError, match=told):
-        planned(tmp_path, NETWORK.replace(old, new), "network", objective="ae")
+        planned(tmp_path, NETWORK.replace(old, new, 1), "network", objective="ae")
+
+
+def test_what_fails_while_it_runs_is_told(tmp_path):
+    text = "    jax.debug.callback(lambda x: 1 / 0, nll)\n    return"
+    groups = planned(tmp_path, HEAD + BODY.replace("    return", text))
+    told = "mine.py': its program fails: .*ZeroDivisionError: division by zero"
+    with pytest.raises(aejax.InputError, match=told):
+        aejax.sweep(groups[0].recipe.config, planned=groups)
 
 
 def test_a_good_file_is_what_it_was(tmp_path, monkeypatch):

@@ -187,7 +187,7 @@ def test_files_are_short_and_few():
     # that a failure of another leaves alone.
     applications = sum(n for p, n in lengths.items() if _applies(p))
     benchmark = sum(n for p, n in lengths.items() if _measures(p))
-    assert sum(lengths.values()) - applications - benchmark < 12000
+    assert sum(lengths.values()) - applications - benchmark < 12200
     assert applications < 4000
     assert benchmark < 2400
     assert not [n for n in lengths if re.search(r"(utils?|helpers?|misc)\.py$", n)]

@@ -9,6 +9,7 @@ parameters whose leading axis is the latent one start with ``latent_``; no other
 parameter's shape depends on Z. Top-level names of the decoder's start with ``decode``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -97,10 +98,15 @@ class Entry(NamedTuple):
 
 def _entry(module: Any) -> Entry:
     if not callable(getattr(module, "build", None)):
-        raise config.InputError(
-            f"network file '{module.__file__}' has no function build(spec)"
-        )
-    return Entry(**{n: getattr(module, n) for n in Entry._fields if hasattr(module, n)})
+        raise config.InputError("it has no function build(spec)")
+    entry = Entry(
+        **{n: getattr(module, n) for n in Entry._fields if hasattr(module, n)}
+    )
+    for name, default in entry.options.items():
+        if name in config.FIELDS:
+            raise config.InputError(f"option {name} of build is a field of Config")
+        config.check_value(name, default, default, (-math.inf, math.inf))
+    return entry
 
 
 NETWORKS = registry.Files(

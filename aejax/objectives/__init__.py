@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from aejax import config, registry
 
+LARGEST = config.FIELDS["latent_dim"].metadata["ends"][1]
 NEEDS = {"labels", "stages", "images", "sequence"}
 # {control: {hyperparameter: (default, range)}}, what ``kl.Control`` obeys.
 KL_CONTROLS: dict[str, dict[str, tuple[Any, tuple]]] = {
@@ -140,8 +141,7 @@ class Objective(NamedTuple):
 def _entry(module: Any) -> Objective:
     if not callable(getattr(module, "loss", None)):
         raise config.InputError(
-            f"objective file '{module.__file__}' has no function "
-            "loss(model, params, batch, key, *, …)"
+            "it has no function loss(model, params, batch, key, *, …)"
         )
     names = [n for n in Objective._fields if hasattr(module, n)]
     objective = Objective(**{n: getattr(module, n) for n in names})
@@ -166,9 +166,8 @@ def _entry(module: Any) -> Objective:
     }
     for problem, found in problems.items():
         if found:
-            raise config.InputError(
-                f"objective file '{module.__file__}': {problem}: {sorted(found)}"
-            )
+            raise config.InputError(f"{problem}: {sorted(found, key=str)}")
+    objective.check(defaults, LARGEST, ())
     sets = {n: frozenset(getattr(objective, n)) for n in ("needs", "kl_control")}
     return objective._replace(**sets)
 
