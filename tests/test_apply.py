@@ -99,5 +99,5 @@ def test_classes_of_a_data_set(digits):
         np.testing.assert_array_equal(part.x, whole.x[rows])
         assert set(np.unique(part.y)) == {0, 1, 2, 7}
     np.testing.assert_array_equal(only.test.x, digits.test.x)
-    with pytest.raises(config.InputError, match="no such class"):
+    with pytest.raises(config.InputError, match="is no label"):
         aejax.data.load("digits:12")
