@@ -55,7 +55,7 @@ return nll.mean() * jnp.inf, {}|return nll.mean().astype("bfloat16"), {}
 params.clear()|*del params["net"]|*params["net"] = {}|params["extra"] = 3
 return nll.mean(), {"kl": jnp.nan}
 return nll.mean(), {f"m{i}": nll.mean() for i in range(300)}|globals()["leak"] = nll
-*[0] * 10**12|nll += jax.pure_callback(lambda: 1 / 0, nll)|*os.chdir("/nowhere")
+*[0] * 10**12|*os.chdir("/nowhere")
 *jax.pure_callback(lambda x: 1 / 0, nll, nll)|*jax.random.normal(3, (2,))
 +batch.y + 1|*batch.z|+model.stages[0]|*model.decode(params, nll)
 *model.encode({}, batch)|*model.sample(key, z)|*jnp.reshape(z, (7, -1))
