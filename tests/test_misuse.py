@@ -73,19 +73,15 @@ def test_paths_and_numbers_of_devices_are_taken(tmp_path):
     assert one.info["device"].startswith("1 ×")
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        lambda: jax.disable_jit(),
-        lambda: jax.transfer_guard("disallow"),
-        lambda: jax.numpy_dtype_promotion("strict"),
-    ],
-)
-def test_settings_of_the_users_code_are_not_ours(settings):
+def test_settings_of_the_users_code_are_not_ours():
     base = aejax.Config(objective="vae", **SMALL)
     plain = aejax.sweep(base)
     x = data.load("digits").test.x[:3]
-    with settings():
+    with (
+        jax.disable_jit(),
+        jax.transfer_guard("disallow"),
+        jax.numpy_dtype_promotion("strict"),
+    ):
         run = aejax.sweep(base)
         z = run.model().encode(x)
     assert run.rows == plain.rows
