@@ -192,7 +192,7 @@ def test_an_export_onto_a_file_is_refused(digits_model, tmp_path):
             "14,000,000 combinations; one sweep takes 100,000 at most",
         ),
         (["--objective", "x" * 300], "objective 'x+…' is unknown"),
-        (["--network", "/" + "x" * 5000], "does not exist"),
+        (["--network", "/" + "x" * 3000], "does not exist"),
     ],
 )
 def test_numbers_without_bound_are_refused(capsys, words, told):
