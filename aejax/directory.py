@@ -72,11 +72,14 @@ def read_configuration(info: Mapping[str, Any]) -> tuple[configs.Config, dict]:
     return configs.Config.from_json(info["configuration"]), axes
 
 
-def read_summary(dir: pathlib.Path) -> list[dict[str, Any]]:
-    """Lines of summary.csv; none where there is no such file, or one unreadable."""
+def read_summary(dir: pathlib.Path, crc32: int | None = None) -> list[dict[str, Any]]:
+    """Lines of summary.csv; none where there is no such file, or one unreadable, or
+    not of this ``crc32``."""
     path = dir / "summary.csv"
     if not path.is_file():
         return []
+    if crc32 is not None and zlib.crc32(path.read_bytes()) != crc32:
+        return []  # ``problems`` says it
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         try:
             lines = list(csv.DictReader(file))

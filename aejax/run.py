@@ -211,7 +211,7 @@ def open_run(dir: Any) -> Run:
     run.info = info
     run.rows = directory.read_rows(dir)
     if info.get("finished"):  # else it is of before a damage that is being mended
-        run.summary = directory.read_summary(dir)
+        run.summary = directory.read_summary(dir, info.get("summary"))
     for problem in directory.problems(dir, info, run.rows):
         run._warn(problem)
     return run
