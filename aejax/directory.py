@@ -46,9 +46,7 @@ def read_info(dir: pathlib.Path) -> dict[str, Any]:
             raise OSError("it is no file")
         info = json.loads(path.read_text("utf-8"))
         wrong = {n for n in _INFO if n in info and not isinstance(info[n], _INFO[n])}
-        wrong |= {
-            n for n, v in info["axes"].items() if not isinstance(v, list) or not v
-        }
+        wrong |= {n for n, v in info["axes"].items() if not v or type(v) is not list}
         if wrong or not all(map(_is_seal, info.get("sealed", ()))):
             raise ValueError(f"in it is no {', '.join(sorted(wrong)) or 'sealed'}")
         read_configuration(info)
@@ -72,14 +70,19 @@ def read_configuration(info: Mapping[str, Any]) -> tuple[configs.Config, dict]:
     return configs.Config.from_json(info["configuration"]), axes
 
 
-def read_summary(dir: pathlib.Path, crc32: int | None = None) -> list[dict[str, Any]]:
-    """Lines of summary.csv; none where there is no such file, or one unreadable, or
-    not of this ``crc32``."""
+def has_summary(dir: pathlib.Path, info: Mapping[str, Any]) -> bool:
+    """Whether summary.csv is as a finished run wrote it."""
+    path = dir / "summary.csv"
+    if not info.get("finished") or not path.is_file():
+        return False
+    return info.get("summary") in (None, zlib.crc32(path.read_bytes()))
+
+
+def read_summary(dir: pathlib.Path) -> list[dict[str, Any]]:
+    """Lines of summary.csv; none where there is no such file, or one unreadable."""
     path = dir / "summary.csv"
     if not path.is_file():
         return []
-    if crc32 is not None and zlib.crc32(path.read_bytes()) != crc32:
-        return []  # ``problems`` says it
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         try:
             lines = list(csv.DictReader(file))
@@ -148,8 +151,7 @@ def problems(
     dir: pathlib.Path, info: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """What of a run's files is not as it was written, a sentence each."""
-    found, seals = [], info.get("sealed", ())
-    bad = []
+    found, bad, seals = [], [], info.get("sealed", ())
     for first, count, number, crc in seals:
         mine = of_lanes(rows, range(first, first + count))
         sealed, rest = mine[:number], mine[number:]
@@ -165,11 +167,10 @@ def problems(
             f"of {len(seals)} groups are missing, doubled or changed; do not "
             "trust what is drawn from them. --resume computes them again"
         )
-    path = dir / "summary.csv"
-    wanted = info.get("summary") if info.get("finished") else None
-    whole = path.is_file() and zlib.crc32(path.read_bytes()) == wanted
-    if wanted is not None and not whole:
-        found.append(f"'{path}' is not as it was written; --resume makes it anew")
+    known = info.get("finished") and info.get("summary") is not None
+    if known and not has_summary(dir, info):
+        text = "is not as it was written; --resume makes it anew"
+        found.append(f"'{dir / 'summary.csv'}' {text}")
     return found
 
 

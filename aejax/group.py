@@ -55,6 +55,10 @@ class Group:
 
     def state_shapes(self) -> train.TrainState:
         """Shapes of one lane's state, without computing it."""
+        return self._state_shapes
+
+    @functools.cached_property
+    def _state_shapes(self) -> train.TrainState:  # asked for by many, and traced
         return jax.eval_shape(
             lambda values, data: train.init_state(self.recipe, values, data),
             *self._arguments(),

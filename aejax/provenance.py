@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from aejax import data as datasets
-from aejax import directory, machine, population, registry, run
+from aejax import directory, machine, outside, population, registry, run
 from aejax import group as groups
 
 COMPUTE = ("jax", "jaxlib", "flax", "optax", "aejax")  # packages
@@ -88,7 +88,7 @@ def inputs(
             found[name] = fingerprint(group.dataset)
         for name in (lane.objective, lane.network):
             if registry.is_path(name):
-                content = pathlib.Path(name).expanduser().read_bytes()
+                content = outside.path_of(name).read_bytes()
                 found[f"file {name}"] = hashlib.sha256(content).hexdigest()[:16]
     return found
 

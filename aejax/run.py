@@ -210,8 +210,8 @@ def open_run(dir: Any) -> Run:
     run = Run(*directory.read_configuration(info), dir=dir)
     run.info = info
     run.rows = directory.read_rows(dir)
-    if info.get("finished"):  # else it is of before a damage that is being mended
-        run.summary = directory.read_summary(dir, info.get("summary"))
+    if directory.has_summary(dir, info):  # else it is damaged, or of before a damage
+        run.summary = directory.read_summary(dir)
     for problem in directory.problems(dir, info, run.rows):
         run._warn(problem)
     return run

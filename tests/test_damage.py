@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import test_resume
 from PIL import Image
-from test_resume import assert_same, sweep
+from test_resume import assert_same, flip, newest, sweep
 
 import aejax
 from aejax import (
@@ -217,21 +217,6 @@ def test_rows_of_a_group_in_training_may_be_followed_by_others(whole):
         assert directory.problems(whole.dir, info, mine[:count]) == []
     for rows in (mine[: at - 1], mine[:at] + mine[:1], [mine[1], mine[0], *mine[2:]]):
         assert len(directory.problems(whole.dir, info, rows)) == 1
-
-
-def newest(out, group):
-    steps = directory.checkpoints(out, group).iterdir()
-    return max((p for p in steps if p.name.isdigit()), key=lambda p: int(p.name))
-
-
-def flip(folder):
-    """One bit of its largest file."""
-    path = max(
-        (p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
-    )
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
 
 
 def test_a_model_of_an_earlier_checkpoint_says_so(copy, whole):

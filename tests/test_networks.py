@@ -13,6 +13,7 @@ import pytest
 
 from aejax import model, networks
 from aejax.networks import conv, dense, latent, resnet_conv
+from experiments.accelerator import convolution
 
 RNG = np.random.default_rng(0)
 K, Z, B = 5, 16, 3
@@ -151,24 +152,6 @@ def test_the_gradient_of_a_bias_is_the_sum_over_pixels(dtype, error):
     np.testing.assert_allclose(got, by.sum((0, 1, 2), np.float64), rtol=error)
 
 
-def lax_conv(x, kernel):
-    return jax.lax.conv_general_dilated(
-        x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def lax_conv_transpose(x, kernel):
-    """Stride as dilation of the input, with the kernel turned round."""
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel[::-1, ::-1],
-        (1, 1),
-        ((2, 2), (2, 2)),
-        lhs_dilation=(2, 2),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def value_and_gradients(layer, x, kernel, weights):
     out, pull = jax.vjp(layer, x, kernel)
@@ -185,7 +168,7 @@ def test_conv_equals_lax_in_values_and_gradients(images, c, f):
     weights = RNG.normal(size=(b, h // 2, w // 2, f))
     args = [a.astype(np.float32) for a in (x, kernel, weights)]
     got = value_and_gradients(conv.conv, *args)
-    want = value_and_gradients(lax_conv, *args)
+    want = value_and_gradients(convolution.lax_conv, *args)
     assert got[0].shape == weights.shape
     for a, b in zip(got, want, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5)
@@ -198,12 +181,12 @@ def test_conv_transpose_equals_lax_and_is_the_transpose_of_conv(images, c, f):
     weights = RNG.normal(size=(b, h, w, c))
     x, kernel, weights = (a.astype(np.float32) for a in (x, kernel, weights))
     got = value_and_gradients(conv.conv_transpose, x, kernel, weights)
-    want = value_and_gradients(lax_conv_transpose, x, kernel, weights)
+    want = value_and_gradients(convolution.lax_conv_transpose, x, kernel, weights)
     assert got[0].shape == weights.shape
     for a, b in zip(got, want, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5)
     mirrored = np.ascontiguousarray(kernel.swapaxes(2, 3))
-    pulled = value_and_gradients(lax_conv, weights, mirrored, x)[1]
+    pulled = value_and_gradients(convolution.lax_conv, weights, mirrored, x)[1]
     np.testing.assert_allclose(got[0], pulled, atol=2e-5)
 
 

@@ -76,6 +76,21 @@ def assert_same(run, whole):
     assert summary == (whole.dir / "summary.csv").read_text()
 
 
+def newest(out, group):
+    steps = directory.checkpoints(out, group).iterdir()
+    return max((p for p in steps if p.name.isdigit()), key=lambda p: int(p.name))
+
+
+def flip(folder):
+    """One bit of its largest file."""
+    path = max(
+        (p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+    )
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
 def stop_after(events):
     """A ``should_stop`` that says yes from its n-th call on."""
     calls = iter(range(10**9))
@@ -138,14 +153,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(
     """orbax restores one flipped byte without a word."""
     out = tmp_path / "run"
     sweep(out, should_stop=stop_after(5))
-    steps = directory.checkpoints(out, 0)
-    newest = max((p for p in steps.iterdir() if p.name.isdigit()), key=lambda p: p.name)
-    biggest = max(
-        (p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
-    )
-    content = bytearray(biggest.read_bytes())
-    content[len(content) // 2] ^= 1
-    biggest.write_bytes(bytes(content))
+    flip(newest(out, 0))
     said = []
     run = sweep(out, resume=True, on_event=said.append)
     assert any("cannot be used" in e.get("text", "") for e in said)
