@@ -9,9 +9,9 @@ _WHERE = {
     "InputError": "config",
     "NETWORKS": "networks",
     "OBJECTIVES": "objectives",
-    "open_run": "run",
+    "open_run": "runs.run",
     "TASKS": "tasks",
-    "sweep": "execute",
+    "sweep": "runs.sweep",
 }
 
 # Modules that are of use by themselves.

@@ -2,10 +2,8 @@
 
 import dataclasses
 import difflib
-import itertools
 import math
 import os
-import random
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,7 +49,7 @@ CHOICES = {
         "student_t",
         "categorical",
         "discretized_logistic",
-        "symbols",
+        "tokens",
     ),
     "activation": ("relu", "tanh", "sigmoid", "gelu", "elu", "silu", "softplus"),
     "binarize": ("none", "threshold", "dynamic"),
@@ -131,6 +129,8 @@ class Config:
                 value = os.fspath(value)
                 object.__setattr__(self, name, value)
             if name in CHOICES:
+                if (name, value) == ("likelihood", "symbols"):  # until aejax 0.3
+                    raise InputError("likelihood 'symbols' is called 'tokens' now")
                 if value not in CHOICES[name]:
                     raise unknown(name, value, CHOICES[name])
             elif isinstance(default, str):
@@ -159,8 +159,8 @@ class Config:
             )
 
     def __hash__(self) -> int:
-        own = (getattr(self, n) for n in FIELDS if n != "hparams")
-        return hash((*own, frozenset(self.hparams)))
+        values = (getattr(self, n) for n in FIELDS if n != "hparams")
+        return hash((*values, frozenset(self.hparams)))
 
     def replace(self, **changes: Any) -> "Config":
         """A copy with these fields changed, checked again."""
@@ -229,59 +229,6 @@ def plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def parse_axis(text: str) -> tuple[str, list[Any]]:
-    """One ``NAME=VALUES`` of the command line as a name and its values.
-
-    VALUES is ``v1,v2,…``; ``log:low:high:count`` (geometric, ends included);
-    ``linear:low:high:count``; or ``random:low:high:count``, log-uniform draws that
-    depend on NAME alone, so that the same text always means the same values.
-
-    Raises:
-      InputError: the text is not of one of these forms.
-    """
-    name, _, values = text.partition("=")
-    name, values = name.strip().replace("-", "_"), values.strip()
-    malformed = InputError(
-        f"--axis '{text}' is not of the form NAME=V1,V2 or NAME=log:LOW:HIGH:COUNT "
-        "(also linear:, random:)"
-    )
-    if not name or not values:
-        raise malformed
-    rule, _, rest = values.partition(":")
-    if rule in ("log", "linear", "random"):
-        try:
-            low, high, count = rest.split(":")
-            low, high, count = float(low), float(high), int(count)
-        except ValueError:
-            raise malformed from None
-        if not (-math.inf < low < high < math.inf and 0 < count <= LONGEST):
-            raise InputError(
-                f"--axis '{text}': LOW < HIGH is needed, and COUNT of 1 … {LONGEST:,}"
-            )
-        if rule != "linear" and low <= 0:
-            raise InputError(f"--axis '{text}': a logarithmic axis starts above 0")
-        if rule == "random":
-            rng = random.Random(name)
-            logs = [rng.uniform(math.log(low), math.log(high)) for _ in range(count)]
-            return name, [float(f"{math.exp(v):.6g}") for v in logs]
-        at = [i / max(count - 1, 1) for i in range(count)]
-        if rule == "linear":
-            return name, [float(f"{low + (high - low) * t:.12g}") for t in at]
-        return name, [float(f"{low * (high / low) ** t:.12g}") for t in at]
-    if name == "hidden":  # commas belong to the widths: hidden=512,256;128
-        try:
-            return name, [tuple(map(int, v.split(","))) for v in values.split(";")]
-        except ValueError:
-            raise InputError(
-                f"--axis '{text}': commas join the widths of one network, semicolons "
-                "part networks: hidden=512,256;128"
-            ) from None
-    parts = [v.strip() for v in values.split(",")]
-    if "" in parts:
-        raise InputError(f"--axis '{text}' has an empty value")
-    return name, [parse_value(v) for v in parts]
-
-
 def parse_value(text: str) -> Any:
     """A command-line word as bool, int, float or, failing these, str."""
     if text.lower() in ("true", "false"):
@@ -292,9 +239,3 @@ def parse_value(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def product(axes: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    """Every combination of the axes' values, the last axis varying fastest."""
-    names = list(axes)
-    return [dict(zip(names, v, strict=True)) for v in itertools.product(*axes.values())]

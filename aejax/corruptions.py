@@ -8,17 +8,23 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, ScalarLike
 
 
-def gaussian(key: Array, x: Array, level: Array | float) -> Array:
+def gaussian(
+    key: PRNGKeyArray, x: Float[ArrayLike, " B *S"], level: ScalarLike
+) -> Float[Array, " B *S"]:
     """x + level · ε with ε ~ N(0, 1); level is the noise's σ in data units, ≥ 0."""
     return x + level * jax.random.normal(key, x.shape, x.dtype)
 
 
 def masking(
-    key: Array, x: Array, level: Array | float, *, rescale: bool = False
-) -> Array:
+    key: PRNGKeyArray,
+    x: Float[ArrayLike, " B *S"],
+    level: ScalarLike,
+    *,
+    rescale: bool = False,
+) -> Float[Array, " B *S"]:
     """Sets each element to 0 with probability ``level`` in [0, 1].
 
     ``rescale`` divides what is kept by 1 − level, so that the mean stays (dropout).
@@ -29,12 +35,12 @@ def masking(
 
 
 def salt_and_pepper(
-    key: Array,
-    x: Array,
-    level: Array | float,
-    low: Array | float = 0.0,
-    high: Array | float = 1.0,
-) -> Array:
+    key: PRNGKeyArray,
+    x: Float[ArrayLike, " B *S"],
+    level: ScalarLike,
+    low: ScalarLike = 0.0,
+    high: ScalarLike = 1.0,
+) -> Float[Array, " B *S"]:
     """Sets a fraction ``level`` of the elements to ``low`` or ``high``, by a fair coin.
 
     Vincent et al., JMLR 2010, section 3.3: the least and the largest possible value.
@@ -45,7 +51,9 @@ def salt_and_pepper(
     return jnp.where(hit, jnp.where(coin, high, low).astype(x.dtype), x)
 
 
-def occlusion(key: Array, x: Array, level: Array | float) -> Array:
+def occlusion(
+    key: PRNGKeyArray, x: Float[ArrayLike, " B *S"], level: ScalarLike
+) -> Float[Array, " B *S"]:
     """Sets one axis-parallel box to 0 in every example, wholly inside the image.
 
     ``level`` is its share of each side, in [0, 1], rounded to whole elements. In (B, T,
@@ -67,7 +75,9 @@ def occlusion(key: Array, x: Array, level: Array | float) -> Array:
     return jnp.where(inside, 0.0, x)
 
 
-def downsample(key: Array, x: Array, level: Array | float) -> Array:
+def downsample(
+    key: PRNGKeyArray, x: Float[ArrayLike, " B *S"], level: ScalarLike
+) -> Float[Array, " B *S"]:
     """Area average over level × level blocks, repeated back to full size.
 
     The factor is ≥ 1, traced or not; the last block of a side may be smaller. (B, T, F)

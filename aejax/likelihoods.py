@@ -7,9 +7,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from aejax import losses
+from aejax import losses, xla_cpu
+
+Values = Float[Array, " B *S"]  # in data units
+Decoded = Float[ArrayLike, " B *S C"]  # natural parameters, C = outputs + shared
+Terms = Float[ArrayLike, " B *S 1"]  # as losses take them, which sum the last axis
+Bias = Float[np.ndarray, "*S C"]
 
 
 class Shared(NamedTuple):
@@ -53,15 +58,12 @@ class Likelihood(NamedTuple):
 def _per_example(element_nll: Callable) -> Callable:
     """Sums an elementwise nll over *S, leaving out steps beyond ``batch.length``."""
 
-    def nll(batch: Any, decoded: Array) -> Array:
+    def nll(batch: Any, decoded: Decoded) -> Float[Array, " B"]:
         each = element_nll(batch.x, decoded)  # (B, *S)
         if batch.length is not None:
             valid = losses.valid_steps(each, batch.length)
             each = jnp.where(valid, each, 0.0)
-        each = each.reshape(each.shape[0], -1)
-        # XLA:CPU's sum adds one number after the other; a product uses vector units.
-        ones = jnp.ones(each.shape[1], each.dtype)
-        return jnp.matmul(each, ones, precision=jax.lax.Precision.HIGHEST)
+        return xla_cpu.row_sums(each.reshape(each.shape[0], -1))
 
     return nll
 
@@ -71,7 +73,7 @@ def _scalars(
 ) -> Likelihood:
     """One parameter per data element and then the shared ones; loss as in losses."""
 
-    def element_nll(x: Array, d: Array) -> Array:
+    def element_nll(x: Float[ArrayLike, " B *S"], d: Decoded) -> Values:
         return loss(x[..., None], *(d[..., i, None] for i in range(d.shape[-1])))
 
     return Likelihood(1, _per_example(element_nll), mean, sample, from_mean, **more)
@@ -88,13 +90,13 @@ def bernoulli(scale: float = 1.0) -> Likelihood:
     )
 
 
-def _logit(mean: np.ndarray) -> np.ndarray:
+def _logit(mean: Float[np.ndarray, "*S"]) -> Bias:
     # Clipped as in Burda et al. 2016: a pixel that is never on must stay learnable.
     p = np.clip(mean, 1e-3, 1 - 1e-3)
     return np.log(p / (1 - p))[..., None]
 
 
-def _continuous_bernoulli_sample(key: Array, logits: Array) -> Array:
+def _continuous_bernoulli_sample(key: PRNGKeyArray, logits: Values) -> Values:
     """Inverse CDF: log1p(u (eˡ − 1)) / l, mirrored for l > 0, where eˡ may overflow."""
     u = jax.random.uniform(key, logits.shape, logits.dtype)
     size = jnp.abs(logits)
@@ -115,7 +117,7 @@ def _bisect(mean_of: Callable, target: np.ndarray, bound: float) -> np.ndarray:
     return (low + high) / 2
 
 
-def _continuous_bernoulli_bias(mean: np.ndarray) -> np.ndarray:
+def _continuous_bernoulli_bias(mean: Float[np.ndarray, "*S"]) -> Bias:
     def mean_of(logits: np.ndarray) -> np.ndarray:
         safe = np.where(np.abs(logits) < 1e-4, 1e-4, logits)
         return -1.0 / np.expm1(-safe) - 1.0 / safe
@@ -173,17 +175,17 @@ def student_t(scale: float = 1.0) -> Likelihood:
     Lange, Little & Taylor, JASA 1989; with ν above 2, so that there is a variance.
     """
 
-    def degrees(log_over: Array) -> Array:
+    def degrees(log_over: ArrayLike) -> Array:
         return 2.0 + jnp.exp(jnp.clip(log_over, -9.0, 9.0))  # float32 knows no more
 
-    def sample(key: Array, d: Array) -> Array:
+    def sample(key: PRNGKeyArray, d: Decoded) -> Values:
         draws = jax.random.t(key, degrees(d[..., 2]), d.shape[:-1])
         return jnp.exp(0.5 * d[..., 1]) * draws
 
-    def loss(x: Array, mean: Array, logvar: Array, log_df: Array) -> Array:
+    def loss(x: Terms, mean: Terms, logvar: Terms, log_df: Terms) -> Values:
         return losses.student_t_nll(x, mean, logvar, degrees(log_df))
 
-    def information(shared: Array) -> Array:
+    def information(shared: Float[ArrayLike, "2"]) -> Float[Array, "2"]:
         # Lange et al., appendix B, of log σ² and of log(ν - 2).
         df, polygamma = degrees(shared[1]), jax.scipy.special.polygamma
         half = polygamma(1, df / 2) - polygamma(1, (df + 1) / 2)
@@ -203,19 +205,18 @@ def discretized_logistic(scale: float = 255.0) -> Likelihood:
     that of the logistic cut off at 0 and 1, within half a level of that of the levels.
     """
 
-    def loss(x: Array, mean: Array, log_scale: Array) -> Array:
+    def loss(x: Terms, mean: Terms, log_scale: Terms) -> Values:
         return losses.discretized_logistic_nll(x, mean, log_scale, round(scale) + 1)
 
-    def mean(d: Array) -> Array:
+    def mean(d: Decoded) -> Values:
         m = d[..., 0]
         if d.shape[-1] == 1:  # a network that reads its own output knows no scale
             return jnp.clip(m, 0.0, 1.0)
         s = jnp.exp(d[..., 1])
         return s * (jax.nn.softplus(m / s) - jax.nn.softplus((m - 1.0) / s))
 
-    def sample(key: Array, d: Array) -> Array:
-        s = jnp.exp(d[..., 1])
-        x = d[..., 0] + s * jax.random.logistic(key, d.shape[:-1])
+    def sample(key: PRNGKeyArray, d: Decoded) -> Values:
+        x = d[..., 0] + jnp.exp(d[..., 1]) * jax.random.logistic(key, d.shape[:-1])
         return jnp.clip(jnp.round(x * scale), 0.0, scale) / scale
 
     shared = Shared(
@@ -230,13 +231,13 @@ def _around_mean(loss: Callable, noise: Callable, shared: Shared) -> Likelihood:
     """A density of a location, the decoder's, and of shared parameters."""
     plain = gaussian()
 
-    def sample(key: Array, d: Array) -> Array:
+    def sample(key: PRNGKeyArray, d: Decoded) -> Values:
         return d[..., 0] + noise(key, d)
 
     return _scalars(loss, plain.mean, sample, plain.from_mean, shared=shared)
 
 
-def _log(variance: Array) -> Array:
+def _log(variance: ArrayLike) -> Float[Array, ""]:
     return jnp.log(jnp.where(variance > 0, variance, 1.0))  # constant data have none
 
 
@@ -244,15 +245,15 @@ def categorical(scale: float = 255.0) -> Likelihood:
     """One class per stored integer value 0 … scale; 256-way for uint8 images."""
     levels = round(scale) + 1
 
-    def element_nll(x: Array, decoded: Array) -> Array:
+    def element_nll(x: Float[ArrayLike, " B *S"], decoded: Decoded) -> Values:
         labels = jnp.round(x * scale).astype(jnp.int32)
         return losses.categorical_nll(labels[..., None], decoded[..., None, :])
 
-    def mean(decoded: Array) -> Array:
+    def mean(decoded: Decoded) -> Values:
         values = jnp.arange(levels, dtype=decoded.dtype) / scale
         return jax.nn.softmax(decoded, axis=-1) @ values
 
-    def from_mean(mean: np.ndarray) -> np.ndarray:
+    def from_mean(mean: Float[np.ndarray, "*S"]) -> Bias:
         # The distribution of largest entropy with this mean: logits linear in x.
         values = np.arange(levels) / scale
 
@@ -274,8 +275,8 @@ def categorical(scale: float = 255.0) -> Likelihood:
     )
 
 
-def symbols(scale: float) -> Likelihood:
-    """Categorical over symbols without an order, which have a mode and no mean."""
+def tokens(scale: float) -> Likelihood:
+    """Categorical over tokens without an order, which have a mode and no mean."""
     return categorical(scale)._replace(
         mean=lambda d: jnp.argmax(d, axis=-1) / scale,
         from_mean=None,
@@ -294,6 +295,6 @@ LIKELIHOODS: dict[str, Callable[[float], Likelihood]] = {
         student_t,
         categorical,
         discretized_logistic,
-        symbols,
+        tokens,
     )
 }

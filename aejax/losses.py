@@ -2,7 +2,7 @@
 
 Nothing here averages over examples or over data elements: a mean over pixels silently
 rescales every other term. Arguments of one shape must have one shape (ValueError), for
-broadcasting would change a loss. Imports jax and optax only: a paper can copy the file.
+broadcasting would change a loss. Imports jax, optax, jaxtyping: a paper can copy it.
 """
 
 import math
@@ -11,25 +11,29 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, ScalarLike
 
 LOG_2PI = math.log(2.0 * math.pi)
 
 
-def _check_shapes(**arrays: Array) -> None:
+def _check_shapes(**arrays: ArrayLike) -> None:
     shapes = {name: jnp.shape(a) for name, a in arrays.items()}
     if len(set(shapes.values())) > 1:
         given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"shapes differ: {given}; broadcasting would change the loss")
 
 
-def valid_steps(x: Array, length: Array) -> Array:
+def valid_steps(
+    x: Float[ArrayLike, "B T ..."], length: Int[ArrayLike, " B"]
+) -> Bool[Array, "B T ..."]:
     """Which steps of x (B, T, …) lie before their length (B,): (B, T, 1, …) bools."""
     step = jnp.arange(x.shape[1]).reshape((1, -1) + (1,) * (x.ndim - 2))
     return step < length.reshape((-1,) + (1,) * (x.ndim - 1))
 
 
-def gaussian_kl(mu: Array, logvar: Array) -> Array:
+def gaussian_kl(
+    mu: Float[ArrayLike, "*B Z"], logvar: Float[ArrayLike, "*B Z"]
+) -> Float[Array, "*B"]:
     """KL(N(mu, σ²) || N(0, 1)) (...), nats, of mu and logvar = log σ² (..., Z).
 
     ½ Σ (μ² + σ² − 1 − log σ²) ≥ 0. Kingma & Welling, ICLR 2014, appendix B. A dimension
@@ -41,8 +45,11 @@ def gaussian_kl(mu: Array, logvar: Array) -> Array:
 
 
 def gaussian_kl_between(
-    mu_q: Array, logvar_q: Array, mu_p: Array, logvar_p: Array
-) -> Array:
+    mu_q: Float[ArrayLike, "*B Z"],
+    logvar_q: Float[ArrayLike, "*B Z"],
+    mu_p: Float[ArrayLike, "*B Z"],
+    logvar_p: Float[ArrayLike, "*B Z"],
+) -> Float[Array, "*B"]:
     """KL(N(mu_q, σq²) || N(mu_p, σp²)) (...), nats, of four arrays (..., Z).
 
     ½ Σ (log σp² − log σq² + (σq² + (μq − μp)²) / σp² − 1).
@@ -53,7 +60,9 @@ def gaussian_kl_between(
     return 0.5 * jnp.sum(jnp.expm1(gap) - gap + scaled, axis=-1)
 
 
-def reparametrize(key: Array, mu: Array, logvar: Array) -> Array:
+def reparametrize(
+    key: PRNGKeyArray, mu: Float[ArrayLike, "*B Z"], logvar: Float[ArrayLike, "*B Z"]
+) -> Float[Array, "*B Z"]:
     """A draw z = μ + σ ε (..., Z), ε ~ N(0, 1). Kingma & Welling, ICLR 2014, sec. 2.4.
 
     mu and logvar are (..., Z). ε is drawn with Z leading, so that the first k
@@ -65,7 +74,9 @@ def reparametrize(key: Array, mu: Array, logvar: Array) -> Array:
     return mu + jnp.exp(0.5 * logvar) * jnp.moveaxis(eps, 0, -1)
 
 
-def bernoulli_nll(x: Array, logits: Array) -> Array:
+def bernoulli_nll(
+    x: Float[ArrayLike, "*B D"], logits: Float[ArrayLike, "*B D"]
+) -> Float[Array, "*B"]:
     """Negative log-likelihood (...), nats, of x in [0, 1] under logits, both (..., D).
 
     Bernoulli: Σ softplus(l) − x l, finite at any logit (cross-entropy of probabilities
@@ -77,16 +88,15 @@ def bernoulli_nll(x: Array, logits: Array) -> Array:
     return jnp.sum(softplus - x * logits, axis=-1)
 
 
-def continuous_bernoulli_log_norm(logits: Array) -> Array:
+def continuous_bernoulli_log_norm(logits: Float[ArrayLike, "*D"]) -> Float[Array, "*D"]:
     """Elementwise log ∫₀¹ exp(l x) dx = log((eˡ − 1) / l), stable for every l.
 
     Loaiza-Ganem & Cunningham, NeurIPS 2019, equation 7, in natural parameters.
     """
     size = jnp.abs(logits)
     small = size < 0.3
-    safe = jnp.where(
-        small, 1.0, size
-    )  # keeps the branch not taken free of NaN gradients
+    # Keeps the branch not taken free of NaN gradients.
+    safe = jnp.where(small, 1.0, size)
     square = jnp.square(jnp.where(small, logits, 0.0))
     # Taylor series of log(sinh(l/2) / (l/2)); the next term is below 1e-9 here.
     series = square * (1 / 24 - square * (1 / 2880 - square * (1 / 181440)))
@@ -94,7 +104,7 @@ def continuous_bernoulli_log_norm(logits: Array) -> Array:
     return 0.5 * logits + jnp.where(small, series, exact)
 
 
-def continuous_bernoulli_mean(logits: Array) -> Array:
+def continuous_bernoulli_mean(logits: Float[ArrayLike, "*D"]) -> Float[Array, "*D"]:
     """Elementwise E[x] = 1 / (1 − e⁻ˡ) − 1 / l, by its series where these cancel."""
     small = jnp.abs(logits) < 0.3
     safe = jnp.where(small, 1.0, jnp.abs(logits))  # exp of a positive one overflows
@@ -106,7 +116,9 @@ def continuous_bernoulli_mean(logits: Array) -> Array:
     return jnp.where(small, series, exact)
 
 
-def continuous_bernoulli_nll(x: Array, logits: Array) -> Array:
+def continuous_bernoulli_nll(
+    x: Float[ArrayLike, "*B D"], logits: Float[ArrayLike, "*B D"]
+) -> Float[Array, "*B"]:
     """Negative log-density (...), nats, of the continuous Bernoulli on [0, 1].
 
     Σ log((eˡ − 1) / l) − x l, of x and natural parameters l (..., D); it may be
@@ -116,7 +128,11 @@ def continuous_bernoulli_nll(x: Array, logits: Array) -> Array:
     return jnp.sum(continuous_bernoulli_log_norm(logits) - x * logits, axis=-1)
 
 
-def gaussian_nll(x: Array, mean: Array, logvar: Array | float = 0.0) -> Array:
+def gaussian_nll(
+    x: Float[ArrayLike, "*B D"],
+    mean: Float[ArrayLike, "*B D"],
+    logvar: Float[ArrayLike, "*B D"] | ScalarLike = 0.0,
+) -> Float[Array, "*B"]:
     """Negative log-density (...), nats, of a diagonal Gaussian, all (..., D).
 
     ½ Σ (log 2π + log σ² + (x − mean)² / σ²), logvar = log σ² an array or one number. At
@@ -130,7 +146,11 @@ def gaussian_nll(x: Array, mean: Array, logvar: Array | float = 0.0) -> Array:
     return 0.5 * jnp.sum(LOG_2PI + logvar + scaled, axis=-1)
 
 
-def laplace_nll(x: Array, median: Array, log_scale: Array | float = 0.0) -> Array:
+def laplace_nll(
+    x: Float[ArrayLike, "*B D"],
+    median: Float[ArrayLike, "*B D"],
+    log_scale: Float[ArrayLike, "*B D"] | ScalarLike = 0.0,
+) -> Float[Array, "*B"]:
     """Negative log-density (...), nats, of a Laplace of scale b, all (..., D).
 
     Σ (log 2b + |x − median| / b), log_scale = log b an array or one number.
@@ -141,8 +161,11 @@ def laplace_nll(x: Array, median: Array, log_scale: Array | float = 0.0) -> Arra
 
 
 def student_t_nll(
-    x: Array, mean: Array, logvar: Array | float = 0.0, df: Array | float = 5.0
-) -> Array:
+    x: Float[ArrayLike, "*B D"],
+    mean: Float[ArrayLike, "*B D"],
+    logvar: Float[ArrayLike, "*B D"] | ScalarLike = 0.0,
+    df: Float[ArrayLike, "*B D"] | ScalarLike = 5.0,
+) -> Float[Array, "*B"]:
     """Negative log-density (...), nats, of Student's t of ``df`` degrees of freedom.
 
     Of x and mean (..., D), logvar = log σ² and df = ν arrays or one number each: Σ
@@ -157,8 +180,11 @@ def student_t_nll(
 
 
 def discretized_logistic_nll(
-    x: Array, mean: Array, log_scale: Array, levels: int
-) -> Array:
+    x: Float[ArrayLike, "*B D"],
+    mean: Float[ArrayLike, "*B D"],
+    log_scale: Float[ArrayLike, "*B D"] | ScalarLike,
+    levels: int,
+) -> Float[Array, "*B"]:
     """Negative log-probability (...), nats, of levels x = 0, 1/(L − 1), …, 1 (..., D).
 
     Each level has the mass that a logistic of this mean and scale s puts within half a
@@ -177,7 +203,9 @@ def discretized_logistic_nll(
     return -jnp.sum(jnp.where(x > 1.0 - half, last, low), axis=-1)
 
 
-def categorical_nll(labels: Array, logits: Array) -> Array:
+def categorical_nll(
+    labels: Int[ArrayLike, "*B D"], logits: Float[ArrayLike, "*B D C"]
+) -> Float[Array, "*B"]:
     """Negative log-likelihood (...), nats, of D categorical variables of C classes.
 
     labels (..., D) are integers, logits (..., D, C) unnormalised log-probabilities;
@@ -192,13 +220,20 @@ def categorical_nll(labels: Array, logits: Array) -> Array:
     return jnp.sum(each, axis=-1)
 
 
-def squared_error(x: Array, x_hat: Array) -> Array:
+def squared_error(
+    x: Float[ArrayLike, "*B D"], x_hat: Float[ArrayLike, "*B D"]
+) -> Float[Array, "*B"]:
     """‖x − x̂‖² (...), of (..., D), in squared data units, without a factor ½."""
     _check_shapes(x=x, x_hat=x_hat)
     return jnp.sum(jnp.square(x - x_hat), axis=-1)
 
 
-def log_weight(nll: Array, z: Array, mu: Array, logvar: Array) -> Array:
+def log_weight(
+    nll: Float[ArrayLike, "*B"],
+    z: Float[ArrayLike, "*B Z"],
+    mu: Float[ArrayLike, "*B Z"],
+    logvar: Float[ArrayLike, "*B Z"],
+) -> Float[Array, "*B"]:
     """Importance weight log p(x, z) − log q(z|x) (...), nats, for p(z) = N(0, 1).
 
     Burda et al., ICLR 2016, eq. 8. nll (...) is −log p(x|z); z, mu, logvar (..., Z) a
@@ -209,7 +244,12 @@ def log_weight(nll: Array, z: Array, mu: Array, logvar: Array) -> Array:
     return 0.5 * jnp.sum(scaled + logvar - jnp.square(z), axis=-1) - nll
 
 
-def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
+def mmd(
+    x: Float[ArrayLike, "N Z"],
+    y: Float[ArrayLike, "M Z"],
+    scale: ScalarLike,
+    kernel: str = "rbf",
+) -> Float[Array, ""]:
     """Unbiased squared maximum mean discrepancy of samples x (N, Z) and y (M, Z).
 
     Gretton et al., JMLR 2012, eq. 3; about 0, and then at times negative, if they have
@@ -218,7 +258,7 @@ def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
     section 4, who take the scale 2 Z for a standard normal).
     """
 
-    def mean(a: Array, b: Array, off_diagonal: bool) -> Array:
+    def mean(a: ArrayLike, b: ArrayLike, off_diagonal: bool) -> Float[Array, ""]:
         products = a @ b.T
         d = jnp.square(a).sum(-1)[:, None] + jnp.square(b).sum(-1)[None] - 2 * products
         d = jnp.maximum(d, 0.0)
@@ -236,8 +276,10 @@ def mmd(x: Array, y: Array, scale: Array | float, kernel: str = "rbf") -> Array:
 
 
 def jacobian_norm(
-    encode: Callable, x: Array, probes: tuple[Array, int] | None = None
-) -> Array:
+    encode: Callable,
+    x: Float[ArrayLike, " B *S"],
+    probes: tuple[PRNGKeyArray, int] | None = None,
+) -> Float[Array, " B"]:
     """‖∂z/∂x‖²_F (B,) of z = encode(x). Rifai et al., ICML 2011, eq. 2.
 
     encode maps x (B, *S) to (B, Z), each example on its own. Exact, by one backward
@@ -247,7 +289,7 @@ def jacobian_norm(
     z, pull = jax.vjp(encode, x)
     size = z.shape[-1]
 
-    def norm(v: Array) -> Array:  # (Z,) or (B, Z)
+    def norm(v: Float[Array, " Z"] | Float[Array, "B Z"]) -> Float[Array, " B"]:
         (row,) = pull(jnp.broadcast_to(jnp.atleast_2d(v), z.shape))
         return jnp.square(row).reshape(len(x), -1).sum(-1)
 

@@ -1,4 +1,4 @@
-"""Model: the pure functions an objective is written with, for one lane."""
+"""Model: the pure functions an objective is written with, for one member."""
 
 import contextlib
 import functools
@@ -7,11 +7,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree, ScalarLike
 
-from aejax import kl as kl_lib
 from aejax import likelihoods, losses, networks
 from aejax.networks import dense
+from aejax.objectives import annealing
+
+Params = Mapping[str, Any]
+Codes = PyTree[Float[ArrayLike, "B Z"]]  # one, or a tuple of them
+Decoded = Float[Array, " B *S C"]  # C = outputs + shared natural parameters
 
 
 class Batch(NamedTuple):
@@ -25,7 +29,7 @@ class Batch(NamedTuple):
 class Clock(NamedTuple):
     """Where training is: the step (traced), all steps, and the training set's size."""
 
-    step: Array | int
+    step: ScalarLike
     steps: int
     num_examples: int
 
@@ -36,7 +40,7 @@ class Model(NamedTuple):
     It lives at trace time only; ``_replace(clock=…)`` at each step is free.
     """
 
-    latent_mask: Array  # (1, Z) float32, 1 for the k dimensions this lane uses
+    latent_mask: Float[Array, "1 Z"]  # 1 for the k dimensions this member uses
     clock: Clock
     likelihood: likelihoods.Likelihood  # p(x | decoded)
     init: Callable  # (key, batch) -> parameters of the network
@@ -50,7 +54,7 @@ class Model(NamedTuple):
     # q = N(mu, σ²) of the two heads and p(z) = N(0, 1).
     log_weight: Callable
     # (batch, decoded) -> (B,) mean over data elements, of valid steps alone, of
-    # (x - mean)² in squared data units; for symbols the share of wrong ones.
+    # (x - mean)² in squared data units; for tokens the share of wrong ones.
     error: Callable
     stages: tuple  # ((encode_i, decode_i), …) of (params, h); () if there are none
     decoder_l2: Callable  # (params) -> Σ w² over the decoder's parameters in use
@@ -60,21 +64,25 @@ class Model(NamedTuple):
     batch: Callable  # (x, y=None, length=None) -> Batch, of the objective's own data
     num_classes: int  # of batch.y, for an objective that needs labels; else 0
     mlp: Callable  # (d_in, d_out, latent_in, latent_out), see ``networks.dense.small``
-    kl: kl_lib.Control  # (B,) or (B, Z) nats -> scalar, weighed by ``kl_control``
+    kl: annealing.Control  # (B,) or (B, Z) nats -> scalar, weighed by ``kl_control``
 
 
-class Blueprint(NamedTuple):
+class ModelSpec(NamedTuple):
     """Everything static that a Model is built from."""
 
     network: networks.Entry
-    spec: networks.Spec
+    network_spec: networks.NetworkSpec
     likelihood: str
-    scale: float
+    scale: float  # of evaluated data, which levels are counted by
     options: Mapping[str, Any] = {}
 
     def build(self) -> networks.Network:
         """The network's functions."""
-        return self.network.build(self.spec, **self.options)
+        return self.network.build(self.network_spec, **self.options)
+
+    def observed(self) -> likelihoods.Likelihood:
+        """p(x | decoded)."""
+        return likelihoods.LIKELIHOODS[self.likelihood](self.scale)
 
 
 @contextlib.contextmanager
@@ -106,23 +114,73 @@ def compute_dtype(precision: str) -> Any:
     return jnp.bfloat16 if precision == "bf16" else jnp.float32
 
 
-def latent_mask(latent_dim: Array | int, allocated: int) -> Array:
+def latent_mask(
+    latent_dim: ScalarLike, allocated: int
+) -> Float[Array, "1 {allocated}"]:
     """(1, Z) float32: 1 for the first ``latent_dim`` of the allocated dimensions."""
     return (jnp.arange(allocated) < latent_dim).astype(jnp.float32)[None]
 
 
 def build(
-    blueprint: Blueprint, mask: Array, clock: Clock, output_bias: Array | None = None
+    spec: ModelSpec,
+    mask: Float[Array, "1 Z"],
+    clock: Clock,
+    output_bias: ArrayLike | None = None,
 ) -> Model:
-    """The Model of one lane; ``mask`` (1, Z) and ``clock`` may be traced.
+    """The Model of one member; ``mask`` (1, Z) and ``clock`` may be traced.
 
     ``output_bias`` is where the output starts, from ``output_mean``; None is 0.
     """
-    spec = blueprint.spec
-    net = blueprint.build()
-    likelihood = likelihoods.LIKELIHOODS[blueprint.likelihood](blueprint.scale)
+    net, likelihood = spec.build(), spec.observed()
+    init, encode, decode, stages = _of_network(net, likelihood, mask, output_bias)
 
-    def init(key: Array, batch: Batch) -> dict[str, Any]:
+    def sample(
+        key: PRNGKeyArray, mu: Float[ArrayLike, "B Z"], logvar: Float[ArrayLike, "B Z"]
+    ) -> Float[Array, "B Z"]:
+        return losses.reparametrize(key, mu, logvar) * mask
+
+    def noise(key: PRNGKeyArray, size: int) -> Float[Array, "{size} Z"]:
+        return jax.random.normal(key, (mask.shape[1], size)).T * mask
+
+    def log_weight(
+        params: Params, batch: Batch, key: PRNGKeyArray
+    ) -> Float[Array, " B"]:
+        mu, logvar = encode(params, batch)
+        z = sample(key, mu, logvar)
+        nll = likelihood.nll(batch, decode(params, z, batch))
+        return losses.log_weight(nll, z, mu, logvar)
+
+    decoder_l2, decoder_norms = _of_decoder(net, decode, mask)
+    return Model(
+        latent_mask=mask,
+        clock=clock,
+        likelihood=likelihood,
+        init=init,
+        encode=encode,
+        decode=decode,
+        sample=sample,
+        noise=noise,
+        log_weight=log_weight,
+        error=functools.partial(_error, likelihood),
+        stages=stages,
+        decoder_l2=decoder_l2,
+        decoder_norms=decoder_norms,
+        batch=Batch,
+        num_classes=spec.network_spec.num_classes,
+        mlp=functools.partial(dense.small, spec.network_spec, mask),
+        kl=annealing.Control(mask),
+    )
+
+
+def _of_network(
+    net: networks.Network,
+    likelihood: likelihoods.Likelihood,
+    mask: Float[Array, "1 Z"],
+    output_bias: ArrayLike | None,
+) -> tuple[Callable, Callable, Callable, tuple]:
+    """``Model``'s init, encode, decode and stages."""
+
+    def init(key: PRNGKeyArray, batch: Batch) -> dict[str, Any]:
         params = dict(net.init(key, batch, mask))
         zeros = jnp.zeros(net.bias_shape)
         params["output_bias"] = zeros if output_bias is None else output_bias
@@ -130,13 +188,13 @@ def build(
             params["shared"] = likelihood.shared.start(_variance(batch))
         return params
 
-    def encode(params: Mapping[str, Any], batch: Batch):
+    def encode(params: Params, batch: Batch) -> Codes:
         return net.encode(params["net"], batch, mask)
 
-    def decode(params: Mapping[str, Any], z: Any, batch: Batch | None = None) -> Array:
+    def decode(params: Params, z: Codes, batch: Batch | None = None) -> Decoded:
         return finish(params, net.decode(params["net"], z, batch, mask))
 
-    def finish(params: Mapping[str, Any], decoded: Array) -> Array:
+    def finish(params: Params, decoded: Float[Array, " B *S outputs"]) -> Decoded:
         decoded = decoded + params["net"]["output_bias"][None]
         if not likelihood.shared:
             return decoded
@@ -153,31 +211,26 @@ def build(
 
         return lambda params, h: encode_i(params["net"], h, mask), decode_out
 
-    def sample(key: Array, mu: Array, logvar: Array) -> Array:
-        return losses.reparametrize(key, mu, logvar) * mask
+    return init, encode, decode, tuple(stage(i) for i in range(len(net.stages)))
 
-    def noise(key: Array, size: int) -> Array:
-        return jax.random.normal(key, (mask.shape[1], size)).T * mask
 
-    def log_weight(params: Mapping[str, Any], batch: Batch, key: Array) -> Array:
-        mu, logvar = encode(params, batch)
-        z = sample(key, mu, logvar)
-        nll = likelihood.nll(batch, decode(params, z, batch))
-        return losses.log_weight(nll, z, mu, logvar)
+def _of_decoder(
+    net: networks.Network, decode: Callable, mask: Float[Array, "1 Z"]
+) -> tuple[Callable, Callable]:
+    """``Model``'s decoder_l2 and decoder_norms."""
 
-    def decoder_l2(params: Mapping[str, Any]) -> Array:
-        decoder = net.decoder(params["net"])
-        leaves = jax.tree_util.tree_leaves_with_path(decoder)
+    def decoder_l2(params: Params) -> Float[Array, ""]:
+        leaves = jax.tree_util.tree_leaves_with_path(net.decoder(params["net"]))
 
-        def square(path: tuple, w: Array) -> Array:
+        def square(path: tuple, w: Array) -> Float[Array, ""]:
             in_use = mask.reshape(-1, *(1,) * (w.ndim - 1)) > 0
             return jnp.square(w).sum(where=in_use if is_latent(path) else None)
 
         return sum(square(*leaf) for leaf in leaves)
 
     def decoder_norms(
-        params: Mapping[str, Any], z: Array, batch: Batch, key: Array
-    ) -> Array:
+        params: Params, z: Float[Array, "B Z"], batch: Batch, key: PRNGKeyArray
+    ) -> Float[Array, " Z"]:
         decoded, pull = jax.vjp(lambda z: decode(params, z, batch), z)
         (slopes,) = pull(jax.random.rademacher(key, decoded.shape, decoded.dtype))
         square = jnp.square(slopes).mean(0)  # (Z,)
@@ -185,16 +238,10 @@ def build(
         some = square > 1e-12
         return jnp.sqrt(jnp.where(some, square, 1.0)) * some
 
-    stages = tuple(stage(i) for i in range(len(net.stages)))
-    error = functools.partial(_error, likelihood)
-    functions = (init, encode, decode, sample, noise, log_weight, error, stages)
-    functions += (decoder_l2, decoder_norms, Batch)
-    mlp = functools.partial(dense.small, spec, mask)
-    own = (spec.num_classes, mlp, kl_lib.Control(mask))
-    return Model(mask, clock, likelihood, *functions, *own)
+    return decoder_l2, decoder_norms
 
 
-def _variance(batch: Batch) -> Array:
+def _variance(batch: Batch) -> Float[Array, ""]:
     """Of each data element over the batch, where it is valid; their mean."""
     x = jnp.asarray(batch.x)
     if batch.length is None:
@@ -204,7 +251,11 @@ def _variance(batch: Batch) -> Array:
     return jnp.square(x - jnp.where(valid, mean, 0.0)).mean(where=valid)
 
 
-def _error(likelihood: likelihoods.Likelihood, batch: Batch, decoded: Array) -> Array:
+def _error(
+    likelihood: likelihoods.Likelihood,
+    batch: Batch,
+    decoded: Float[ArrayLike, " B *S C"],
+) -> Float[Array, " B"]:
     if likelihood.wrong is None:
         error = jnp.square(batch.x - likelihood.mean(decoded))
     else:
@@ -216,15 +267,14 @@ def _error(likelihood: likelihoods.Likelihood, batch: Batch, decoded: Array) -> 
     return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
 
 
-def output_mean(blueprint: Blueprint, mean: Any) -> Any:
+def output_mean(spec: ModelSpec, mean: Any) -> Any:
     """NumPy output bias at which the decoder's mean is ``mean`` (*S,), in data units.
 
     Axes that share one bias (a convolution's rows and columns) share their mean.
     """
-    net = blueprint.build()
-    likelihood = likelihoods.LIKELIHOODS[blueprint.likelihood](blueprint.scale)
+    net = spec.build()
     shared = tuple(i for i, n in enumerate(net.bias_shape[:-1]) if n == 1)
-    bias = likelihood.from_mean(mean.mean(shared, keepdims=True))
+    bias = spec.observed().from_mean(mean.mean(shared, keepdims=True))
     return bias.astype("float32").reshape(net.bias_shape)
 
 

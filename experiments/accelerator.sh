@@ -4,11 +4,11 @@
 #   bash experiments/accelerator.sh [OUT] [--tiny] [--only PART …] [--deadline SECONDS]
 #
 # from a copy of the repository; nothing is installed. It needs a python3 with jax (0.10
-# or newer, built for the accelerator), flax, optax, orbax-checkpoint and NumPy. With
-# scikit-learn digits are real, without they are random; with PyTorch it is timed
-# beside us. No other package of ours is imported, so no wheel has to travel. Where one
-# of those above is missing and nothing can be fetched, fetch it elsewhere,
-#   pip download --no-deps --only-binary=:all: -d wheels flax
+# or newer, built for the accelerator), flax, optax, orbax-checkpoint, NumPy, jaxtyping,
+# filelock and pandas. With scikit-learn digits are real, without they are random; with
+# PyTorch it is timed beside us. Where one of those above is missing and nothing can be
+# fetched, fetch it elsewhere,
+#   pip download --only-binary=:all: -d wheels jaxtyping filelock pandas
 # and, with the copy: pip install --no-index --no-deps --target site wheels/*.whl
 #   PYTHONPATH=site bash experiments/accelerator.sh
 #

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from aejax import config, tasks
+from aejax import axes, config, registry, tasks
 from experiments import environment
 
 PROGRAM = "python -m experiments.apply"
@@ -66,7 +66,8 @@ def _apply(argv: list[str]) -> int:
     devices = environment.start(64, flags.devices)
 
     # Only now: these import jax, which has to start as the line above says.
-    from aejax import report, run
+    from aejax import report
+    from aejax.runs import run
 
     now = datetime.datetime.now(datetime.UTC)
     out = pathlib.Path(flags.out or flags.run or f"runs/apply-{now:%Y%m%d-%H%M%S}")
@@ -85,13 +86,13 @@ def _apply(argv: list[str]) -> int:
             raise config.InputError(
                 f"{name} cannot be written: {error}; give another place with --out"
             ) from error
-    own = given is not None and out.resolve() == given.dir.resolve()
-    if not own and len(refused) == len(names):
+    inside = given is not None and out.resolve() == given.dir.resolve()
+    if not inside and len(refused) == len(names):
         return 2
-    page = report.write([given]) if own else report.applications(out)
-    told = f"; not applied: {', '.join(refused)}" * bool(refused)
+    page = report.write([given]) if inside else report.applications(out)
+    lacks = f"; not applied: {', '.join(refused)}" * bool(refused)
     minutes = (time.monotonic() - began) / 60
-    print(f"\nreport:  {page}\n{minutes:.1f} minutes{told}")
+    print(f"\nreport:  {page}\n{minutes:.1f} minutes{lacks}")
     return 0
 
 
@@ -106,23 +107,23 @@ def _parse(argv: list[str]) -> Flags:
 
 
 def _values(words: Sequence[str]) -> dict[str, list[Any]]:
-    return dict(map(config.parse_axis, words))
+    return dict(map(axes.parse, words))
 
 
 def _one(name: str, flags: Flags, given: Any, out: pathlib.Path, devices: Any) -> None:
     """Applies one task: prints its table, writes its files."""
     from aejax import data as datasets
     from aejax import report
-    from aejax.report import table
+    from aejax.report import words
     from experiments import tables
 
-    task = tasks.TASKS[name]
+    task, title = tasks.TASKS[name], tasks.TASKS.title(name)
     options = _options(name, task, _values(flags.set))
     choice = {n: set(v) for n, v in _values(flags.where).items()}
     short = {n: getattr(flags, n) for n in ("latent_dim", "seed")}
     choice |= {n: {v} for n, v in short.items() if v is not None}
     if given is not None:
-        models = (given.models if task.every else given.best)(**choice)
+        models = (given.models if task.all_models else given.best)(**choice)
         data = datasets.load(flags.dataset or models[0].config.dataset)
     else:
         data = datasets.load(flags.dataset or task.dataset)
@@ -132,9 +133,10 @@ def _one(name: str, flags: Flags, given: Any, out: pathlib.Path, devices: Any) -
     began = time.monotonic()
     result = task.apply(models, data, **options)
     spent = time.monotonic() - began
-    told = {
+    name = pathlib.PurePath(name).stem if registry.is_path(name) else name
+    summary = {
         "task": name,
-        "title": tasks.TASKS.title(name),
+        "title": title,
         "text": result.text,
         "data": data.name,
         "options": options,
@@ -142,12 +144,12 @@ def _one(name: str, flags: Flags, given: Any, out: pathlib.Path, devices: Any) -
         "metrics": list(result.metrics),
     }
     path = out / f"task-{name}.json"
-    text = json.dumps(told, indent=1, default=lambda a: a.tolist()) + "\n"
+    text = json.dumps(summary, indent=1, default=lambda a: a.tolist()) + "\n"
     for file, content in {path.name: text.encode(), **result.files}.items():
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         (out / file).write_bytes(content)
     report.picture(result.panels, path.with_suffix(".png"))
-    tables.show(*table.cells(result.metrics), f"{name} on {data.name}")
+    tables.show(*words.cells(result.metrics), f"{name} on {data.name}")
     print(f"{result.text}\n{path.with_suffix('.png')}, {spent:.0f} s", flush=True)
 
 
@@ -164,44 +166,45 @@ def _options(name: str, task: tasks.Task, given: Mapping[str, list]) -> dict[str
 
 def _described(model: Any) -> dict[str, Any]:
     """What a model is and how it was chosen, for the JSON."""
-    told = {n: getattr(model.config, n) for n in ("dataset", "objective", "network")}
-    told |= {"latent_dim": model.latent_dim, "seed": model.config.seed}
+    names = "dataset", "objective", "network"
+    facts = {n: getattr(model.config, n) for n in names}
+    facts |= {"latent_dim": model.latent_dim, "seed": model.config.seed}
     chosen = {"last": "the last step's", "best": "the best on the validation split"}
-    return told | {"parameters": chosen[model.config.select], **model.config.hparams}
+    return facts | {"parameters": chosen[model.config.select], **model.config.hparams}
 
 
 def _trained(task: tasks.Task, data: Any, flags: Flags, choice, folder, devices):
     """The models that suit a task, trained, or found where they were trained before."""
-    from aejax import execute, plan
+    from aejax.runs import plan
+    from aejax.runs import sweep as sweeps
     from experiments import progress
 
     models = []
     for sweep in task.sweeps(data):
         values = {"dataset": data.name, **sweep.values}
-        axes = {n: list(v) for n, v in sweep.axes.items()}
+        swept = {n: list(v) for n, v in sweep.axes.items()}
         for name, chosen in _values(flags.train).items():
-            axes.pop(name, None), values.pop(name, None)
+            swept.pop(name, None), values.pop(name, None)
             if len(chosen) == 1:
                 values[name] = chosen[0]
             else:
-                axes[name] = chosen
+                swept[name] = chosen
         hparams = {n: v for n, v in values.items() if n not in config.FIELDS}
         for name in hparams:
             del values[name]
-        for name in axes:
+        for name in swept:
             values.pop(name, None)
-        base = plan.without_unused(config.Config(**values, hparams=hparams), axes)
-        planned = plan.plan(base, axes)
+        base = plan.without_unused(config.Config(**values, hparams=hparams), swept)
+        planned = plan.plan(base, swept)
         out = folder / sweep.name
-        count = sum(len(group.lanes) for group in planned)
-        title = f"training {progress.count(count, 'model')}, to {out}"
+        title = f"training {progress.count(planned.count, 'model')}, to {out}"
         with (
             environment.interruptible() as stop,
             progress.Progress(planned, title) as p,
         ):
-            run = execute.sweep(
+            run = sweeps.sweep(
                 base,
-                axes,
+                swept,
                 out=out,
                 resume=True,
                 devices=devices,

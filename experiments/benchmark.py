@@ -36,7 +36,7 @@ class Flags:
     markdown: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
     """a JSON file of this command: print it as a Markdown table; time nothing"""
     figure: Annotated[str, tyro.conf.arg(metavar="FILE.svg")] = ""
-    """with --markdown, draw its steps and memory against the number of lanes"""
+    """with --markdown, draw its steps and memory against the number of members"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

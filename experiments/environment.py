@@ -108,15 +108,15 @@ def prepare_xla_flags() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {_FUSION}=".strip()
 
 
-def start(lanes: int, devices: int | None, threads: str | None = None) -> list[Any]:
-    """Imports jax with its compilation cache on, and the devices to lay lanes over.
+def start(members: int, devices: int | None, threads: str | None = None) -> list[Any]:
+    """Imports jax with its compilation cache on, and the devices to lay members over.
 
-    On a CPU every lane computes on its own virtual device, up to one per usable core,
+    On a CPU every member computes on its own virtual device, up to one per usable core,
     because small networks gain more from that than from threads inside an operation.
     A backend that runs already, as in a test, keeps the devices that it has.
 
     Args:
-      lanes: of the largest group.
+      members: of the largest population.
       devices: how many the user asked for, or None.
       threads: size of XLA's thread pool, unless ``PJRT_NPROC`` says it; the number of
         usable cores if None. It decides how sums of wide layers are cut, so it is part
@@ -152,7 +152,7 @@ def start(lanes: int, devices: int | None, threads: str | None = None) -> list[A
     if devices or not elsewhere:
         with contextlib.suppress(RuntimeError):
             jax.config.update(
-                "jax_num_cpu_devices", devices or min(lanes, machine.usable_cores())
+                "jax_num_cpu_devices", devices or min(members, machine.usable_cores())
             )
     found = jax.devices()
     if devices and devices > len(found) and found[0].platform != "cpu":

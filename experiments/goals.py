@@ -36,31 +36,32 @@ CPU = (
     _limit("dense_vae_mnist", 0.8),
     _times("conv_vae_mnist", "torch", 1.0),
     _limit("conv_vae_mnist", 0.55),
-    _times("digits_vae_lanes", "torch", 4.0),
-    _times("digits_vae_lanes", "pythae", 10.0),
+    _times("digits_vae_members", "torch", 4.0),
+    _times("digits_vae_members", "pythae", 10.0),
     Goal("default_sweep", "s, cold", 45, "seconds", "aejax (cold cache)", None, True),
     Goal("default_sweep", "s, warm", 38, "seconds", "aejax (warm cache)", None, True),
     _times("gru_ae_ecg5000", "torch", 1.1),
     Goal(
-        "gru_ae_ecg5000_2", "× torch's one, two lanes", 2.0,
+        "gru_ae_ecg5000_2", "× torch's one, two members", 2.0,
         over=("gru_ae_ecg5000", "torch"),
     ),
     Goal(
         "mnist_sweep_35", "× one model on all cores, per model", 1 / 1.05,
         over=("mnist_sweep_1", "aejax"),
     ),
-    Goal("lanes_256", "× lanes_4", 0.95, over=("lanes_4", "aejax")),
-    Goal("dense_lanes_96", "memory / estimate", 0.75, "memory_of_estimate"),
+    Goal("members_256", "× members_4", 0.95, over=("members_4", "aejax")),
+    Goal("dense_members_96", "memory / estimate", 0.75, "memory_of_estimate"),
     Goal(
-        "dense_lanes_96", "memory / estimate", 1.25, "memory_of_estimate", at_most=True
+        "dense_members_96", "memory / estimate", 1.25, "memory_of_estimate",
+        at_most=True,
     ),
     _limit("is_nll", 0.5),
 )  # fmt: skip
 ACCELERATOR = (
-    Goal("dense_lanes_64", "× one lane", 16.0, over=("dense_vae_mnist", "aejax")),
-    Goal("dense_lanes_64", "× torch", 30.0, over=("dense_vae_mnist", "torch")),
-    _times("dense_lanes_64", "torch_vmap", 2.0),
-    _limit("dense_lanes_64", 0.5),
+    Goal("dense_members_64", "× one member", 16.0, over=("dense_vae_mnist", "aejax")),
+    Goal("dense_members_64", "× torch", 30.0, over=("dense_vae_mnist", "torch")),
+    _times("dense_members_64", "torch_vmap", 2.0),
+    _limit("dense_members_64", 0.5),
 )  # fmt: skip
 
 

@@ -1,7 +1,10 @@
 """``--list`` and ``--dry-run``: what there is, and what a sweep would take."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
+
+import humanize
 
 from aejax import data, networks, objectives
 from experiments import presets, progress, tables
@@ -32,50 +35,48 @@ def _options(network: Any) -> str:
 
 
 def _hyperparameters(objective: Any) -> str:
-    """``beta=4.0 in [0, inf] (lane)``; a lane is traced, a program compiles anew."""
+    """``beta=4.0 in [0, inf] (member)``: members differ in it, or else programs."""
     texts = []
     ranges = objective.bounds(objective.defaults)
     for name, default in objective.defaults.items():
         ends, choices = ranges.get(name), objective.choices.get(name)
         within = f" in [{ends[0]}, {ends[1]}]" if ends else ""
         within += f" of {', '.join(choices)}" if choices else ""
-        kind = "lane" if objective.is_traced(name) else "program"
+        kind = "member" if objective.is_traced(name) else "program"
         texts.append(f"{name}={default}{within} ({kind})")
     return "; ".join(texts) or "–"
 
 
-def show_plan(
-    planned: Sequence[Any], devices: Sequence[Any], lane_batch: int | None
-) -> None:
-    """Each group's lanes, parameters, steps and memory, and the totals."""
+def show_plan(planned: Any, devices: Sequence[Any], vmap: int | None) -> None:
+    """Each population's members, parameters, steps and memory, and the totals."""
+    size = functools.partial(humanize.naturalsize, format="%.3g")
     names, peak, steps = progress.labels(planned), 0, 0
-    for name, group in zip(names, planned, strict=True):
-        count, recipe = len(group.lanes), group.recipe
+    for name, population in zip(names, planned.populations, strict=True):
+        count, spec = len(population.members), population.spec
         used = min(len(devices), count)
         local = -(-count // used)
-        # Without the flag a CPU takes one lane at a time, others all that fit.
-        batch = min(local, lane_batch or (1 if devices[0].platform == "cpu" else local))
-        state, held, step = group.state_bytes(), group.data_bytes(), group.step_bytes()
-        total = group.total_bytes(used, batch)
-        peak, steps = max(peak, total), steps + count * recipe.steps
-        sizes = " ".join(map(str, sorted({m.config.latent_dim for m in group.lanes})))
-        parameters = sorted({lane.parameters for lane in group.lanes})
+        # Without the flag a CPU takes one member at a time, others all that fit.
+        batch = min(local, vmap or (1 if devices[0].platform == "cpu" else local))
+        state, step = population.state_bytes(), population.step_bytes()
+        total = population.total_bytes(used, batch)
+        peak, steps = max(peak, total), steps + count * spec.steps
+        members = population.members
+        sizes = " ".join(map(str, sorted({m.config.latent_dim for m in members})))
+        parameters = sorted({m.parameters for m in members})
         ends = dict.fromkeys((parameters[0], parameters[-1]))
         print(
-            f"{name} on {group.dataset.name}: {progress.count(count, 'lane')}, latent "
+            f"{name} on {spec.data.name}: {progress.count(count, 'member')}, latent "
             f"{sizes}\n"
             f"  {' to '.join(f'{n:,}' for n in ends)} effective parameters, "
-            f"{recipe.steps:,} steps of {recipe.config.batch_size} examples\n"
-            f"  memory at most {_bytes(total)}: {count} × {_bytes(state)} state, "
-            f"{used} × ({_bytes(held)} data + {batch} × {_bytes(step)} step)"
+            f"{spec.steps:,} steps of {spec.config.batch_size} examples\n"
+            f"  memory at most {size(total)}: {count} × {size(state)} state, "
+            f"{used} × ({size(population.data_bytes())} data + {batch} × "
+            f"{size(step)} step)"
         )
-    lanes = progress.count(sum(len(g.lanes) for g in planned), "lane")
+    members = progress.count(planned.count, "member")
+    programs = progress.count(len(planned.populations), "program")
     print(
-        f"total: {lanes} in {progress.count(len(planned), 'program')}, "
-        f"{steps:,} lane-steps, at most {_bytes(peak)} at a time on "
+        f"total: {members} in {programs}, "
+        f"{steps:,} member-steps, at most {size(peak)} at a time on "
         f"{len(devices)} × {devices[0].device_kind}; nothing was trained or written"
     )
-
-
-def _bytes(number: float) -> str:
-    return f"{progress.short(number)}B"

@@ -8,13 +8,16 @@ import dataclasses
 import math
 import pathlib
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import tyro
 from tyro import constructors
 
-from aejax import config, data, directory, networks, objectives
+from aejax import axes as axes_lib
+from aejax import config, data, networks, objectives
+from aejax.runs import directory
 from experiments import presets
 
 PROGRAM = "python -m experiments.sweep"
@@ -45,13 +48,15 @@ _COMMAND = {
     "axis": (_Repeated, (), "NAME=VALUES", None, _AXIS),
     "out": (str, "", "DIR", "runs/PRESET-TIME", "directory for the results"),
     "resume": (bool, False, None, "", "go on with the run in --out"),
-    "lane_batch": (int | None, None, "N", "what fits", "lanes vmapped together"),
-    "devices": (int | None, None, "N", "all", "number of devices to lay lanes over"),
+    "vmap": (int | None, None, "N", "what fits", "members vmapped together"),
+    "devices": (int | None, None, "N", "all", "number of devices to lay members over"),
     "dry_run": (_Switch, False, None, "", "show plan and memory; train nothing"),
     "list": (_Switch, False, None, "", "show what there is to choose from"),
     "markdown": (_Switch, False, None, "", "--list as Markdown"),
 }
 
+
+_OLD = {"--lane-batch": "--vmap"}
 
 # A comma joins the widths of one network, a space parts two networks.
 _LAYERS = constructors.PrimitiveConstructorSpec(
@@ -83,6 +88,18 @@ def parse(argv: Sequence[str]) -> Any:
         if not end.code:
             print(_EXAMPLES)
         raise
+
+
+def renamed(argv: Sequence[str]) -> list[str]:
+    """The words as they are called now; names of aejax 0.1 go with 0.3."""
+    words = []
+    for word in argv:
+        flag, *value = word.split("=", 1)
+        if new := _OLD.get(flag.replace("_", "-")):
+            print(f"{flag} is called {new} now", file=sys.stderr)
+            word = "=".join([new, *value])
+        words.append(word)
+    return words
 
 
 def _flags(preset: presets.Preset) -> type:
@@ -117,7 +134,7 @@ def _flags(preset: presets.Preset) -> type:
 
 
 def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
-    """What is the same for all lanes, and the axes, checked as far as is possible
+    """What is the same for all members, and the axes, checked as far as is possible
     without jax.
 
     Raises:
@@ -128,7 +145,7 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
     axes = {n: list(values.pop(n)) for n in config.AXES}
     values["hparams"] = preset.values.get("hparams", {})
     axes |= {n: list(v) for n, v in preset.axes.items() if n not in config.FIELDS}
-    axes |= map(config.parse_axis, flags.axis)
+    axes |= map(axes_lib.parse, flags.axis)
     for name in config.AXES:
         if not axes[name]:
             raise config.InputError(
@@ -150,7 +167,7 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
     for name in axes.get("dataset", [base.dataset]):
         if name not in data.names():  # a file is read twice: its faults are told early
             data.load(name)
-    for flag, given in ("lane-batch", flags.lane_batch), ("devices", flags.devices):
+    for flag, given in ("vmap", flags.vmap), ("devices", flags.devices):
         if given is not None and given < 1:
             raise config.InputError(f"--{flag} is {given}; it must be at least 1")
     if flags.resume and not flags.out:
@@ -158,8 +175,8 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
     return base, axes
 
 
-def lanes(axes: Mapping[str, list[Any]]) -> int:
-    """Lanes of the largest group, at most."""
+def members(axes: Mapping[str, list[Any]]) -> int:
+    """Members of the largest population, at most."""
     return math.prod(len(v) for n, v in axes.items() if n not in config.STATIC)
 
 

@@ -84,7 +84,7 @@ def _row(workload, system, facts, speeds) -> dict[str, Any]:
         "flops_per_s": middle * flops,
         "precision": workload.precision,
         "repeats": len(speeds),
-        "lanes": len(workload.latent),
+        "members": len(workload.latent),
         **facts,
     }
 

@@ -40,7 +40,8 @@ def _report(argv: list[str]) -> int:
     environment.start(1, None)
 
     # Only now: these import jax, which has to start as the line above says.
-    from aejax import report, run
+    from aejax import report
+    from aejax.runs import run
 
     runs = [run.open_run(d) for d in flags.dirs]
     try:

@@ -1,8 +1,8 @@
 """Trains what was measured before and compares: ``python -m experiments.reproduce``.
 
-``digits`` runs every objective on the embedded data against its file's own ``digits``
-entry. ``mnist`` runs the importance-weighted family of Burda et al., ICLR 2016, on
-dynamically binarised MNIST: orderings by paired differences, values beside theirs.
+``digits`` runs every objective on the embedded data against tests/objectives/digits.py.
+``mnist`` runs the importance-weighted family of Burda et al., ICLR 2016, on dynamically
+binarised MNIST: orderings by paired differences, values beside theirs.
 """
 
 import dataclasses
@@ -88,18 +88,18 @@ def _chosen(only: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _digits(flags: Flags) -> bool:
-    from aejax import execute, objectives
+    from aejax.runs import sweep
     from experiments import tables
+    from tests.objectives import digits
 
     rows, good = [], True
-    known = objectives.OBJECTIVES
-    for name in _chosen(flags.only, sorted(known)):
-        settings, metric, expected, tolerance = known[name].digits
+    for name in _chosen(flags.only, sorted(digits.DIGITS)):
+        settings, metric, expected, tolerance = digits.DIGITS[name]
         fields = {n: v for n, v in settings.items() if n in config.FIELDS}
         own = {n: v for n, v in settings.items() if n not in fields}
         began = time.monotonic()
         base = config.Config(**{"objective": name, "hparams": own} | fields)
-        got = execute.sweep(base, {"seed": SEEDS}).summary[0][f"{metric}_mean"]
+        got = sweep.sweep(base, {"seed": SEEDS}).summary[0][f"{metric}_mean"]
         near = got is not None and abs(got - expected) <= tolerance
         good &= near
         told = ", ".join(f"{n}={v}" for n, v in settings.items())
@@ -118,28 +118,29 @@ def _mnist(flags: Flags) -> bool:
     import jax
     import numpy as np
 
-    from aejax import evaluate, execute
+    from aejax import evaluate
+    from aejax.runs import sweep
     from experiments import presets, tables
 
     samples, found, rows, good = SAMPLES[flags.full], {}, [], True
     for name in _chosen(flags.only, list(STUDIES)):
         study, began = STUDIES[name], time.monotonic()
-        recipe = presets.PRESETS.get(name)
-        base = config.Config(**recipe.values) if recipe else _burda(study, flags)
-        run = execute.sweep(base, {})
-        trained, source = run.model(), run.planned[0].source
-        start = sum(source.lengths[:2])
-        x = source.held.x[start:].astype(np.float32)  # drawn from the grey ones, once
-        y = None if source.held.y is None else source.held.y[start:]
+        preset = presets.PRESETS.get(name)
+        base = config.Config(**preset.values) if preset else _burda(study, flags)
+        run = sweep.sweep(base, {})
+        source = run.sources.source(run.populations[0].spec)
+        start = sum(source.spec.lengths[:2])
+        test = jax.tree.map(lambda a, at=start: a[at:], source.evaluated)
+        x, y = test.x.astype(np.float32), test.y  # x drawn from the grey ones, once
         key = jax.random.key(0)
-        nll = evaluate.log_likelihood(trained, x, y, key=key, samples=samples).nll
+        nll = evaluate.log_likelihood(run.model(), x, y, key=key, samples=samples).nll
         found[name] = nll
         minutes = (time.monotonic() - began) / 60
         error = nll.std(ddof=1) / math.sqrt(len(nll))
         bound = run.summary[0]["loss_mean"]
         row = [name, f"{bound:.2f}", f"{nll.mean():.2f} ± {error:.2f}", study.published]
         verdicts = []
-        if recipe:
+        if preset:
             good &= bool(bound <= FLAX)
             verdicts.append(f"bound {'≤' if bound <= FLAX else 'NOT ≤'} {FLAX}")
         for other in study.below:

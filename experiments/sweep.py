@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sweep(argv: list[str]) -> int:
     began = time.monotonic()
+    argv = options.renamed(argv)
     flags = options.parse(argv)
     if flags.list:
         from experiments import listing
@@ -31,31 +32,32 @@ def _sweep(argv: list[str]) -> int:
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
     threads = options.threads(flags)
-    devices = environment.start(options.lanes(axes), flags.devices, threads)
+    devices = environment.start(options.members(axes), flags.devices, threads)
 
     # Only now: these import jax, which has to start as the line above says.
-    from aejax import execute, faults, plan
     from aejax.report import table
+    from aejax.runs import faults, plan
+    from aejax.runs import sweep as sweeps
     from experiments import listing, progress, tables
 
     base = plan.without_unused(base, axes)  # in it they are the preset's alone
     planned = plan.plan(base, axes)
     if flags.dry_run:
-        listing.show_plan(planned, devices, flags.lane_batch)
-        faults.check_memory(planned, devices)
+        listing.show_plan(planned, devices, flags.vmap)
+        faults.check_memory(planned.populations, devices)
         return 0
-    lanes = progress.count(sum(len(g.lanes) for g in planned), "autoencoder")
-    programs = progress.count(len(planned), "program")
+    members = progress.count(planned.count, "autoencoder")
+    programs = progress.count(len(planned.populations), "program")
     where = f"{len(devices)} × {devices[0].device_kind}"
-    shown = progress.Progress(planned, f"{lanes} in {programs} on {where}, to {out}")
+    shown = progress.Progress(planned, f"{members} in {programs} on {where}, to {out}")
     with environment.interruptible() as should_stop, shown:
-        run = execute.sweep(
+        run = sweeps.sweep(
             base,
             axes,
             out=out,
             resume=flags.resume,
             devices=devices,
-            lane_batch=flags.lane_batch,
+            vmap=flags.vmap,
             on_event=shown.on_event,
             should_stop=should_stop,
             planned=planned,

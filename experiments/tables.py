@@ -6,7 +6,7 @@ import rich.box
 import rich.console
 import rich.table
 
-from aejax.report import table as tables
+from aejax.report import words
 
 Rows = Sequence[Sequence[str]]
 
@@ -21,7 +21,7 @@ def show(headers: Sequence[str], rows: Rows, title: str) -> None:
         box=box, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0)
     )
     for header, column in zip(headers, zip(*rows, strict=True), strict=True):
-        table.add_column(header, justify=("left", "right")[tables.numeric(column)])
+        table.add_column(header, justify=("left", "right")[words.numeric(column)])
     for row in rows:
         table.add_row(*row)
     console.print(f"\n{title}", style="bold")
@@ -30,6 +30,6 @@ def show(headers: Sequence[str], rows: Rows, title: str) -> None:
 
 def markdown(headers: Sequence[str], rows: Rows) -> str:
     """A table of GitHub's Markdown."""
-    every = [headers, ["---"] * len(headers), *rows]
-    cells = [[c.replace("|", "\\|") for c in row] for row in every]
+    lines = [headers, ["---"] * len(headers), *rows]
+    cells = [[c.replace("|", "\\|") for c in row] for row in lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)

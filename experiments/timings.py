@@ -77,17 +77,19 @@ def where(told: Mapping[str, Any]) -> str:
 
 
 def figure(rows: Rows) -> str:
-    """SVG of steps per second, and of memory, against the number of lanes."""
+    """SVG of steps per second, and of memory, against the number of members."""
     from aejax.report import canvas, table
 
     mine = [r for r in rows if r["system"] == "aejax"]
-    ours = {r["lanes"]: r for r in mine if re.fullmatch(r"lanes_\d+", r["workload"])}
+    ours = {
+        r["members"]: r for r in mine if re.fullmatch(r"members_\d+", r["workload"])
+    }
     if not ours:
-        raise config.InputError("the file has no workload lanes_N to draw")
+        raise config.InputError("the file has no workload members_N to draw")
     torch = [
         r["steps_per_s"]
         for r in rows
-        if (r["workload"], r["system"]) == ("digits_vae_lanes", "torch")
+        if (r["workload"], r["system"]) == ("digits_vae_members", "torch")
     ]
     memory = {n: r["memory_mb"] for n, r in ours.items() if "memory_mb" in r}
     guess = {n: m / ours[n]["memory_of_estimate"] for n, m in memory.items()}
@@ -99,10 +101,10 @@ def figure(rows: Rows) -> str:
             curves.append(("PyTorch", red, [(n, torch[0]) for n in ours]))
         left.set_ylim(0, 1.08 * max(y for *_, points in curves for _, y in points))
         canvas.lines(left, curves, log_x=True)
-        left.set(title="Steps per second, all lanes together", xlabel="lanes")
+        left.set(title="Steps per second, all members together", xlabel="members")
         curves = [("measured", blue, list(memory.items()))] * bool(memory)
         curves += [("estimated", canvas.MUTED, list(guess.items()))] * bool(memory)
         right.set_ylim(0, 1.08 * max([1.0, *memory.values(), *guess.values()]))
         canvas.lines(right, curves, log_x=True)
-        right.set(title="Memory beyond the idle program, MB", xlabel="lanes")
+        right.set(title="Memory beyond the idle program, MB", xlabel="members")
         return canvas.svg(fig)

@@ -17,8 +17,8 @@ class Workload(NamedTuple):
         recurrent network the plain autoencoder.
       shape: of an example.
       n: training examples; random, for speed does not depend on them.
-      steps: of each lane, at least, between two readings of the clock.
-      latent: of each lane; several train side by side where a system can do that.
+      steps: of each member, at least, between two readings of the clock.
+      latent: of each member; several train side by side where a system can do that.
       draws: importance samples per example; then n examples are evaluated instead.
       systems: those that can, in the order in which they are timed.
       precision: of aejax's matrix products.
@@ -44,7 +44,7 @@ class Workload(NamedTuple):
         return rng.integers(0, 256, (self.n, *self.shape), np.uint8)
 
     def flops(self) -> float:
-        """Of one training step of one lane, forward and backward, matmuls alone; of
+        """Of one training step of one member, forward and backward, matmuls alone; of
         one draw for ``batch`` examples where they are evaluated.
 
         Each matmul costs 2·m·n·k forward, as much for its weights' gradient and again
@@ -81,7 +81,7 @@ class Workload(NamedTuple):
 _ALL = ("aejax", "aejax_loop", "torch", "torch_loader")
 _ECG = dict(network="recurrent", shape=(140, 1), latent=(16,), n=500)
 _DIGITS = Workload(
-    "digits_vae_lanes", "mlp", (8, 8, 1), (128,), 128, 1297, 2000, (16,) * 12
+    "digits_vae_members", "mlp", (8, 8, 1), (128,), 128, 1297, 2000, (16,) * 12
 )
 _DENSE = Workload(
     "dense_vae_mnist", "mlp", (28, 28, 1), (400,), 128, 54_000, 400, systems=_ALL
@@ -101,7 +101,7 @@ CPU = (
     _CONV._replace(name="conv_vae_32x32x3", shape=(32, 32, 3), batch=256, steps=30),
     _DIGITS._replace(systems=(*_ALL, "pythae")),
     _DIGITS._replace(
-        name="digits_vae_lanes_256", hidden=(300,), batch=256, systems=_ALL
+        name="digits_vae_members_256", hidden=(300,), batch=256, systems=_ALL
     ),
     Workload(
         "gru_ae_ecg5000", hidden=(64,), batch=128, steps=15, systems=_ALL[:3], **_ECG
@@ -118,7 +118,7 @@ CPU = (
     _SWEEP._replace(name="mnist_sweep_1", latent=(64,), steps=400),
     *(
         _DIGITS._replace(
-            name=f"lanes_{n}",
+            name=f"members_{n}",
             latent=(16,) * n,
             steps=max(100, 16_000 // n),
             systems=("aejax",),
@@ -126,7 +126,11 @@ CPU = (
         for n in (1, 4, 16, 64, 256)
     ),
     _DENSE._replace(
-        name="dense_lanes_96", latent=(20,) * 96, n=2_560, steps=20, systems=("aejax",)
+        name="dense_members_96",
+        latent=(20,) * 96,
+        n=2_560,
+        steps=20,
+        systems=("aejax",),
     ),
     _NLL,
     _NLL._replace(name="is_nll_400", hidden=(400,), n=5_000, batch=5_000),
@@ -134,11 +138,13 @@ CPU = (
 
 _VMAP = ("aejax", "torch_vmap")
 ACCELERATOR = (
-    _DENSE._replace(name="dense_lanes_64", latent=(20,) * 64, steps=800, systems=_VMAP),
+    _DENSE._replace(
+        name="dense_members_64", latent=(20,) * 64, steps=800, systems=_VMAP
+    ),
     _DENSE._replace(steps=2000),
     _CONV._replace(n=54_000, steps=800),
     _CONV._replace(
-        name="conv_lanes_16", n=54_000, latent=(20,) * 16, steps=100, systems=_VMAP
+        name="conv_members_16", n=54_000, latent=(20,) * 16, steps=100, systems=_VMAP
     ),
     _DENSE._replace(
         name="dense_vae_mnist_bf16", steps=2000, precision="bf16", systems=("aejax",)
@@ -147,7 +153,7 @@ ACCELERATOR = (
 )
 
 QUICK = (
-    _DIGITS._replace(name="digits_vae_lanes", steps=200, systems=_ALL),
+    _DIGITS._replace(name="digits_vae_members", steps=200, systems=_ALL),
     _NLL._replace(n=1000, batch=1000, draws=16),
 )
 

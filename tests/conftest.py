@@ -1,5 +1,6 @@
 """Every test: four virtual devices, strict broadcasting, a cache of the session's."""
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import jaxtyping
 import pytest
 
 from experiments import environment
@@ -35,6 +37,11 @@ environment.prepare_xla_flags()
 
 import jax  # noqa: E402
 
+# Shapes that functions declare are checked in the tests alone, of modules imported from
+# here on; users have no checker.
+CHECKED = ("losses", "likelihoods", "corruptions", "model", "objectives")
+jaxtyping.install_import_hook([f"aejax.{m}" for m in CHECKED], "beartype.beartype")
+
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tests share many programs, and compiling is most of what they do.
@@ -58,17 +65,30 @@ def pytest_unconfigure():
         shutil.rmtree(CACHE, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def users_generator():
-    """Code generated as for users: the older generator's last bits know their place."""
+@pytest.fixture(scope="session")
+def as_for_users():
+    """A context whose code is the users': the older generator's last bits know their
+    place."""
     real = jax.stages.Lowered.compile
     options = {OLDER: True} if HAS_OLDER else {}
-    with pytest.MonkeyPatch.context() as patch:
-        flags = os.environ["XLA_FLAGS"].replace(f"--{OLDER}=false", "")
-        patch.setenv("XLA_FLAGS", flags)
-        patch.setattr(
-            jax.stages.Lowered, "compile", lambda self: real(self, options or None)
-        )
+
+    @contextlib.contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            flags = os.environ["XLA_FLAGS"].replace(f"--{OLDER}=false", "")
+            patch.setenv("XLA_FLAGS", flags)
+            patch.setattr(
+                jax.stages.Lowered, "compile", lambda self: real(self, options or None)
+            )
+            yield
+
+    return context
+
+
+@pytest.fixture(scope="module")
+def users_generator(as_for_users):
+    """Code generated as for users in a whole file of tests."""
+    with as_for_users():
         yield
 
 
@@ -124,11 +144,11 @@ def small():
 @pytest.fixture
 def drawn():
     """result -> the figure of an application's panels, without a warning."""
-    from aejax.report import applied, canvas
+    from aejax.report import canvas, drawer
 
     def draw(result):
         with canvas.style():
-            fig = applied.draw(result.panels)
+            fig = drawer.draw(result.panels)
             fig.canvas.draw()
             return fig
 

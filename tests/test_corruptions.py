@@ -37,7 +37,7 @@ def test_level_zero_is_the_identity(name):
 
 
 @pytest.mark.parametrize("name", NOISES)
-def test_the_same_key_gives_the_same_and_another_another(name):
+def test_equal_keys_give_equal_noise(name):
     first = corrupt(name, 0.5)
     assert first.shape == X.shape and first.dtype == np.float32
     np.testing.assert_array_equal(corrupt(name, 0.5), first)
@@ -62,7 +62,7 @@ def test_gaussian_noise_has_the_level_as_its_deviation():
     assert abs((noise > 0.5).mean() - 0.1587) < 5 * 0.37 / np.sqrt(n)
 
 
-def test_masking_sets_a_share_of_the_elements_to_zero_and_keeps_the_rest():
+def test_masking_sets_a_share_to_zero():
     out = corrupt("masking", 0.3)
     hit = out == 0
     assert abs(hit.mean() - 0.3) < 5 * np.sqrt(0.21 / X.size)
@@ -85,7 +85,7 @@ def test_masking_that_rescales_keeps_the_mean():
     assert (np.asarray(run(KEY, X, 1.0)) == 0).all()
 
 
-def test_salt_and_pepper_sets_a_share_to_zero_or_one_by_a_fair_coin():
+def test_salt_and_pepper_is_a_fair_coin():
     out = corrupt("salt_and_pepper", 0.4)
     hit = (out == 0) | (out == 1)
     assert abs(hit.mean() - 0.4) < 5 * np.sqrt(0.24 / X.size)
@@ -115,7 +115,7 @@ def test_occlusion_is_one_box_inside_every_image(level):
         assert np.abs(side / 400 - share).max() <= 5 * np.sqrt(share / 400)
 
 
-def test_occlusion_is_a_stretch_of_a_sequence_or_vector():
+def test_occlusion_is_a_stretch_of_a_sequence():
     for x in (X[:, :, :, 0], X[:, :, 0, 0]):
         out = np.asarray(jax.jit(corruptions.occlusion)(KEY, x, 0.4))
         hit = (out == 0).reshape(400, 10, -1)
@@ -152,7 +152,7 @@ def test_downsample_takes_any_sides_and_a_traced_level(shape):
     out = jax.jit(corruptions.downsample)(KEY, x, 3)
     expected = x.copy()
     for axis in (1, 2) if x.ndim == 4 else (1,):
-        for at in range(0, shape[axis], 3):
-            part = (slice(None),) * axis + (slice(at, at + 3),)
+        for start in range(0, shape[axis], 3):
+            part = (slice(None),) * axis + (slice(start, start + 3),)
             expected[part] = expected[part].mean(axis, keepdims=True)
     np.testing.assert_allclose(out, expected, rtol=1e-5)

@@ -10,11 +10,11 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from aejax import config, likelihoods, losses, optimizer
+from aejax import config, likelihoods, losses
 
 NAMES = tuple(likelihoods.LIKELIHOODS)
-WITH_MEAN = tuple(n for n in NAMES if n != "symbols")
-LEVELS = ("categorical", "symbols")
+WITH_MEAN = tuple(n for n in NAMES if n != "tokens")
+LEVELS = ("categorical", "tokens")
 DISCRETE = ("bernoulli", "categorical", "discretized_logistic")
 DENSITIES = ("gaussian", "gaussian_learned", "laplace", "student_t")
 SCALE = 3.0  # four levels
@@ -31,8 +31,8 @@ def width(name):
 
 def shared(name, variance=1.0):
     """Where what a likelihood's data elements share starts."""
-    own = make(name).shared
-    return np.asarray(own.start(jnp.float32(variance))) if own else np.zeros(0)
+    extra = make(name).shared
+    return np.asarray(extra.start(jnp.float32(variance))) if extra else np.zeros(0)
 
 
 def data(name, rng, shape=(B, T, F)):
@@ -117,14 +117,14 @@ def test_nll_is_the_brute_force_sum_over_valid_steps(name):
     assert (np.asarray(gradient)[~beyond] != 0).any()
 
 
-def test_symbols_have_a_mode_and_are_wrong_or_not():
-    symbols, rng = make("symbols"), np.random.default_rng(3)
+def test_tokens_have_a_mode_and_are_wrong_or_not():
+    tokens, rng = make("tokens"), np.random.default_rng(3)
     decoded = rng.normal(size=(B, T, F, 4)).astype(np.float32)
     ids = decoded.argmax(-1)
-    np.testing.assert_array_equal(np.rint(symbols.mean(decoded) * SCALE), ids)
-    x = data("symbols", rng)
+    np.testing.assert_array_equal(np.rint(tokens.mean(decoded) * SCALE), ids)
+    x = data("tokens", rng)
     np.testing.assert_array_equal(
-        symbols.wrong(x, decoded), np.rint(x * SCALE).astype(int) != ids
+        tokens.wrong(x, decoded), np.rint(x * SCALE).astype(int) != ids
     )
 
 
@@ -183,14 +183,14 @@ def test_from_mean_is_the_inverse_of_mean(name):
         target = 10 * target - 5
     bias = make(name).from_mean(target)
     assert bias.shape == (3, 4, make(name).outputs)
-    own = np.broadcast_to(shared(name, 1e-6), (3, 4, len(shared(name))))
-    decoded = np.concatenate([bias, own], -1).astype(np.float32)
+    extra = np.broadcast_to(shared(name, 1e-6), (3, 4, len(shared(name))))
+    decoded = np.concatenate([bias, extra], -1).astype(np.float32)
     (_, mean), _ = compiled(name).mean(decoded)
     np.testing.assert_allclose(mean, target, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", WITH_MEAN)
-def test_from_mean_stays_finite_and_learnable_at_the_ends_of_the_range(name):
+def test_from_mean_stays_finite_at_the_ends(name):
     bias = make(name).from_mean(np.array([0.0, 1.0]))
     assert np.isfinite(bias).all() and np.abs(bias).max() < 150
 
@@ -225,25 +225,6 @@ def test_a_categorical_of_uint8_images_has_256_classes():
     np.testing.assert_allclose(nll, want, rtol=1e-4)
 
 
-def test_the_best_learned_variance_is_the_mse():
-    """Rybkin et al., ICML 2021: σ² = mse is where the gradient vanishes."""
-    likelihood = likelihoods.gaussian_learned()
-    assert likelihood.outputs == 1
-    rng = np.random.default_rng(3)
-    x, mean = rng.normal(size=(2, B, T, F)).astype(np.float32)
-    batch = types.SimpleNamespace(x=x, length=None)
-
-    @jax.jit
-    @jax.grad
-    def slope(logvar):
-        shared = jnp.broadcast_to(logvar, mean.shape)
-        return likelihood.nll(batch, jnp.stack([mean, shared], -1)).sum()
-
-    best = np.log(np.square(x - mean).mean())
-    assert abs(slope(best)) < 1e-4
-    assert slope(best - 0.1) < -1 and slope(best + 0.1) > 1
-
-
 @pytest.mark.parametrize("name", ["gaussian_learned", "laplace", "student_t"])
 def test_what_data_share_starts_at_their_variance(name):
     decoded = np.concatenate([[0.0], shared(name, 0.25)]).astype(np.float32)
@@ -260,46 +241,22 @@ def test_what_data_share_starts_at_their_variance(name):
 @pytest.mark.parametrize("name", ["gaussian_learned", "laplace", "student_t"])
 def test_information_is_the_mean_square_of_the_score(name):
     """Fisher's, by the draws of the density itself."""
-    likelihood, own = make(name), shared(name, 0.25)
+    likelihood, extra = make(name), shared(name, 0.25)
     n = 200_000
-    full = jnp.broadcast_to(np.float32([0.0, *own]), (n, 1 + len(own)))
+    full = jnp.broadcast_to(np.float32([0.0, *extra]), (n, 1 + len(extra)))
     x = jax.jit(likelihood.sample)(jax.random.key(1), full)
 
-    def nll(own, x):
-        decoded = jnp.concatenate([jnp.zeros(1), own]).reshape(1, 1, -1)
+    def nll(extra, x):
+        decoded = jnp.concatenate([jnp.zeros(1), extra]).reshape(1, 1, -1)
         batch = types.SimpleNamespace(x=x.reshape(1, 1), length=None)
         return likelihood.nll(batch, decoded)[0]
 
-    score = jax.jit(jax.vmap(jax.grad(nll), (None, 0)))(jnp.float32(own), x)
+    score = jax.jit(jax.vmap(jax.grad(nll), (None, 0)))(jnp.float32(extra), x)
     want = np.square(np.asarray(score, np.float64)).mean(0)
-    np.testing.assert_allclose(likelihood.shared.information(own), want, rtol=0.05)
+    np.testing.assert_allclose(likelihood.shared.information(extra), want, rtol=0.05)
 
 
-@pytest.mark.parametrize("df", [2.5, 5.0])
-def test_student_s_scale_and_degrees_of_freedom_are_found(df):
-    """By the natural gradients that training uses, from draws of scipy's."""
-    likelihood = likelihoods.student_t()
-    x = scipy.stats.t.rvs(df, scale=0.1, size=(400, 128, 8), random_state=0)
-    tx = optimizer.natural(lambda v: 8 * likelihood.shared.information(v))
-
-    def nll(own, x):
-        decoded = jnp.broadcast_to(own, (*x.shape, 2))
-        decoded = jnp.concatenate([jnp.zeros((*x.shape, 1)), decoded], -1)
-        batch = types.SimpleNamespace(x=x, length=None)
-        return likelihood.nll(batch, decoded).mean()
-
-    def step(own, x):
-        update, _ = tx.update(jax.grad(nll)(own, x), tx.init(own), own)
-        return own + update, own
-
-    start = likelihood.shared.start(jnp.float32(x.var()))
-    last = jax.jit(lambda x: jax.lax.scan(step, start, x)[1])(np.float32(x))[-100:]
-    np.testing.assert_allclose(np.exp(last[:, 0] / 2).mean(), 0.1, rtol=0.05)
-    found = 2 + np.exp(last[:, 1].mean())
-    np.testing.assert_allclose(found, df, rtol=0.15)
-
-
-def test_a_discretized_logistic_of_uint8_images_is_salimans_s():
+def test_a_discretized_logistic_is_salimans_s():
     """Against differences of the sigmoid in 64 bits, narrow scales too."""
     x = np.arange(256) / 255
     for log_scale in (-7.0, -4.0, 0.0):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import aejax
-from aejax import data, plan, registry
+from aejax import data, registry
+from aejax.runs import plan
 
 SMALL = dict(hidden=(8,), batch_size=64, epochs=1, latent_dim=2)
 HEAD = (
@@ -140,19 +141,20 @@ def planned(tmp_path, text, kind="objective", **more):
 
 @pytest.mark.parametrize("wrong", OBJECTIVES)
 def test_an_objective_file_that_is_wrong_says_where(tmp_path, wrong):
-    body, told = OBJECTIVES[wrong]
+    body, message = OBJECTIVES[wrong]
     text = HEAD + body
-    if told is None:
-        run = aejax.sweep(planned(tmp_path, text)[0].recipe.config)
+    if message is None:
+        run = aejax.sweep(planned(tmp_path, text).populations[0].spec.config)
         x, draws = data.load("digits").test.x[:3], {"samples": 2, "grey": True}
         with pytest.raises(aejax.InputError, match=r"log_weight returned .*\(B,\)"):
             aejax.evaluate.log_likelihood(
                 run.model(), x, key=jax.random.key(0), **draws
             )
         return
-    with pytest.raises(aejax.InputError, match=told) as caught:
-        groups = planned(tmp_path, text)
-        aejax.sweep(groups[0].recipe.config, out=tmp_path / "run", planned=groups)
+    with pytest.raises(aejax.InputError, match=message) as caught:
+        made = planned(tmp_path, text)
+        config = made.populations[0].spec.config
+        aejax.sweep(config, out=tmp_path / "run", planned=made)
     assert "objective" in str(caught.value) and len(str(caught.value)) < 900
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -212,25 +214,27 @@ NETWORKS = {
 
 @pytest.mark.parametrize("wrong", NETWORKS)
 def test_a_network_file_that_is_wrong_says_where(tmp_path, wrong):
-    old, new, told = NETWORKS[wrong]
+    old, new, message = NETWORKS[wrong]
     assert planned(tmp_path, NETWORK, "network", objective="ae")
-    with pytest.raises(aejax.InputError, match=told):
+    with pytest.raises(aejax.InputError, match=message):
         planned(tmp_path, NETWORK.replace(old, new, 1), "network", objective="ae")
 
 
-def test_what_fails_while_it_runs_is_told(tmp_path):
+def test_what_fails_while_it_runs_is_said(tmp_path):
     text = "    jax.debug.callback(lambda x: 1 / 0, nll)\n    return"
-    groups = planned(tmp_path, HEAD + BODY.replace("    return", text))
-    told = "mine.py': its program fails: .*ZeroDivisionError: division by zero"
-    with pytest.raises(aejax.InputError, match=told):
-        aejax.sweep(groups[0].recipe.config, planned=groups)
+    made = planned(tmp_path, HEAD + BODY.replace("    return", text))
+    config = made.populations[0].spec.config
+    message = "mine.py': its program fails: .*ZeroDivisionError: division by zero"
+    with pytest.raises(aejax.InputError, match=message):
+        aejax.sweep(config, planned=made)
 
 
 def test_a_good_file_is_what_it_was(tmp_path, monkeypatch):
     """Guards change neither numbers nor what is the default; ``~`` is the home."""
-    groups = planned(tmp_path, HEAD + BODY.replace("weight=2.0", "weight=1.0"))
-    ours = aejax.sweep(groups[0].recipe.config)
-    theirs = aejax.sweep(groups[0].recipe.config.replace(objective="ae", hparams={}))
+    made = planned(tmp_path, HEAD + BODY.replace("weight=2.0", "weight=1.0"))
+    config = made.populations[0].spec.config
+    ours = aejax.sweep(config)
+    theirs = aejax.sweep(config.replace(objective="ae", hparams={}))
     assert [r["mse"] for r in ours.rows] == [r["mse"] for r in theirs.rows]
     assert ours.model().has_normal_prior == theirs.model().has_normal_prior
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -264,9 +268,7 @@ def test_a_file_that_is_no_python_has_no_title():
     assert registry.is_path("/etc/passwd")
 
 
-def test_arrays_are_told_by_shape():
-    from aejax import outside
+def test_arrays_are_named_by_shape():
+    from aejax.registry import guard
 
-    assert (
-        outside._shown(np.zeros((2, 3))) == "an array of shape (2, 3) and type float64"
-    )
+    assert guard._shown(np.zeros((2, 3))) == "an array of shape (2, 3) and type float64"

@@ -28,8 +28,11 @@ from aejax.data import (
 Split = dataset.Split
 Dataset = dataset.Dataset
 check_likelihood = dataset.check_likelihood
+SPLITS = dataset.SPLITS
 labels = dataset.labels
 peak = dataset.peak
+limits = dataset.limits
+in_units = dataset.in_units
 view = classes.view
 check_factors = dataset.check_factors
 

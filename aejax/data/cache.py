@@ -21,7 +21,7 @@ import numpy as np
 from aejax import config
 from aejax.data import dataset
 
-VERSION = 2  # of the rules for x and y; a higher number makes every entry stale
+VERSION = 3  # of the rules for x and y; a higher number makes every entry stale
 IN_MEMORY = 1 << 30  # bytes of one data set; a larger one stays on disk, memory-mapped
 BLOCK = 256  # rows decoded at a time: three times faster than one by one
 

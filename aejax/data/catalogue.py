@@ -49,7 +49,7 @@ class Entry(NamedTuple):
     @property
     def likelihood(self) -> str:
         if len(self.shape) == 2:
-            return "symbols"
+            return "tokens"
         return "gaussian" if self.shape[-1] > 1 else "bernoulli"
 
 

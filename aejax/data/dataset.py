@@ -15,7 +15,7 @@ ALIASES = {  # what else splits are called, in any case
     **dict.fromkeys(("test", "testing"), "test"),
 }
 # Count levels: data stored as integers.
-LEVELS = ("categorical", "discretized_logistic", "symbols")
+LEVELS = ("categorical", "discretized_logistic", "tokens")
 UNIT = ("bernoulli", "continuous_bernoulli", *LEVELS)  # need data in [0, 1]
 
 
@@ -105,6 +105,18 @@ def peak(data: Dataset) -> float:
     return float(data.train.x.max() - data.train.x.min()) or 1.0
 
 
+def limits(data: Dataset) -> tuple[float, float]:
+    """Lowest and highest value, ``peak`` apart, that a picture is cut to."""
+    levels = data.scale != 1 or data.train.x.dtype.kind != "f"
+    low = 0.0 if levels else float(data.train.x.min())
+    return low, low + peak(data)
+
+
+def in_units(x: np.ndarray, scale: float) -> np.ndarray:
+    """Stored x as float32 in data units."""
+    return np.asarray(x, np.float32) / np.float32(scale)
+
+
 def carve(
     name: str, counts: Mapping[str, int], shuffle: bool = True
 ) -> dict[str, tuple[str, np.ndarray]]:
@@ -155,9 +167,12 @@ def check_memory(name: str, size: int) -> None:
     """
     free = machine.memory(free=True)
     if size > free:
+        import humanize
+
         raise config.InputError(
-            f"'{name}' takes {size / 1e9:,.1f} GB of memory when it is decoded, and "
-            f"{free / 1e9:,.1f} GB are there; give fewer or smaller examples"
+            f"'{name}' takes {humanize.naturalsize(size)} of memory when it is "
+            f"decoded, and {humanize.naturalsize(free)} are there; give fewer or "
+            "smaller examples"
         )
 
 

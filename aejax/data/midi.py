@@ -10,6 +10,8 @@ import numpy as np
 from aejax import config
 from aejax.data import dataset
 
+# By mido: symusic (0.6) drops rests at the end, which belong to a piece, and reads
+# files of type 2 or of 0 ticks without a word.
 SUFFIXES = (".mid", ".midi")
 LONGEST = 100_000  # sixteenths of a piece: three and a half hours at 120 a minute
 _DRUMS, _TICKS = 9, 480  # their channel; of a quarter

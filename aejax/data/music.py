@@ -104,7 +104,7 @@ def _ids(splits: Mapping[str, np.ndarray]):
     every = np.concatenate(list(splits.values()))
     low, high = int(every[every > 0].min()), int(every.max())
     symbols = "\0" + "".join(map(chr, range(low, high + 1)))
-    about = {"likelihood": "symbols", "scale": len(symbols) - 1.0, "symbols": symbols}
+    about = {"likelihood": "tokens", "scale": len(symbols) - 1.0, "symbols": symbols}
     x = {s: np.maximum(x - low + 1, 0).astype(np.uint8) for s, x in splits.items()}
     return about, x
 

@@ -42,7 +42,7 @@ def load(name: str) -> dataset.Dataset:
         split: dataset.Split(x[rows], length=length[rows])
         for split, (_, rows) in parts.items()
     }
-    about = {"likelihood": "symbols", "scale": len(symbols) - 1.0, "symbols": symbols}
+    about = {"likelihood": "tokens", "scale": len(symbols) - 1.0, "symbols": symbols}
     return dataset.Dataset(name, **splits, **about)
 
 

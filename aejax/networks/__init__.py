@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from aejax import config, registry
 
 
-class Spec(NamedTuple):
+class NetworkSpec(NamedTuple):
     """What a network is built from; all static.
 
     Attributes:

@@ -1,6 +1,5 @@
 """Plain layers that several networks share, and the small networks of objectives."""
 
-import functools
 import math
 from collections.abc import Callable
 
@@ -8,50 +7,23 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_derivatives import SymbolicZero
 
-from aejax import networks
+from aejax import networks, xla_cpu
 from aejax.networks import latent
-
-
-@jax.custom_jvp
-def product(x: Array, kernel: Array) -> Array:
-    """(B, n) and (n, m) -> (B, m)."""
-    return x @ kernel
-
-
-@functools.partial(product.defjvp, symbolic_zeros=True)
-def _product_jvp(primals, tangents):
-    (x, kernel), (dx, dkernel) = primals, tangents
-    (n, m), rows = kernel.shape, len(x)
-    # Whether XLA:CPU takes longer to rearrange the kernel than x's gradient.
-    of_x = _turned if n % 2 == 0 and n * m >= 2**16 and m > rows else jnp.matmul
-    tangents = [] if isinstance(dx, SymbolicZero) else [of_x(dx, kernel)]
-    tangents += [] if isinstance(dkernel, SymbolicZero) else [x @ dkernel]
-    return product(x, kernel), sum(tangents)
-
-
-def _turned(x: Array, kernel: Array) -> Array:
-    """x @ kernel; its transpose is kernel @ gᵀ, turned afterwards.
-
-    For g @ kernelᵀ XLA:CPU rearranges the kernel, on one thread: 3.0 instead of 2.0 ms
-    for 3136 × 256 and 128 rows, inside the conv VAE's step on one core. It would turn
-    kernel @ gᵀ into that, too, were the halves of x's columns not interleaved between.
-    """
-    rows, n = x.shape
-    halves = x.reshape(rows, 2, n // 2).transpose(1, 2, 0)
-    return (kernel.T @ halves.reshape(n, rows)).T
 
 
 def _dot_general(x, kernel, dimensions, precision=None):
     """For flax: the product of a layer's last axis; precision is the context's."""
     n, m = kernel.shape
     rows = x.reshape(math.prod(x.shape[:-1]), n)
-    return product(rows, kernel).reshape(*x.shape[:-1], m)
+    return xla_cpu.product(rows, kernel).reshape(*x.shape[:-1], m)
 
 
 def layer(
-    spec: networks.Spec, width: int, use_bias: bool = True, name: str | None = None
+    spec: networks.NetworkSpec,
+    width: int,
+    use_bias: bool = True,
+    name: str | None = None,
 ) -> nn.Dense:
     """A dense layer with the spec's initialisation and precision."""
     return nn.Dense(
@@ -64,7 +36,7 @@ def layer(
     )
 
 
-def one_hot(spec: networks.Spec, batch, size: int) -> Array | None:
+def one_hot(spec: networks.NetworkSpec, batch, size: int) -> Array | None:
     """(B, num_classes) of batch.y, or None for a network without a condition."""
     if not spec.num_classes:
         return None
@@ -81,7 +53,7 @@ class Condition(nn.Module):
     EMNLP 2014), always in float32.
     """
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
 
     @nn.compact
     def __call__(self, batch, size: int) -> Array | None:
@@ -92,7 +64,7 @@ class Condition(nn.Module):
         return reader(words, seq_lengths=(batch.y > 0).sum(1))[0]
 
 
-def levels(spec: networks.Spec, x: Array) -> Array:
+def levels(spec: networks.NetworkSpec, x: Array) -> Array:
     """Sequences (B, T, F), or their levels one-hot (B, T, F·outputs)."""
     if spec.outputs == 1:
         return x
@@ -124,7 +96,7 @@ def functions(
 
 
 class _Small(nn.Module):
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     d_out: int
     latent_in: int
     latent_out: bool
@@ -150,7 +122,7 @@ class _Small(nn.Module):
 
 
 def small(
-    spec: networks.Spec,
+    spec: networks.NetworkSpec,
     mask: Array,
     d_in: int | tuple[int, ...],
     d_out: int,

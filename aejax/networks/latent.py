@@ -1,6 +1,6 @@
 """The two gates of the code: kernels drawn Z-leading, padded dimensions exactly 0.
 
-A lane of a population allocates Z = max(latent_dim) and uses k = mask.sum() of it. As
+A member of a population allocates Z = max(latent_dim) and uses k = mask.sum() of it. As
 inputs and outputs are multiplied by the mask and padded slices start at 0, padded
 parameters have zero gradients and stay 0: norms, clipping and weight decay are those
 of a network of width k, and so is every draw, as Z is the leading axis of each.
@@ -49,7 +49,7 @@ def latent_kernel(
 class LatentOut(nn.Module):
     """h (B, H) -> (B, Z), or a tuple of ``heads`` arrays (B, Z), float32, masked."""
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     heads: int = 1
 
     @nn.compact
@@ -76,7 +76,7 @@ class LatentOut(nn.Module):
 class LatentIn(nn.Module):
     """z (B, Z), or a tuple of ``inputs`` such arrays, -> (B, features)."""
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     features: int
     inputs: int = 1
     use_bias: bool = True

@@ -10,6 +10,8 @@ from aejax.networks import mlp
 check = mlp.check
 
 
-def build(spec: networks.Spec, *, activate_code: bool = False) -> networks.Network:
+def build(
+    spec: networks.NetworkSpec, *, activate_code: bool = False
+) -> networks.Network:
     """The pure functions of an MLP without hidden layers, which is one stage."""
     return mlp.build(spec._replace(hidden=()), activate_code=activate_code)

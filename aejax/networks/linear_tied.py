@@ -13,7 +13,7 @@ from aejax import networks
 from aejax.networks import latent
 
 
-def check(spec: networks.Spec) -> str | None:
+def check(spec: networks.NetworkSpec) -> str | None:
     """Why there is no such network, or None."""
     if spec.num_classes:
         return "tied weights have no place for labels; use --network linear"
@@ -26,7 +26,7 @@ def check(spec: networks.Spec) -> str | None:
     return None
 
 
-def build(spec: networks.Spec) -> networks.Network:
+def build(spec: networks.NetworkSpec) -> networks.Network:
     """The pure functions; with several heads the first one's kernel is tied."""
     code = latent.LatentOut(spec, spec.heads)
 

@@ -16,7 +16,7 @@ from aejax.networks import dense, latent
 class MLP(nn.Module):
     """Layer i of the encoder and layer i of the decoder make stage i."""
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     activate_code: bool = False
 
     def setup(self):
@@ -68,14 +68,16 @@ class MLP(nn.Module):
         return z
 
 
-def check(spec: networks.Spec, *, activate_code: bool = False) -> str | None:
+def check(spec: networks.NetworkSpec, *, activate_code: bool = False) -> str | None:
     """Why there is no such network, or None."""
     if activate_code and spec.heads > 1:
         return "activate_code is for deterministic codes, not for mean and variance"
     return None
 
 
-def build(spec: networks.Spec, *, activate_code: bool = False) -> networks.Network:
+def build(
+    spec: networks.NetworkSpec, *, activate_code: bool = False
+) -> networks.Network:
     """The pure functions of an MLP of this spec, with its stages.
 
     ``activate_code`` passes the code, too, through the nonlinearity.

@@ -52,7 +52,9 @@ def _lstm(state: tuple, x: Array, hidden: Array, bias: Array) -> tuple:
 CELLS = {"gru": Cell(3, 1, _gru), "lstm": Cell(4, 2, _lstm)}
 
 
-def draw(key: Array, spec: networks.Spec, cell: Cell, inputs: int, width: int) -> dict:
+def draw(
+    key: Array, spec: networks.NetworkSpec, cell: Cell, inputs: int, width: int
+) -> dict:
     """A layer's weights: the gates' kernels side by side, recurrent ones orthogonal.
 
     The bias is (4H,): one of every gate and, for the GRU, one inside the reset gate.
@@ -105,7 +107,7 @@ def scan(cell: Cell, weights: dict, gates: Array, state: tuple, valid=None, back
 class RecurrentNet(nn.Module):
     """Time comes first inside: arrays are (T, B, …)."""
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     cell: Cell
     bidirectional: bool
     teacher_forcing: bool
@@ -246,7 +248,7 @@ needs = frozenset({"sequence"})
 
 
 def check(
-    spec: networks.Spec, *, cell: str = "gru", segments: int = 0, **options
+    spec: networks.NetworkSpec, *, cell: str = "gru", segments: int = 0, **options
 ) -> str | None:
     """Why there is no such network, or None."""
     if cell not in CELLS:
@@ -259,7 +261,7 @@ def check(
 
 
 def build(
-    spec: networks.Spec,
+    spec: networks.NetworkSpec,
     *,
     cell: str = "gru",
     bidirectional: bool = False,

@@ -7,7 +7,7 @@ He et al., ECCV 2016 (pre-activation): h + W₂ act(W₁ act(h)), here without b
 import flax.linen as nn
 from jax import Array
 
-from aejax import networks
+from aejax import networks, xla_cpu
 from aejax.networks import conv, dense, latent
 
 
@@ -16,13 +16,13 @@ def conv3(x: Array, kernel: Array) -> Array:
 
     Equal to ``lax.conv_general_dilated`` with the same kernel (3, 3, C, F).
     """
-    return conv.product(conv.patches(conv.pad(x), 3), kernel)
+    return xla_cpu.patches_product(xla_cpu.patches(xla_cpu.pad(x), 3), kernel)
 
 
 class Residual(nn.Module):
     """Blocks on maps (B, H, W, C), which keep their shape."""
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     blocks: int
 
     @nn.compact
@@ -40,14 +40,14 @@ class Residual(nn.Module):
 needs = conv.needs
 
 
-def check(spec: networks.Spec, *, blocks: int = 1) -> str | None:
+def check(spec: networks.NetworkSpec, *, blocks: int = 1) -> str | None:
     """Why there is no such network, or None."""
     if blocks < 1:
         return f"blocks is {blocks}; allowed: 1 or more (conv has none)"
     return conv.check(spec)
 
 
-def build(spec: networks.Spec, *, blocks: int = 1) -> networks.Network:
+def build(spec: networks.NetworkSpec, *, blocks: int = 1) -> networks.Network:
     """The pure functions of such a ConvNet, with ``blocks`` in each stage."""
     module = conv.ConvNet(spec, lambda: Residual(spec, blocks))
     return dense.functions(module, (1, 1, spec.shape[2], spec.outputs))

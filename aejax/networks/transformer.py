@@ -17,7 +17,7 @@ from aejax.networks import dense, latent
 class Block(nn.Module):
     """Attention among valid steps, then an MLP on each; both add to h (B, T, W)."""
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     attention_heads: int
 
     @nn.compact
@@ -39,7 +39,7 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Arrays are float32 between the layers; norms are over features only."""
 
-    spec: networks.Spec
+    spec: networks.NetworkSpec
     blocks: int
     attention_heads: int
 
@@ -91,7 +91,7 @@ needs = frozenset({"sequence"})
 
 
 def check(
-    spec: networks.Spec, *, blocks: int = 2, attention_heads: int = 4
+    spec: networks.NetworkSpec, *, blocks: int = 2, attention_heads: int = 4
 ) -> str | None:
     """Why there is no such network, or None."""
     if blocks < 1 or attention_heads < 1:
@@ -105,7 +105,7 @@ def check(
 
 
 def build(
-    spec: networks.Spec, *, blocks: int = 2, attention_heads: int = 4
+    spec: networks.NetworkSpec, *, blocks: int = 2, attention_heads: int = 4
 ) -> networks.Network:
     """The pure functions of a Transformer with so many blocks on either side."""
     module = Transformer(spec, blocks, attention_heads)

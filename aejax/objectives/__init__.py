@@ -1,8 +1,8 @@
 """Objectives: one file per paper, whose public names are the Objective.
 
 A file needs only ``loss``; its docstring's first line is name and source. Numeric
-keyword-only parameters are hyperparameters, each a traced lane of a sweep unless it is
-named in ``static``; str and bool ones change the program.
+keyword-only parameters are hyperparameters, traced, so that members differ in them,
+unless they are named in ``static``; str and bool ones change the program.
 """
 
 import inspect
@@ -61,8 +61,6 @@ class Objective(NamedTuple):
       prior: (model, params, key, n, y, **hp) -> z, or None: no prior of its own.
       log_weight: (model, params, batch, key, **hp) -> (B,) log p(x,z) - log q(z|x).
       optimizer: (tx, model, *, learning_rate, **hp) -> tx; learning_rate of this step.
-      digits: (settings, test metric, its expected value, tolerance), of the mean of
-        two seeds on the embedded data.
     """
 
     loss: Callable
@@ -79,7 +77,6 @@ class Objective(NamedTuple):
     prior: Callable | None = _noise
     log_weight: Callable | None = None
     optimizer: Callable = _same_optimizer
-    digits: tuple = ()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -100,7 +97,7 @@ class Objective(NamedTuple):
         return model._replace(kl=model.kl.at(*model.clock[:2], **shared)), own
 
     def is_traced(self, name: str) -> bool:
-        """Whether this hyperparameter is a lane rather than part of the program."""
+        """Whether members differ in this hyperparameter, or else programs."""
         value = self.defaults.get(name, "")
         return not (name in self.static or isinstance(value, (str, bool)))
 
@@ -172,4 +169,6 @@ def _entry(module: Any) -> Objective:
     return objective._replace(**sets)
 
 
-OBJECTIVES = registry.Files("objective", __name__, __path__[0], _entry)
+OBJECTIVES = registry.Files(
+    "objective", __name__, __path__[0], _entry, skip=("annealing",)
+)

@@ -7,6 +7,7 @@ NeurIPS 2014). One scalar trains both, each seeing the other through stop_gradie
 
 import jax
 import optax
+from jaxtyping import Scalar
 
 heads = 1
 ranges = {"weight": (0.0, float("inf")), "critic_rate": (0.0, float("inf"))}
@@ -16,7 +17,9 @@ def init(model, net, batch, key, **hp):
     return {"extra": {"critic": model.mlp((), 1, latent_in=True)[0](key)}}
 
 
-def loss(model, params, batch, key, *, weight=1.0, critic_rate=1.0):
+def loss(
+    model, params, batch, key, *, weight=1.0, critic_rate=1.0
+) -> tuple[Scalar, dict[str, Scalar]]:
     del critic_rate  # times the learning rate; see optimizer
     z = model.encode(params, batch)  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
@@ -34,6 +37,3 @@ def loss(model, params, batch, key, *, weight=1.0, critic_rate=1.0):
 def optimizer(tx, model, *, learning_rate, critic_rate, **hp):
     mask = {"net": False, "extra": True}
     return optax.chain(tx, optax.masked(optax.scale(critic_rate), mask))
-
-
-digits = {"latent_dim": 8}, "mse", 0.0134, 0.0030

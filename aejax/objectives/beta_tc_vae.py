@@ -9,6 +9,7 @@ only losses of equal sizes compare.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -17,8 +18,8 @@ choices = {"estimator": ("mss", "mws")}
 kl_control = {"schedule"}
 
 
-def _log_weights(size, num_examples, estimator):
-    """(B, B) log weight of q(·|x_j) in the estimate of q at a draw from q(·|x_i)."""
+def _log_weights(size, num_examples, estimator) -> Float[Array, "{size} {size}"]:
+    """Log weight of q(·|x_j) in the estimate of q at a draw from q(·|x_i)."""
     if estimator == "mws" or size < 2:
         return jnp.full((size, size), -jnp.log(1.0 * size * num_examples))
     others = size - 1  # M in the paper: those beside the draw's own
@@ -31,7 +32,9 @@ def _log_weights(size, num_examples, estimator):
     return jnp.log(weights + (last - 1.0 / others) * one_more)
 
 
-def loss(model, params, batch, key, *, alpha=1.0, beta=6.0, gamma=1.0, estimator="mss"):
+def loss(
+    model, params, batch, key, *, alpha=1.0, beta=6.0, gamma=1.0, estimator="mss"
+) -> tuple[Scalar, dict[str, Scalar]]:
     mu, logvar = model.encode(params, batch)
     z = model.sample(key, mu, logvar)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch))
@@ -59,8 +62,5 @@ def loss(model, params, batch, key, *, alpha=1.0, beta=6.0, gamma=1.0, estimator
     return total, {"nll": nll.mean(), "kl": kl} | parts
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8}, "loss", 24.80, 0.6

@@ -6,6 +6,7 @@ the second term is beta · KL, for a KL is not negative.
 """
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -17,7 +18,9 @@ ranges = {
 kl_control = {"schedule", "free_bits"}
 
 
-def loss(model, params, batch, key, *, beta=1.5, capacity=0.0, ramp=0.5):
+def loss(
+    model, params, batch, key, *, beta=1.5, capacity=0.0, ramp=0.5
+) -> tuple[Scalar, dict[str, Scalar]]:
     mu, logvar = model.encode(params, batch)  # (B, Z), (B, Z)
     z = model.sample(key, mu, logvar)  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
@@ -28,8 +31,5 @@ def loss(model, params, batch, key, *, beta=1.5, capacity=0.0, ramp=0.5):
     return nll + beta * model.kl.weight * gap, {"nll": nll, "kl": kl.sum(-1).mean()}
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8, "beta": 0.5}, "loss", 21.44, 0.4

@@ -5,6 +5,7 @@ Where y is a caption (B, L), p(z|y) = N(0, 1).
 """
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -19,8 +20,8 @@ def init(model, net, batch, key, **hp):
     return {"extra": {"latent_mu": zeros, "latent_logvar": zeros}}
 
 
-def _prior(model, params, y):
-    """Mean and log variance of p(z|y), (B, Z) each."""
+def _prior(model, params, y) -> tuple[Float[Array, "B Z"], Float[Array, "B Z"]]:
+    """Mean and log variance of p(z|y)."""
     table = params["extra"]
     if y.ndim == 2:
         zeros = jnp.zeros((y.shape[0], model.latent_mask.shape[1]))
@@ -31,7 +32,7 @@ def _prior(model, params, y):
     )
 
 
-def loss(model, params, batch, key):
+def loss(model, params, batch, key) -> tuple[Scalar, dict[str, Scalar]]:
     mu, logvar = model.encode(params, batch)
     z = model.sample(key, mu, logvar)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
@@ -40,16 +41,13 @@ def loss(model, params, batch, key):
     return nll + model.kl(kl), {"nll": nll, "kl": kl.sum(-1).mean()}
 
 
-def prior(model, params, key, n, y, **hp):
+def prior(model, params, key, n, y, **hp) -> Float[Array, "{n} Z"]:
     return model.sample(key, *_prior(model, params, y))
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     mu, logvar = model.encode(params, batch)
     z = model.sample(key, mu, logvar)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch))
     log_p = -losses.gaussian_nll(z, *_prior(model, params, batch.y))
     return log_p + losses.gaussian_nll(z, mu, logvar) - nll  # (B,)
-
-
-digits = {"latent_dim": 8}, "loss", 20.73, 0.4

@@ -7,6 +7,8 @@ Elsewhere a smaller code and larger decoder weights escape the penalty, if slowl
 the norm from ``probes`` random signs (Hutchinson, 1990), for wide codes.
 """
 
+from jaxtyping import Scalar
+
 from aejax import losses
 
 heads = 1
@@ -16,7 +18,9 @@ ranges = {"weight": (0.0, float("inf")), "probes": (1, float("inf"))}
 choices = {"method": ("exact", "hutchinson")}
 
 
-def loss(model, params, batch, key, *, weight=0.1, method="exact", probes=1):
+def loss(
+    model, params, batch, key, *, weight=0.1, method="exact", probes=1
+) -> tuple[Scalar, dict[str, Scalar]]:
     def encode(x):
         return model.encode(params, batch._replace(x=x))
 
@@ -25,6 +29,3 @@ def loss(model, params, batch, key, *, weight=0.1, method="exact", probes=1):
     chosen = None if method == "exact" else (key, probes)
     jacobian = losses.jacobian_norm(encode, batch.x, chosen).mean()
     return nll + weight * jacobian, {"nll": nll, "jacobian": jacobian}
-
-
-digits = {"latent_dim": 8}, "mse", 0.0124, 0.0011

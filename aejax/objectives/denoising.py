@@ -6,6 +6,8 @@ makes it super-resolution; ``rescale`` divides what masking keeps by 1 - level.
 ``mse_restored`` is the error of corrupted inputs restored, ``mse`` that of clean ones.
 """
 
+from jaxtyping import Scalar
+
 from aejax import corruptions
 
 heads = 1
@@ -21,7 +23,9 @@ def ranges(corruption, **hp):
     return {"level": (low, high)}
 
 
-def loss(model, params, batch, key, *, corruption="masking", level=0.3, rescale=False):
+def loss(
+    model, params, batch, key, *, corruption="masking", level=0.3, rescale=False
+) -> tuple[Scalar, dict[str, Scalar]]:
     corrupt = corruptions.CORRUPTIONS[corruption]
     extra = {"rescale": True} if rescale and corruption == "masking" else {}
     if corruption == "salt_and_pepper" and model.likelihood.support == "real":
@@ -31,6 +35,3 @@ def loss(model, params, batch, key, *, corruption="masking", level=0.3, rescale=
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
     restored = model.decode(params, z, batch._replace(x=None))
     return nll, {"nll": nll, "mse_restored": model.error(batch, restored).mean()}
-
-
-digits = {"latent_dim": 8}, "mse", 0.0157, 0.0017

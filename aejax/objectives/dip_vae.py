@@ -5,6 +5,7 @@ batch's covariance of E[z|x], and in variant ii of z itself.
 """
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -13,7 +14,9 @@ choices = {"variant": ("i", "ii")}
 kl_control = {"schedule", "free_bits"}
 
 
-def loss(model, params, batch, key, *, lambda_od=10.0, lambda_d=10.0, variant="ii"):
+def loss(
+    model, params, batch, key, *, lambda_od=10.0, lambda_d=10.0, variant="ii"
+) -> tuple[Scalar, dict[str, Scalar]]:
     mu, logvar = model.encode(params, batch)
     z = model.sample(key, mu, logvar)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
@@ -30,8 +33,5 @@ def loss(model, params, batch, key, *, lambda_od=10.0, lambda_d=10.0, variant="i
     return total, {"nll": nll, "kl": kl.sum(-1).mean()} | parts
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8}, "loss", 24.77, 0.5

@@ -8,6 +8,7 @@ they turn into a gradient along z, there is the share β.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -16,7 +17,9 @@ ranges = {"num_samples": (1, float("inf"))}
 kl_control = {"schedule"}
 
 
-def loss(model, params, batch, key, *, num_samples=5):
+def loss(
+    model, params, batch, key, *, num_samples=5
+) -> tuple[Scalar, dict[str, Scalar]]:
     stop, beta = jax.lax.stop_gradient, model.kl.weight
     mu, logvar = model.encode(params, batch)
     z = jax.vmap(lambda key: model.sample(key, mu, logvar))(
@@ -44,8 +47,5 @@ def loss(model, params, batch, key, *, num_samples=5):
     return total, {"nll": nll.mean(), "kl": kl}
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8}, "loss", 23.24, 0.5

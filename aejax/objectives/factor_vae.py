@@ -8,6 +8,7 @@ the VAE sees the critic's output but not its weights, the critic sees stopped co
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -19,8 +20,8 @@ def init(model, net, batch, key, **hp):
     return {"extra": {"critic": model.mlp((), 1, latent_in=True)[0](key)}}
 
 
-def _shuffled(key, z):
-    """(B, Z) with every dimension permuted over the batch on its own."""
+def _shuffled(key, z: Float[Array, "B Z"]) -> Float[Array, "B Z"]:
+    """z with every dimension permuted over the batch on its own."""
 
     def order(dim):  # a key per dimension: the first k are the same for every Z
         return jax.random.permutation(jax.random.fold_in(key, dim), len(z))
@@ -29,7 +30,9 @@ def _shuffled(key, z):
     return jnp.take_along_axis(z.T, orders, axis=1).T
 
 
-def loss(model, params, batch, key, *, gamma=5.0, critic_rate=1.0):
+def loss(
+    model, params, batch, key, *, gamma=5.0, critic_rate=1.0
+) -> tuple[Scalar, dict[str, Scalar]]:
     del critic_rate  # times the learning rate; see optimizer
     key_z, key_order = jax.random.split(key)
     mu, logvar = model.encode(params, batch)
@@ -53,8 +56,5 @@ def optimizer(tx, model, *, learning_rate, critic_rate, **hp):
     return optax.chain(tx, optax.masked(optax.scale(critic_rate), mask))
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8}, "loss", 23.83, 0.5

@@ -9,6 +9,7 @@ all x would but change the prior.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -24,8 +25,10 @@ def init(model, net, batch, key, *, num_flows, **hp):
     return {"extra": {f"flow_{i}": first(keys[i]) for i in range(num_flows)}}
 
 
-def _flow(model, params, z, context):
-    """z_K (B, Z) and log |det ∂z_K/∂z_0| (B,) of z_0 and context, (B, Z) both."""
+def _flow(
+    model, params, z: Float[Array, "B Z"], context: Float[Array, "B Z"]
+) -> tuple[Float[Array, "B Z"], Float[Array, " B"]]:
+    """z_K and log |det ∂z_K/∂z_0| of z_0 and context."""
     apply = model.mlp((), 2, latent_in=2, latent_out=True)[1]
     log_det = jnp.zeros(len(z))
     parity = jnp.arange(z.shape[1])[None] % 2
@@ -39,8 +42,8 @@ def _flow(model, params, z, context):
     return z, log_det
 
 
-def _draw(model, params, batch, key):
-    """nll (B,), and log q(z|x) - log p(z) (B,) of one draw."""
+def _draw(model, params, batch, key) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+    """nll, and log q(z|x) - log p(z) of one draw."""
     mu, logvar, context = model.encode(params, batch)
     first = model.sample(key, mu, logvar)
     z, log_det = _flow(model, params, first, context)
@@ -49,20 +52,17 @@ def _draw(model, params, batch, key):
     return nll, log_q + losses.gaussian_nll(z, 0.0 * z)
 
 
-def loss(model, params, batch, key, *, num_flows=4):
+def loss(model, params, batch, key, *, num_flows=4) -> tuple[Scalar, dict[str, Scalar]]:
     del num_flows
     nll, kl = _draw(model, params, batch, key)
     return nll.mean() + model.kl(kl), {"nll": nll.mean(), "kl": kl.mean()}
 
 
-def code(model, params, batch, **hp):
+def code(model, params, batch, **hp) -> Float[Array, "B Z"]:
     mu, _, context = model.encode(params, batch)
     return _flow(model, params, mu, context)[0]
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     nll, kl = _draw(model, params, batch, key)
     return -kl - nll  # (B,)
-
-
-digits = {"latent_dim": 8}, "loss", 23.67, 0.5

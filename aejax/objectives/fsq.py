@@ -8,6 +8,7 @@ the code is the sign (lookup-free quantisation: Yu et al., ICLR 2024).
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 heads = 1
 # From 1,001 levels on the bound of eq. 1 rounds to values beyond the grid.
@@ -18,8 +19,8 @@ def _unit(levels):
     return jnp.floor(levels / 2.0)
 
 
-def quantize(z, levels):
-    """z (…) to the grid, straight through: multiples of 1 / floor(levels / 2)."""
+def quantize(z: Float[Array, "*S"], levels) -> Float[Array, "*S"]:
+    """z to the grid, straight through: multiples of 1 / floor(levels / 2)."""
     half = (levels - 1.0) * (1.0 + 1e-3) / 2.0
     offset = jnp.where(levels % 2 == 0, 0.5, 0.0)  # an even number has no middle
     # Eq. 1 puts z = 0 onto a value; of two that leaves the other out of reach.
@@ -29,11 +30,11 @@ def quantize(z, levels):
     return rounded / _unit(levels)
 
 
-def code(model, params, batch, *, levels, **hp):
+def code(model, params, batch, *, levels, **hp) -> Float[Array, "B Z"]:
     return quantize(model.encode(params, batch), levels) * model.latent_mask
 
 
-def loss(model, params, batch, key, *, levels=5):
+def loss(model, params, batch, key, *, levels=5) -> tuple[Scalar, dict[str, Scalar]]:
     del key
     z = code(model, params, batch, levels=levels)  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
@@ -41,10 +42,7 @@ def loss(model, params, batch, key, *, levels=5):
     return nll, {"nll": nll, "dead": 1.0 * still.sum()}
 
 
-def prior(model, params, key, n, y, *, levels, **hp):
+def prior(model, params, key, n, y, *, levels, **hp) -> Float[Array, "{n} Z"]:
     u = jax.random.uniform(key, (model.latent_mask.shape[1], n)).T
     steps = jnp.floor(u * levels) - _unit(levels)
     return steps / _unit(levels) * model.latent_mask
-
-
-digits = {"latent_dim": 8}, "mse", 0.0180, 0.0029

@@ -6,6 +6,7 @@ Without free bits z2 is soon unused (Sønderby et al., NeurIPS 2016): a few by d
 """
 
 import jax
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -33,7 +34,7 @@ def _draw(model, params, batch, key):
     return nll, log_q - log_p, (z_2, mu_2, logvar_2)
 
 
-def loss(model, params, batch, key):
+def loss(model, params, batch, key) -> tuple[Scalar, dict[str, Scalar]]:
     nll, kl_1, (_, mu_2, logvar_2) = _draw(model, params, batch, key)
     kl_2 = losses.gaussian_kl(mu_2[..., None], logvar_2[..., None])  # (B, Z)
     mean_2 = kl_2.sum(-1).mean()
@@ -41,15 +42,12 @@ def loss(model, params, batch, key):
     return nll.mean() + model.kl(kl_1) + model.kl(kl_2), metrics
 
 
-def prior(model, params, key, n, y, **hp):
+def prior(model, params, key, n, y, **hp) -> Float[Array, "{n} Z"]:
     apply = model.mlp((), 2, latent_in=True, latent_out=True)[1]
     key_1, key_2 = jax.random.split(key)
     return model.sample(key_1, *apply(params["extra"]["down"], model.noise(key_2, n)))
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     nll, kl_1, second = _draw(model, params, batch, key)
     return losses.log_weight(nll + kl_1, *second)  # (B,)
-
-
-digits = {"latent_dim": 8}, "loss", 23.68, 0.5

@@ -7,6 +7,7 @@ MMD²(q(z), p(z)); their lambda is called weight here. alpha = 0, weight = 1 is 
 import math
 
 import jax
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -19,7 +20,9 @@ choices = {"kernel": ("rbf", "imq")}
 kl_control = {"schedule", "free_bits"}
 
 
-def loss(model, params, batch, key, *, alpha=0.5, weight=10.0, kernel="rbf"):
+def loss(
+    model, params, batch, key, *, alpha=0.5, weight=10.0, kernel="rbf"
+) -> tuple[Scalar, dict[str, Scalar]]:
     key_z, key_prior = jax.random.split(key)
     mu, logvar = model.encode(params, batch)
     z = model.sample(key_z, mu, logvar)
@@ -31,8 +34,5 @@ def loss(model, params, batch, key, *, alpha=0.5, weight=10.0, kernel="rbf"):
     return total, {"nll": nll, "kl": kl.sum(-1).mean(), "mmd": mmd}
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8}, "loss", 21.46, 0.4

@@ -5,6 +5,7 @@ The value is the bound itself, at every K; ``num_samples`` is K.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -13,7 +14,9 @@ ranges = {"num_samples": (1, float("inf"))}
 kl_control = {"schedule"}  # of log p(z) - log q(z|x): Sønderby et al., NeurIPS 2016
 
 
-def loss(model, params, batch, key, *, num_samples=5):
+def loss(
+    model, params, batch, key, *, num_samples=5
+) -> tuple[Scalar, dict[str, Scalar]]:
     mu, logvar = model.encode(params, batch)
 
     def draw(key):
@@ -29,8 +32,5 @@ def loss(model, params, batch, key, *, num_samples=5):
     return -bound.mean(), {"nll": nll.mean(), "kl": kl}
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8}, "loss", 23.30, 0.5

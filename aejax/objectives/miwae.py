@@ -6,6 +6,7 @@ draws trade one for the other. ``num_bounds`` is M, ``num_samples`` K.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
 
 from aejax import losses
 
@@ -14,7 +15,9 @@ ranges = {"num_bounds": (1, float("inf")), "num_samples": (1, float("inf"))}
 kl_control = {"schedule"}
 
 
-def loss(model, params, batch, key, *, num_bounds=4, num_samples=4):
+def loss(
+    model, params, batch, key, *, num_bounds=4, num_samples=4
+) -> tuple[Scalar, dict[str, Scalar]]:
     mu, logvar = model.encode(params, batch)
 
     def draw(key):
@@ -32,8 +35,5 @@ def loss(model, params, batch, key, *, num_bounds=4, num_samples=4):
     return -bound.mean(), {"nll": nll.mean(), "kl": kl}
 
 
-def log_weight(model, params, batch, key, **hp):
+def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:
     return model.log_weight(params, batch, key)
-
-
-digits = {"latent_dim": 8}, "loss", 23.25, 0.5

@@ -7,13 +7,14 @@ bottleneck curve (``evaluate.truncate``). ``rate`` is the chance to stop at each
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Scalar
 
 heads = 1
 prior = None
 ranges = {"rate": (1e-4, 0.99)}
 
 
-def loss(model, params, batch, key, *, rate=0.1):
+def loss(model, params, batch, key, *, rate=0.1) -> tuple[Scalar, dict[str, Scalar]]:
     z = model.encode(params, batch)  # (B, Z)
     k = model.latent_mask.sum()
     u = jax.random.uniform(key, (len(z),))
@@ -24,6 +25,3 @@ def loss(model, params, batch, key, *, rate=0.1):
     z = jnp.where(kept, z, 0.0)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
     return nll, {"nll": nll}
-
-
-digits = {"latent_dim": 8}, "mse", 0.0164, 0.0008

@@ -8,23 +8,21 @@ layers behind the first could take up the scale as well.
 """
 
 import jax
+from jaxtyping import Array, Float, Scalar
 
 heads = 1
 prior = None
 ranges = {"weight": (0.0, float("inf"))}
 
 
-def code(model, params, batch, **hp):
+def code(model, params, batch, **hp) -> Float[Array, "B Z"]:
     return jax.nn.relu(model.encode(params, batch))
 
 
-def loss(model, params, batch, key, *, weight=0.1):
+def loss(model, params, batch, key, *, weight=0.1) -> tuple[Scalar, dict[str, Scalar]]:
     z = code(model, params, batch)  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
     norms = model.decoder_norms(params, z, batch, key)  # (Z,)
     l1 = (z * norms[None]).sum(-1).mean()
     active = ((z > 0).sum(-1) / model.latent_mask.sum()).mean()
     return nll + weight * l1, {"nll": nll, "l1": l1, "active": active}
-
-
-digits = {"latent_dim": 8}, "mse", 0.0236, 0.0035

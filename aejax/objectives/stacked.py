@@ -11,6 +11,7 @@ last one's, of the whole.
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Scalar
 
 from aejax import corruptions, losses
 
@@ -27,7 +28,9 @@ def _phase(model, step, pretrain):
     return (step >= jnp.round(ends)).sum()
 
 
-def loss(model, params, batch, key, *, pretrain=0.5, noise=0.0):
+def loss(
+    model, params, batch, key, *, pretrain=0.5, noise=0.0
+) -> tuple[Scalar, dict[str, Scalar]]:
     def whole():
         z = model.encode(params, batch)
         return model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
@@ -67,6 +70,3 @@ def optimizer(tx, model, *, learning_rate, pretrain, **hp):
         return jax.tree.map(moved, grads, updates), state
 
     return optax.GradientTransformation(tx.init, update)
-
-
-digits = {"latent_dim": 8}, "mse", 0.0129, 0.0005

@@ -9,6 +9,7 @@ slot on its own, from how often it used each vector of late.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Scalar
 
 static = ("num_codes", "code_dim")
 ranges = {
@@ -27,21 +28,21 @@ def heads(code_dim, **hp):
 inputs = heads
 
 
-def _encode(model, params, batch):
-    """(B, Z, C), 0 in padded slots."""
+def _encode(model, params, batch) -> Float[Array, "B Z C"]:
+    """0 in padded slots."""
     out = model.encode(params, batch)
     return jnp.stack(out if isinstance(out, tuple) else (out,), axis=-1)
 
 
-def nearest(e, codebook):
-    """Ids (…) of the vectors (K, C) nearest to e (…, C)."""
+def nearest(e: Float[Array, "*B C"], codebook: Float[Array, "K C"]) -> Int[Array, "*B"]:
+    """Ids of the vectors nearest to e."""
     products = e @ codebook.T  # ‖e‖² is the same for all of them
     norms = jnp.broadcast_to(jnp.square(codebook).sum(-1), products.shape)
     return jnp.argmin(norms - 2.0 * products, axis=-1)
 
 
-def _pick(model, key, e, count):
-    """(count, C) encoder outputs of random examples and slots in use."""
+def _pick(model, key, e: Float[Array, "B Z C"], count) -> Float[Array, "{count} C"]:
+    """Encoder outputs of random examples and slots in use."""
     key_row, key_slot = jax.random.split(key)
     row = jax.random.randint(key_row, (count,), 0, len(e))
     u = jax.random.uniform(key_slot, (count,))
@@ -58,11 +59,11 @@ def init(model, net, batch, key, *, num_codes, **hp):
     return {"state": state | {"latent_usage": usage}}
 
 
-def _tuple(z):
+def _tuple(z: Float[Array, "B Z C"]) -> tuple[Float[Array, "B Z"], ...]:
     return tuple(z[..., i] for i in range(z.shape[-1]))
 
 
-def code(model, params, batch, **hp):
+def code(model, params, batch, **hp) -> tuple[Float[Array, "B Z"], ...]:
     codebook = params["state"]["codebook"]
     z = codebook[nearest(_encode(model, params, batch), codebook)]  # (B, Z, C)
     return _tuple(z * model.latent_mask[..., None])
@@ -70,7 +71,7 @@ def code(model, params, batch, **hp):
 
 def loss(
     model, params, batch, key, *, num_codes=64, code_dim=4, commitment=0.25, decay=0.99
-):
+) -> tuple[Scalar, dict[str, Scalar], dict[str, Array]]:
     del code_dim
     stop, state = jax.lax.stop_gradient, params["state"]
     mask = model.latent_mask[..., None]  # (1, Z, 1)
@@ -98,11 +99,8 @@ def loss(
     return nll + commitment * distance, metrics, new
 
 
-def prior(model, params, key, n, y, **hp):
+def prior(model, params, key, n, y, **hp) -> tuple[Float[Array, "{n} Z"], ...]:
     state = params["state"]
     usage = jnp.log(state["latent_usage"] + 1e-9)[:, None]  # (Z, 1, K)
     ids = jax.random.categorical(key, usage, shape=(len(usage), n)).T
     return _tuple(state["codebook"][ids] * model.latent_mask[..., None])
-
-
-digits = {"latent_dim": 8}, "mse", 0.0094, 0.0016

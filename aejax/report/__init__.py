@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from aejax import config
-from aejax.report import table
 
 _DRAWING = threading.Lock()  # matplotlib's settings are the process's
 
 
 def findings(runs: Sequence[Any]) -> list[str]:
     """What the rows of these runs say, in sentences; names between backticks."""
-    from aejax.report import finding
+    from aejax.report import sentences, table  # pandas: half a second
 
-    return finding.sentences(table.read(runs))
+    return sentences.findings(table.read(runs))
 
 
 def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
@@ -41,22 +40,25 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
     if out is None:
         out = runs[0].dir if len(runs) == 1 else runs[0].dir.parent / "comparison"
     out = pathlib.Path(out)
+    from aejax.report import table
+
     facts = table.read(runs)
     sections = list(_sections(runs, facts))
     (out / "figures").mkdir(parents=True, exist_ok=True)
     for figure in (f for section in sections for f in section.figures if f.svg):
         _write(out / "figures" / f"{figure.name}.svg", figure.svg)
     # After the sections: a model that had to be taken from earlier is a problem too.
-    from aejax.report import finding, page, provenance
+    from aejax.report import page, provenance, sentences, words
 
-    head = provenance.headline(facts) | {"findings": finding.sentences(facts)}
+    head = provenance.headline(facts) | {"findings": sentences.findings(facts)}
+    head["errors"] = [words.ERRORS[name] for name in facts.measures]
     path = out / "report.html"
     _write(path, page.render(sections, table=facts, **head))
     return path
 
 
-def _sections(runs: Sequence[Any], facts: table.Table) -> Iterator[Any]:
-    """Those that have something to say, in the page's order."""
+def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
+    """Those of a ``Table`` that have something to say, in the page's order."""
     # Matplotlib takes a second to import, which a command that fails should not.
     from aejax.report import canvas, compare, curves, page, pictures, provenance
 
@@ -67,21 +69,21 @@ def _sections(runs: Sequence[Any], facts: table.Table) -> Iterator[Any]:
         except Exception as error:
             return [None, error]
 
-    def shown() -> Any:
-        found, *errors = loaded()
+    def models() -> Any:
+        lines, *errors = loaded()
         for error in errors:
             raise error
-        return found
+        return lines
 
     makers: list[tuple[Callable, Callable[[], Any]]] = [
         (provenance.differences, lambda: facts),
         (curves.bottleneck, lambda: facts),
         (compare.settings, lambda: facts),
         (compare.truncated, lambda: facts),
-        (pictures.reconstructions, shown),
-        (pictures.samples, shown),
-        (pictures.plane, shown),
-        (pictures.filters, shown),
+        (pictures.reconstructions, models),
+        (pictures.samples, models),
+        (pictures.plane, models),
+        (pictures.filters, models),
         (curves.training, lambda: facts),
         (curves.gap, lambda: facts),
         *((provenance.task, lambda file=f: file) for f in provenance.appended(runs)),
@@ -109,10 +111,10 @@ def _write(path: pathlib.Path, text: str) -> None:
 
 def picture(panels: Sequence[Any], path: Any) -> None:
     """The panels of an application as a PNG, 1200 pixels wide."""
-    from aejax.report import applied, canvas
+    from aejax.report import canvas, drawer
 
     with _DRAWING, canvas.style():
-        applied.draw(panels).savefig(path, dpi=120)
+        drawer.draw(panels).savefig(path, dpi=120)
 
 
 def applications(out: pathlib.Path) -> pathlib.Path:

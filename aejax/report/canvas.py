@@ -15,16 +15,23 @@ import matplotlib.style
 import numpy as np
 from matplotlib import figure, ticker
 
+from aejax import config
+
 INK, MUTED = "#1d2733", "#66717d"
 WIDTH, HALF = 10.0, 4.85  # inches of a figure over the page's width, and of two abreast
+FEATURES = 3  # of a series, that can be told apart in a small picture
+# Paul Tol's "muted" and a grey: ten hues that colour-blind readers tell apart.
+CLASSES = ("#332288", "#88CCEE", "#117733", "#DDCC77", "#CC6677", "#44AA99", "#882255")
+CLASSES += ("#999933", "#AA4499", "#7A7A7A")
+SHARP = {"interpolation": "none", "cmap": "gray", "vmin": 0, "vmax": 1}
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """Our style whatever the user's matplotlibrc says, and theirs again afterwards."""
-    own = pathlib.Path(__file__).with_name("report.mplstyle")
-    with matplotlib.style.context(own, after_reset=True), warnings.catch_warnings():
+    path = pathlib.Path(__file__).with_name("report.mplstyle")
+    with matplotlib.style.context(path, after_reset=True), warnings.catch_warnings():
         # Only measuring lacks the glyph: the browser has its own for the SVG's text.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         yield
@@ -64,10 +71,12 @@ def abreast(height: float, count: int) -> tuple[figure.Figure, list]:
     return fig, axes[:count]
 
 
-def scale(ax, side: str, values: Sequence[float], log: bool, at: bool = False) -> None:
+def scale(
+    ax, side: str, values: Sequence[float], log: bool, exact: bool = False
+) -> None:
     """Plain numbers on axis ``side``; log where asked for and possible.
 
-    ``at`` puts the ticks at the values themselves if they are few.
+    ``exact`` puts the ticks at the values themselves if they are few.
     """
     axis, ticks = getattr(ax, f"{side}axis"), sorted(set(values))
     if log and ticks[0] > 0:
@@ -77,7 +86,7 @@ def scale(ax, side: str, values: Sequence[float], log: bool, at: bool = False) -
         axis.set_major_locator(many if span >= 8 else ticker.MaxNLocator(5))
         room = span ** (0.08 if side == "y" else 0.04)
         ax.set(**{f"{side}lim": (ticks[0] / room, ticks[-1] * room)})
-    if at and len(ticks) <= 12:
+    if exact and len(ticks) <= 12:
         axis.set_major_locator(ticker.FixedLocator(ticks))
     axis.set_minor_locator(ticker.NullLocator())
     axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
@@ -102,15 +111,15 @@ def lines(
         if band:
             ax.fill_between(x, *band, color=color, alpha=0.13, lw=0)
         ax.plot(x, y, color=color, marker="o" if len(x) <= 12 else "")
-    every = [point for *_, points in curves for point in points]
-    scale(ax, "x", [x for x, *_ in every], log_x, at=True)
-    seen = [*also, *(y for _, y, *_ in every)]
-    scale(ax, "y", seen, log_y)
-    room = max(np.ptp(seen), np.abs(seen).max() / 2)
+    points = [point for *_, points in curves for point in points]
+    scale(ax, "x", [x for x, *_ in points], log_x, exact=True)
+    heights = [*also, *(y for _, y, *_ in points)]
+    scale(ax, "y", heights, log_y)
+    room = max(np.ptp(heights), np.abs(heights).max() / 2)
     if ax.get_yscale() == "linear" and room:
         # The band of two seeds may be so wide that it would flatten every line.
         low, high = ax.get_ylim()
-        ax.set_ylim(max(low, min(seen) - room), min(high, max(seen) + room))
+        ax.set_ylim(max(low, min(heights) - room), min(high, max(heights) + room))
     # Names stand at the height of the last points, moved apart until none overlaps.
     ax.get_xlim(), ax.get_ylim()  # limits are lazy: without them points are elsewhere
     gap = 14 / 72 * ax.figure.dpi / ax.get_window_extent().height
@@ -137,12 +146,85 @@ def dots(ax, names: Sequence[str], bars: Sequence[Sequence[float]], color) -> No
     ax.grid(axis="x")
 
 
-def short(name: str, most: int = 36) -> str:
+def short(name: str, limit: int = 36) -> str:
     """The name, without its middle if it is longer than fits a figure."""
-    half = most // 2
-    return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
+    half = limit // 2
+    return name if len(name) <= limit else f"{name[:half]}…{name[1 - half :]}"
 
 
-def spread(items: Sequence[Any], most: int) -> Sequence[Any]:
-    """Every second, third, … item, so that there are at most ``most``."""
-    return items[:: max(1, -(-len(items) // most))]
+def spread(items: Sequence[Any], limit: int) -> Sequence[Any]:
+    """Every second, third, … item, so that there are at most ``limit``."""
+    return items[:: max(1, -(-len(items) // limit))]
+
+
+def scatter(ax, z, y, names=None):
+    """Codes (N, 2), coloured by class y, whose label stands at its median."""
+    kinds = np.unique(y) if y is not None and y.ndim == 1 else []
+    if not 0 < len(kinds) <= len(CLASSES):  # none, or more than can be told apart
+        kinds, hues = [], MUTED
+    else:
+        hues = [CLASSES[i] for i in np.searchsorted(kinds, y)]
+    ax.scatter(*z.T, c=hues, s=11, alpha=0.75, lw=0)
+    for k, hue in zip(kinds, CLASSES, strict=False):
+        box = {"boxstyle": "circle,pad=0.22", "fc": "white", "ec": hue, "lw": 1.6}
+        style = {"ha": "center", "va": "center", "fontsize": 9, "bbox": box}
+        label = config.listed([(names or {}).get(int(k), k)])
+        ax.text(*np.median(z[y == k], axis=0), short(label, 12), **style)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(ticker.MaxNLocator(5))
+    ax.grid(False)
+    ax.set(xlabel="z₁", ylabel="z₂")
+
+
+def _aspect(x: np.ndarray) -> float:
+    return x.shape[1] / x.shape[2] if x.ndim == 4 else 0.7
+
+
+def height(x: np.ndarray, rows: int, width: float = HALF, side: float = 0.7) -> float:
+    """Inches of a matrix of this width with its title; an example has ``side``."""
+    return min(side, 0.72 * width / len(x)) * _aspect(x) * rows + 0.5
+
+
+def fill(ax, x: np.ndarray, rows: Sequence[tuple[str, str, np.ndarray]]) -> None:
+    """Rows of images, or of series as curves, in the range of ``x`` (n, ...).
+
+    A row is (name at the left, note at the right, n examples like ``x``).
+    """
+    count = len(x)
+    draw = tiles if x.ndim == 4 else _strokes
+    draw(ax, x, [examples for *_, examples in rows])
+    style = {"color": MUTED, "fontsize": 9, "va": "center"}
+    for i, (name, note, _) in enumerate(rows):
+        ax.text(-0.2, i + 0.5, name, ha="right", **style)
+        ax.text(count + 0.2, i + 0.5, note, **style)
+    ax.set(aspect=_aspect(x), anchor="NW")
+
+
+def tiles(ax, x, rows):
+    """Rows of images as one picture, a cell to each, in the range of ``x``."""
+    low, high = min(x.min(), 0.0), max(x.max(), 1.0)
+    images = ((np.asarray(rows, float) - low) / (high - low)).clip(0, 1)
+    if images.shape[-1] != 3:
+        images = images.mean(-1, keepdims=True)
+    r, c, h, w, d = images.shape
+    picture = images.transpose(0, 2, 1, 3, 4).reshape(r * h, c * w, d)
+    ax.imshow(picture, extent=(0, c, r, 0), aspect="auto", **SHARP)
+    ax.vlines(range(1, c), 0, r, color="white", lw=1.2)
+    ax.hlines(range(1, r), 0, c, color="white", lw=1.2)
+    ax.set_axis_off()
+
+
+def _strokes(ax, x, rows):
+    """Each example as a line plot, over its original in grey; up to three features."""
+    low, high = x.min(), max(x.max(), x.min() + 1e-6)
+    for i, values in enumerate(rows):
+        behind = [(x, "#b9c1c9", 2.0)] * (rows[0] is x)
+        for some, hue, width in (*behind, (values, INK, 0.9)):
+            some = np.reshape(some, (*some.shape[:2], -1))[:, :, :FEATURES]  # (n, T, F)
+            some = some[:, :: -(-some.shape[1] // 100)].clip(low, high)
+            t = np.linspace(0.08, 0.92, some.shape[1])
+            y = i + 0.88 - 0.76 * (some - low) / (high - low)
+            for j, each in enumerate(y):
+                ax.plot(j + t, each, color=hue, lw=width)
+    ax.set(xlim=(0, len(x)), ylim=(len(rows), 0))
+    ax.set_axis_off()

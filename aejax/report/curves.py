@@ -1,14 +1,14 @@
 """Figures of the rows: the bottleneck curve, training, and the gap to training data."""
 
-import statistics
-
 import numpy as np
+import pandas as pd
 
-from aejax.report import canvas, page
+from aejax.report import canvas, page, words
 from aejax.report import table as tables
 
 UNITS = {
     "mse": "mse",
+    "error_rate": "error rate",
     "nll": "nll (nats)",
     "kl": "KL (nats)",
     "neg_elbo": "−ELBO (nats)",
@@ -27,8 +27,8 @@ def bottleneck(table: tables.Table) -> page.Section | None:
     for ax, metric in zip(axes, metrics, strict=True):
         curves = []
         for line in table.drawn:
-            found = [(s.axes.get(table.x), s.metric(metric)) for s in line.settings]
-            points = [(x, *values) for x, values in found if values]
+            numbers = [(s.axes.get(table.x), s.metric(metric)) for s in line.settings]
+            points = [(x, *values) for x, values in numbers if values]
             if points and points[0][0] is None:  # it has no such hyperparameter
                 points = [(x, *points[0][1:]) for x in (min(xs), max(xs))]
             curves += [(line.label, line.color, points)] if points else []
@@ -37,9 +37,9 @@ def bottleneck(table: tables.Table) -> page.Section | None:
             also = _pca(
                 ax, table, min(y for *_, points in curves for _, y, *_ in points)
             )
-        canvas.lines(ax, curves, log, metric == "mse", also)
+        canvas.lines(ax, curves, log, metric in words.ERRORS, also)
         ax.set_title(f"test {UNITS[metric]}")
-    x = tables.title(table.x)
+    x = words.title(table.x)
     axes[-1].set_xlabel(x)
     heading = "The bottleneck" if table.x == "latent_dim" else f"Across {x}"
     return page.picture("bottleneck", heading, fig)
@@ -65,8 +65,11 @@ def training(table: tables.Table) -> page.Section | None:
     """Validation loss against epochs, a panel per line, a tone per x value."""
     drawn = {}
     for line in table.drawn:
-        curves = [(s, _losses(s)) for s in canvas.spread(line.settings, 12)]
-        curves = [(tables.text(s.axes.get(table.x)), c) for s, c in curves if c]
+        settings = canvas.spread(line.settings, 12)
+        curves = [(s, s.epochs("loss", "valid").reset_index()) for s in settings]
+        curves = [
+            (words.text(s.axes.get(table.x)), c.to_numpy()) for s, c in curves if len(c)
+        ]
         tones = np.linspace(0.35 if curves[1:] else 1, 1, len(curves))
         if curves:
             drawn[line] = [
@@ -83,27 +86,12 @@ def training(table: tables.Table) -> page.Section | None:
     return page.picture("training", "Training: validation loss", fig)
 
 
-def _losses(setting):
-    """[(epoch, mean over seeds, lowest, highest)]"""
-    found = _by_epoch(setting, "valid", "loss")
-    return [(e, statistics.fmean(v), min(v), max(v)) for e, v in found.items()]
-
-
-def _by_epoch(setting, split, metric):
-    """{epoch: values of the seeds}."""
-    found: dict[int, list[float]] = {}
-    for row in sorted(setting.rows, key=lambda r: r["epoch"]):
-        if row["split"] == split and row.get(metric) is not None:
-            found.setdefault(row["epoch"], []).append(row[metric])
-    return found
-
-
 def gap(table: tables.Table) -> page.Section | None:
     """Final error on training and on test data, joined per setting."""
     drawn = {line: e for line in table.drawn if (e := _ends(table, line))}
     if not drawn:
         return None
-    every = [mse for ends in drawn.values() for end in ends for mse in end[1:]]
+    errors = [v for ends in drawn.values() for end in ends for v in end[1:]]
     fig, axes = _abreast(0.24 * max(map(len, drawn.values())) + 1.2, list(drawn))
     for ax, (line, ends) in zip(axes, drawn.items(), strict=True):
         bars = [(test, train, test) for _, train, test in ends]
@@ -112,21 +100,22 @@ def gap(table: tables.Table) -> page.Section | None:
             ax.plot(train, y, "o", mec=line.color, mfc="white", mew=1.4)
             place = {"transform": ax.get_yaxis_transform(), "va": "center"}
             ax.text(1.03, y, f"× {test / train:.2f}", color=canvas.MUTED, **place)
-        ax.set_xlim(0.9 * min(every), 1.05 * max(every))  # all panels compare
-        canvas.scale(ax, "x", every, max(every) > 5 * min(every))
-        ax.set(ylabel=tables.title(table.x) if table.x else "", xlabel="mse")
+        ax.set_xlim(0.9 * min(errors), 1.05 * max(errors))  # all panels compare
+        canvas.scale(ax, "x", errors, max(errors) > 5 * min(errors))
+        measure = words.ERRORS[line.settings[0].measure]
+        ax.set(ylabel=words.title(table.x) if table.x else "", xlabel=measure)
     return page.picture("gap", "Train and test", fig)
 
 
 def _ends(table, line):
-    """(x value, mse on training data, on test data), each a mean over seeds."""
+    """(x value, error on training data, on test data), each a mean over seeds."""
     ends = []
     for setting in canvas.spread(line.settings, 16):
-        train, test = (_by_epoch(setting, split, "mse") for split in ("train", "test"))
-        both = [epoch for epoch in test if epoch in train][-1:]
-        means = [statistics.fmean(v[e]) for e in both for v in (train, test)]
-        name = tables.text(setting.axes.get(table.x)) if table.x else ""
-        ends += [(name, *means)] if means and all(means) else []
+        name = words.text(setting.axes.get(table.x)) if table.x else ""
+        splits = [setting.epochs(setting.measure, n)["mean"] for n in ("train", "test")]
+        # Of the last epoch that has both.
+        for means in pd.concat(splits, axis=1, join="inner").tail(1).to_numpy():
+            ends += [(name, *means)] if means.all() else []
     return ends
 
 

@@ -12,7 +12,7 @@ import jinja2
 import markupsafe
 from matplotlib import figure
 
-from aejax.report import canvas, table
+from aejax.report import canvas, words
 
 
 class Figure(NamedTuple):
@@ -34,7 +34,7 @@ class Cells(NamedTuple):
     def numeric(self) -> list[bool]:
         """Which columns hold numbers alone."""
         return [
-            table.numeric(c) for _, *c in zip(self.columns, *self.rows, strict=True)
+            words.numeric(c) for _, *c in zip(self.columns, *self.rows, strict=True)
         ]
 
 

@@ -6,43 +6,43 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aejax.report import page
+from aejax.report import page, words
 from aejax.report import table as tables
 
 
 def headline(table: tables.Table) -> dict[str, Any]:
     """Title, key numbers and what is unfinished, for the template."""
     infos = [run.info for run in table.runs]
-    lanes, programs, training, compiling = (
+    members, programs, training, compiling = (
         sum(info.get(n) or 0 for info in infos)
-        for n in ("lanes", "programs", "train_s", "compile_s")
+        for n in ("members", "programs", "train_s", "compile_s")
     )
     sets, kinds, networks = (
         ", ".join(dict.fromkeys(s.axes[n] for s in table.settings))
         for n in ("dataset", "objective", "network")
     )
     speed = max(info.get("steps_per_s") or 0 for info in infos)
-    what = "autoencoder" + "s" * (lanes != 1)
+    what = "autoencoder" + "s" * (members != 1)
     numbers = [
-        (f"{lanes:,}", what),
+        (f"{members:,}", what),
         (f"{programs:,}", "compiled program" + "s" * (programs != 1)),
         (_duration(training), f"training, + {_duration(compiling)} compiling"),
         (f"{speed:,.0f}", "training steps per second"),
     ]
     lost = {
-        (s.name, r["lane"]): f"{tables.described(s)} seed {r['seed']}"
+        (s.name, row.member): f"{tables.described(s)} seed {row.seed}"
         for s in table.settings
-        for r in s.rows
-        if r["diverged"]
+        for row in s.rows.itertuples()
+        if row.diverged
     }
     several = f"{len(infos)} runs, " * (len(infos) > 1)
     devices = dict.fromkeys(info.get("device") for info in infos)
     named = zip(table.names, infos, strict=True)
     return {
-        "title": f"{several}{lanes:,} {what}" + f" on {sets}" * bool(sets),
+        "title": f"{several}{members:,} {what}" + f" on {sets}" * bool(sets),
         "kicker": " · ".join(table.names),
         "facts": " · ".join(filter(None, [kinds, networks, *devices])),
-        "x": tables.title(table.x),
+        "x": words.title(table.x),
         "numbers": [n for n in numbers if n[0] not in ("0", "0.0 s")],
         "diverged": list(lost.values()),
         "problems": list(dict.fromkeys(p for run in table.runs for p in run.problems)),
@@ -59,7 +59,7 @@ def _duration(seconds: float) -> str:
 def _asked(run: Any) -> dict[str, Any]:
     """The configuration, with all values of what is swept."""
     values = run.config.to_json()
-    swept = {n: ", ".join(map(tables.text, v)) for n, v in run.axes.items()}
+    swept = {n: ", ".join(map(words.text, v)) for n, v in run.axes.items()}
     return values | values.pop("hparams") | swept
 
 
@@ -68,7 +68,7 @@ def _pairs(
 ) -> page.Cells:
     """A row per name and a column per run."""
     rows = [
-        [name.replace("_", " "), *(tables.text(one.get(name)) for one in values)]
+        [name.replace("_", " "), *(words.text(one.get(name)) for one in values)]
         for name in dict.fromkeys(name for one in values for name in one)
     ]
     return page.Cells(["", *table.names], rows, title)
@@ -119,7 +119,7 @@ def task(path: pathlib.Path) -> page.Section:
     """
     task = json.loads(path.read_text())
     metrics = task.get("metrics", [])
-    columns, cells = tables.cells([metrics] if isinstance(metrics, dict) else metrics)
+    columns, cells = words.cells([metrics] if isinstance(metrics, dict) else metrics)
     figures, picture = [], path.with_suffix(".png")
     if picture.is_file():
         png = base64.b64encode(picture.read_bytes()).decode()

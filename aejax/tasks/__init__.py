@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aejax import config, panels, registry
+from aejax import config, registry
 from aejax import data as datasets
+from aejax.tasks import panels
+
+Models = Sequence[Any]  # autoencoder.Autoencoder, which would import jax
 
 
 class Sweep(NamedTuple):
@@ -49,14 +52,15 @@ class Task(NamedTuple):
     """A task file's public names.
 
     Attributes:
-      apply: (models, data, *, option=default, …) -> Result; keyword-only parameters are
-        options. Metrics are of held-out data only. Raises InputError where the models
-        or the data will not do, and says which would.
+      apply: (models, data, *, option=default, …) -> Result. ``data`` is what models are
+        tested on; keyword-only parameters are options, of which ``most`` is the number
+        of test examples, at most. Metrics are of held-out data only. Raises InputError
+        where the models or the data will not do, and says which would.
       sweeps: (data) -> models that suit the task, where no run is given; the ``zoo``.
       choose: {axis: value, or a set of them}: those of ``sweeps`` that it takes.
       dataset: what ``sweeps`` are trained on unless the user says otherwise.
-      every: whether it takes all models of a run that the user's choice leaves, or of
-        each program the one of lowest validation mse.
+      all_models: whether it takes all models of a run that the user's choice leaves,
+        or of each program the one of lowest validation mse.
       needs: "images" or "labels": what the data must have.
     """
 
@@ -64,7 +68,7 @@ class Task(NamedTuple):
     sweeps: Callable[[datasets.Dataset], Sequence[Sweep]] = lambda data: [zoo(data)]
     choose: Mapping[str, Any] = {}
     dataset: str = "digits"
-    every: bool = False
+    all_models: bool = False
     needs: frozenset = frozenset()
 
     @property
@@ -93,7 +97,8 @@ def _entry(module: Any) -> Task:
     return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
 
 
-_SHARED = ("coding", "holes", "judge")  # what tasks share, no tasks themselves
+# What tasks share, no tasks themselves.
+_SHARED = ("classifier", "coding", "compare", "fills", "panels", "sample_quality")
 TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=_SHARED)
 
 
@@ -118,13 +123,12 @@ def size(data: datasets.Dataset) -> dict[str, Any]:
     return values | {"hidden": widths, "learning_rate": rate}
 
 
-def held_out(data: datasets.Dataset, split: str = "test", most: int | None = None):
-    """Every n-th row of a split, at most ``most``; x in data units, float32."""
+def held_out(data: datasets.Dataset, split: str = "test", limit: int | None = None):
+    """Every n-th row of a split, at most ``limit``; x in data units, float32."""
     part = getattr(data, split)  # sorted by class, maybe
-    n = -(-len(part.x) // (most or len(part.x)))
-    x, *more = (None if a is None else a[::n] for a in part)
-    x = np.asarray(x, np.float32) / np.float32(data.scale)
-    return datasets.Split(x, *more)
+    n = -(-len(part.x) // (limit or len(part.x)))
+    x, *others = (None if a is None else a[::n] for a in part)
+    return datasets.Split(datasets.in_units(x, data.scale), *others)
 
 
 def codes(model: Any, part: datasets.Split) -> np.ndarray:
@@ -159,38 +163,43 @@ def examples(part: datasets.Split, count: int = 10) -> np.ndarray:
     return rows[((np.arange(count) + 0.5) / count * len(rows)).astype(int)]
 
 
-def names(models: Sequence[Any]) -> list[str]:
+def names(models: Models) -> list[str]:
     """A short unique name of each: its objective and what differs among them."""
-    every = [
+    settings = [
         {n: registry.column(n, getattr(m.config, n)) for n in config.AXES}
         | dict(m.config.hparams)
         for m in models
     ]
-    keys = dict.fromkeys(name for one in every for name in one)
+    keys = dict.fromkeys(name for setting in settings for name in setting)
     keys.pop("objective", None)
-    differ = [n for n in keys if len({o[n] for o in every if n in o}) > 1]
+    varied = [n for n in keys if len({s[n] for s in settings if n in s}) > 1]
     short = {"latent_dim": "k", "learning_rate": "lr"}
 
-    def told(one: Mapping[str, Any], name: str) -> str:
-        value = one[name]
+    def word(setting: Mapping[str, Any], name: str) -> str:
+        value = setting[name]
         text = f"{value:g}" if isinstance(value, float) else str(value)
         return text if name == "network" else f"{short.get(name, name)}={text}"
 
     return [
-        " ".join([o["objective"], *(told(o, n) for n in differ if n in o)])
-        for o in every
+        " ".join([s["objective"], *(word(s, n) for n in varied if n in s)])
+        for s in settings
     ]
 
 
-def by_dataset(models: Sequence[Any]) -> dict[str, list[Any]]:
+def named(models: Models) -> dict[str, Any]:
+    """{a short unique name: model}; see ``names``."""
+    return dict(zip(names(models), models, strict=True))
+
+
+def by_dataset(models: Models) -> dict[str, list[Any]]:
     """{name of the data set that they were trained on: models}."""
-    found: dict[str, list[Any]] = {}
+    views: dict[str, list[Any]] = {}
     for model in models:
-        found.setdefault(model.config.dataset, []).append(model)
-    return found
+        views.setdefault(model.config.dataset, []).append(model)
+    return views
 
 
-def only(models: Sequence[Any]) -> Any:
+def only(models: Models) -> Any:
     """The one model of a task that takes one.
 
     Raises:
@@ -204,60 +213,9 @@ def only(models: Sequence[Any]) -> Any:
     )
 
 
-def parts(models: Sequence[Any], data: Any) -> list[tuple[Any, list[Any]]]:
+def parts(models: Models, data: Any) -> list[tuple[Any, list[Any]]]:
     """(data set, models to apply to it): each its own one, if some are of ``data``."""
-    if data.name not in (own := by_dataset(models)):
+    views = by_dataset(models)
+    if data.name not in views:
         return [(data, list(models))]
-    return [(data if n == data.name else datasets.load(n), m) for n, m in own.items()]
-
-
-def errors(part: datasets.Split, x_hat: np.ndarray) -> np.ndarray:
-    """(N,) mean over data elements, of valid steps alone, of (x − x̂)²."""
-    square = np.square(part.x.reshape(x_hat.shape) - x_hat)
-    square = square.reshape(*x_hat.shape[:2], -1).mean(2)
-    if part.length is None:
-        return square.mean(1)
-    valid = np.arange(square.shape[1])[None] < part.length[:, None]
-    return (square * valid).sum(1) / part.length
-
-
-def psnr(x: np.ndarray, x_hat: np.ndarray, peak: float = 1.0) -> np.ndarray:
-    """Peak signal-to-noise ratio of each example, (N,) dB; 100 at most."""
-    mse = np.square(x - x_hat).reshape(len(x), -1).mean(1)
-    return 10 * np.log10(peak**2 / np.maximum(mse, 1e-10 * peak**2))
-
-
-def ssim_side(x: np.ndarray) -> int:
-    """Pixels of the side of SSIM's window in images (N, H, W, C): 11, or odd below."""
-    side = min(x.shape[1:3])
-    return 11 if side >= 11 else min(7, side - 1 + side % 2)
-
-
-def ssim(x: np.ndarray, x_hat: np.ndarray, peak: float = 1.0) -> float:
-    """Mean structural similarity of images (N, H, W, C). Wang et al., IEEE TIP 2004.
-
-    Eq. 13, K1 = .01 and K2 = .03, where their 11×11 Gaussian window of σ = 1.5 fits;
-    a side below 11 has no room for it: the window is uniform there, see ``ssim_side``.
-    """
-    from skimage import metrics  # half a second
-
-    flat = [np.moveaxis(a, 3, 1).reshape(-1, *a.shape[1:3]) for a in (x, x_hat)]
-    side, how = ssim_side(x), {"channel_axis": 0, "use_sample_covariance": False}
-    window = {"win_size": side}
-    if side == 11:
-        window = {"gaussian_weights": True, "sigma": 1.5}
-    found = metrics.structural_similarity(*flat, data_range=peak, **how, **window)
-    return float(found)
-
-
-def quality(x: np.ndarray, x_hat: np.ndarray, peak: float = 1.0) -> dict[str, float]:
-    """Columns of a table: mean PSNR and, of images, mean SSIM.
-
-    SSIM in a window that is not Wang's is another number, and has the window's name.
-    """
-    row = {"psnr [dB]": float(psnr(x, x_hat, peak).mean())}
-    if x.ndim != 4:
-        return row
-    side = ssim_side(x)
-    name = "ssim" if side == 11 else f"ssim {side}×{side}"
-    return row | {name: ssim(x, x_hat, peak)}
+    return [(data if n == data.name else datasets.load(n), m) for n, m in views.items()]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from aejax import config, evaluate, panels, tasks, trained
+from aejax import autoencoder, config, evaluate, tasks
 from aejax import data as datasets
-from aejax.tasks import represent
+from aejax.tasks import compare, panels, represent
 
 DEFAULT = "error"  # fixed before anything was measured; the others stand beside it
 needs = {"labels"}
@@ -31,7 +31,12 @@ def mahalanobis(codes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return covariance.LedoitWolf().fit(np.asarray(codes, np.float64)).mahalanobis
 
 
-def scores(model: trained.Trained, normal: datasets.Split, held) -> Score:
+def errors(model: autoencoder.Autoencoder, part: datasets.Split) -> np.ndarray:
+    """(N,) mse of each example's reconstruction."""
+    return evaluate.error(part.x, model.reconstruct(*part), part.length)
+
+
+def scores(model: autoencoder.Autoencoder, normal: datasets.Split, held) -> Score:
     """The function Split of N -> {score: (N,)}, each larger where x is less normal.
 
     "error" is the mse; "mahalanobis" the distance of the code from those of ``normal``
@@ -41,12 +46,12 @@ def scores(model: trained.Trained, normal: datasets.Split, held) -> Score:
     called "cross-entropy" of grey values under a Bernoulli likelihood, which has none.
     """
     distance = mahalanobis(represent.flat(model.encode(*normal)))
-    weight = held.x[0].size / tasks.errors(held, model.reconstruct(*held)).mean()
+    weight = held.x[0].size / errors(model, held).mean()
 
     def score(part: datasets.Split) -> dict[str, np.ndarray]:
-        wrong = tasks.errors(part, model.reconstruct(*part))
+        mse = errors(model, part)
         far = distance(represent.flat(model.encode(*part)))
-        out = {"error": wrong, "mahalanobis": far, "both": weight * wrong + far}
+        out = {"error": mse, "mahalanobis": far, "both": weight * mse + far}
         if model.has_likelihood:
             name = "nll" if evaluate.is_likelihood(model, held.x) else "cross-entropy"
             draws = {"key": jax.random.key(0), "samples": 32, "grey": True}
@@ -82,8 +87,21 @@ def threshold(normal: np.ndarray, rate: float = 0.05) -> float:
     return float(np.quantile(normal, 1 - rate, method="higher"))
 
 
+def detection(strange: np.ndarray, before: np.ndarray, values: np.ndarray, rate: float):
+    """Columns of scores (N,) of test examples; ``before`` are those of normal ones."""
+    from sklearn import metrics
+
+    alarm = values > threshold(before, rate)
+    return {
+        "auroc": metrics.roc_auc_score(strange, values),
+        "auprc": metrics.average_precision_score(strange, values),
+        "false alarm rate": alarm[~strange].mean(),
+        "detection rate": alarm[strange].mean(),
+    }
+
+
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     rate: float = 0.05,
@@ -95,42 +113,33 @@ def apply(
     most this ``rate`` of normal validation examples lie above thresholds. ``pca``:
     numbers of components, beside the models' own.
     """
-    from sklearn import metrics
-
-    columns = ("auroc", "auprc", "false alarm rate", "detection rate")
-    areas = metrics.roc_auc_score, metrics.average_precision_score
     cut = lambda data, split: tasks.held_out(data, split)._replace(y=None)  # noqa: E731
     test, views = cut(data, "test"), tasks.by_dataset(models)
-    found: dict[str, list] = {}  # {system: of each view the numbers of ``columns``}
-    for name, mine in views.items():
+    compared = []
+    for name, group in views.items():
         view = datasets.load(name)
         strange = _strange(view, data)
         train, held = (cut(view, split) for split in ("train", "valid"))
-        ours = zip(tasks.names(mine), mine, strict=True)
-        systems = {f"{system} ": scores(m, train, held) for system, m in ours}
-        systems[""] = baselines(train, sorted({*pca, *(m.latent_dim for m in mine)}))
-        for system, score in systems.items():
+        ours = tasks.named(group).items()
+        systems = {f"{n} ": scores(m, train, held) for n, m in ours}
+        systems[""] = baselines(train, sorted({*pca, *(m.latent_dim for m in group)}))
+        for prefix, score in systems.items():
             before, after = score(held), score(test)
             for kind, values in after.items():
-                alarm = values > threshold(before[kind], rate)
-                numbers = [area(strange, values) for area in areas]
-                numbers += [alarm[~strange].mean(), alarm[strange].mean()]
-                found.setdefault(system + kind, []).append(numbers)
-    means = {n: np.mean(lines, 0).tolist() for n, lines in found.items()}
-    rows = [{"system": n} | dict(zip(columns, means[n], strict=True)) for n in means]
-    auroc = {n: np.array(lines)[:, 0] for n, lines in found.items()}
-    bars = {n: (v.mean(), v.min(), v.max()) for n, v in auroc.items()}
-    shown = [panels.Bars("Mean and range of normal classes", "AUROC", bars)]
+                row = detection(strange, before[kind], values, rate)
+                compared.append(compare.Compared({}, prefix + kind, row))
+    title = "Mean and range of normal classes"
+    pictures: list[panels.Panel] = [compare.bars(title, compared, "auroc")]
     if len(views) > 1:
         normal = [datasets.classes_of(name)[1] or name for name in views]
-        grid = np.stack(list(auroc.values())), list(found), normal
-        shown.append(panels.Grid("AUROC by normal class", *grid))
-    back = mine[0].reconstruct(*test)
-    order = np.argsort(tasks.errors(test, back))
-    anomalous, normal = order[strange[order]][:10], order[~strange[order]][:-11:-1]
-    for told, at in (("anomalies, least", anomalous), ("normal, largest", normal)):
-        pair = ("test", "", test.x[at]), ("output", "", back[at])
-        shown.append(panels.Images(f"{name}, {told} error", pair))
+        grid = compare.grid("AUROC by normal class", compared, "auroc", normal)
+        pictures.append(grid)
+    model = group[0]
+    x_hat, order = model.reconstruct(*test), np.argsort(errors(model, test))
+    missed, odd = order[strange[order]][:10], order[~strange[order]][:-11:-1]
+    for kind, picks in (("anomalies, least", missed), ("normal, largest", odd)):
+        pair = ("test", "", test.x[picks]), ("output", "", x_hat[picks])
+        pictures.append(panels.Images(f"{name}, {kind} error", pair))
     text = (
         f"Means over normal classes, {len(views)} in turn. Test examples of the others "
         f"are anomalies: of {len(test.x)} {strange.mean():.0%} for '{name}'. The score "
@@ -138,7 +147,7 @@ def apply(
         f"At most {rate:.0%} of the normal validation examples, {len(held.x)} for "
         f"'{name}', exceed the threshold; the rates of alarms are those on test."
     )
-    return tasks.Result(rows, shown, text)
+    return tasks.Result(compare.means(compared), pictures, text)
 
 
 def _strange(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray:

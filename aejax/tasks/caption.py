@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from aejax import config, objectives, panels, tasks, trained
+from aejax import autoencoder, config, objectives, tasks
 from aejax import data as datasets
 from aejax.data import captions
-from aejax.tasks import judge
+from aejax.tasks import classifier, panels
 
 dataset = "sprites:captions"
 needs = {"images", "labels"}
@@ -30,7 +30,7 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
 
 
 def images(
-    model: trained.Trained,
+    model: autoencoder.Autoencoder,
     sentences: Sequence[str],
     key: jax.Array,
     vocabulary: Sequence[str] = captions.WORDS,
@@ -54,10 +54,10 @@ def centred(x: np.ndarray, side: int = 20) -> np.ndarray:
     """Crops (N, side, side, C) around each image's centre of mass."""
     mass, half = x.sum(3) + 1e-6, side // 2
     rows, columns = (np.arange(n) for n in x.shape[1:3])
-    at = mass.sum(2) @ rows, mass.sum(1) @ columns
+    moments = mass.sum(2) @ rows, mass.sum(1) @ columns
     r, c = (
         np.rint(v / mass.sum((1, 2))).astype(int)[:, None] + np.arange(side)[None]
-        for v in at
+        for v in moments
     )
     x = np.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
     return x[np.arange(len(x))[:, None, None], r[:, :, None], c[:, None]]
@@ -69,18 +69,19 @@ def reader(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], dict]:
     Size and shape are read from centred crops, where no place can give them away: a
     combination that is missing from training would fool the reader as well.
     """
-    found = {n: v for n, v in captions.factors(y).items() if np.ptp(v)}
-    what = [n for n in found if n in ("size", "shape")]
+    varied = {n: v for n, v in captions.factors(y).items() if np.ptp(v)}
+    what = [n for n in varied if n in ("size", "shape")]
+    rest = [n for n in varied if n not in what]
     parts = []
-    for names, view in ((what, centred), ([n for n in found if n not in what], None)):
+    for names, view in ((what, centred), (rest, None)):
         if names:
             view = view or np.asarray
-            ids = np.stack([found[n] for n in names], 1)
-            parts.append((names, view, judge.classifier(view(x), ids, steps=500)))
+            ids = np.stack([varied[n] for n in names], 1)
+            parts.append((names, view, classifier.classifier(view(x), ids, steps=500)))
 
     def read(x: np.ndarray) -> dict[str, np.ndarray]:
-        every = ((names, fit(view(x))[1].T) for names, view, fit in parts)
-        return {n: v for names, got in every for n, v in zip(names, got, strict=True)}
+        values = ((names, fit(view(x))[1].T) for names, view, fit in parts)
+        return {n: v for names, ids in values for n, v in zip(names, ids, strict=True)}
 
     return read
 
@@ -92,12 +93,34 @@ def similar(y: np.ndarray, among: np.ndarray, seed: int = 0) -> np.ndarray:
     return (same + np.random.default_rng(seed).random(same.shape)).argmax(1)
 
 
+def _shares(systems: dict[str, tuple], read: Callable, known) -> list[dict]:
+    """Rows: of {system: (captions, images)} how often each factor is what is said."""
+    table = []
+    for system, (y, x) in systems.items():
+        said, seen = captions.factors(y), _among(y, known)
+        right = {n: said[n] == values for n, values in read(x).items()}
+        right["all"] = np.all(list(right.values()), 0)
+        for kind, rows in (("seen", seen), ("new", ~seen)):
+            if rows.any():
+                head = {"system": system, "captions": kind, "images": int(rows.sum())}
+                table.append(
+                    head | {n: float(v[rows].mean()) for n, v in right.items()}
+                )
+    return table
+
+
+def _drawn(model, y: np.ndarray, test: datasets.Split) -> list[tuple]:
+    """Rows of a picture: of at most 9 captions one real image, and seven drawn."""
+    rows = []
+    for i, line in enumerate(y[:: max(1, len(y) // 9)][:9]):
+        real = test.x[(test.y == line[None]).all(1)][:1]
+        drawn = model.sample(jax.random.key(i + 1), 7, np.repeat(line[None], 7, 0))
+        rows.append((captions.texts([line])[0], "", np.concatenate([real, drawn])))
+    return rows
+
+
 def apply(
-    models: Sequence[trained.Trained],
-    data: datasets.Dataset,
-    *,
-    text: tuple = (),
-    draws: int = 20,
+    models: tasks.Models, data: datasets.Dataset, *, text: tuple = (), draws: int = 20
 ) -> tasks.Result:
     """Share of images that show what captions of the test split say, by factor.
 
@@ -108,7 +131,7 @@ def apply(
         ellipse, lower centre".
       draws: images of each caption.
     """
-    model, told = tasks.only(models), tasks.names(models)[0]
+    model, name = tasks.only(models), tasks.names(models)[0]
     if not data.name.endswith(captions.END):
         raise config.InputError(
             f"nothing says what images of '{data.name}' show; give this task --dataset "
@@ -116,7 +139,7 @@ def apply(
         )
     if "labels" not in objectives.OBJECTIVES[model.config.objective].needs:
         raise config.InputError(
-            f"'{told}' reads no captions; conditional_vae trained on {data.name} does"
+            f"'{name}' reads no captions; conditional_vae trained on {data.name} does"
         )
     train, test = tasks.held_out(data, "train"), tasks.held_out(data)
     known, asked = np.unique(train.y, axis=0), np.unique(test.y, axis=0)
@@ -124,41 +147,26 @@ def apply(
     systems = {
         "real test images": (test.y, test.x),
         "most similar caption": (y, train.x[similar(y, train.y)]),
-        told: (y, model.sample(key, len(y), y)),
+        name: (y, model.sample(key, len(y), y)),
     }
-    read, metrics, shown = reader(train.x, train.y), [], []
-    for system, (y, x) in systems.items():
-        said, seen = captions.factors(y), _among(y, known)
-        right = {n: said[n] == got for n, got in read(x).items()}
-        right["all"] = np.all(list(right.values()), 0)
-        for kind, rows in (("seen", seen), ("new", ~seen)):
-            if rows.any():
-                head = {"system": system, "captions": kind, "images": int(rows.sum())}
-                metrics.append(
-                    head | {n: float(v[rows].mean()) for n, v in right.items()}
-                )
-    chance = {n: 1 / len(captions.FACTORS[n]) for n in right if n != "all"}
+    metrics = _shares(systems, reader(train.x, train.y), known)
+    factors = [n for n in metrics[0] if n in captions.FACTORS]
+    chance = {n: 1 / len(captions.FACTORS[n]) for n in factors}
     chance["all"] = math.prod(chance.values())
     metrics.append({"system": "chance", "captions": "", "images": 0} | chance)
-    for kind, of in (("Seen captions", True), ("New ones", False)):
-        of = asked[_among(asked, known) == of]
-        rows = []
-        for i, line in enumerate(of[:: max(1, len(of) // 9)][:9]):
-            one = test.x[(test.y == line[None]).all(1)][:1]
-            drawn = model.sample(jax.random.key(i + 1), 7, np.repeat(line[None], 7, 0))
-            rows.append((captions.texts([line])[0], "", np.concatenate([one, drawn])))
-        if rows:
-            shown.append(panels.Images(f"{kind}: one real, then drawn", rows))
+    new = ~_among(asked, known)
+    pictures: list[panels.Panel] = []
+    for kind, group in (("Seen captions", asked[~new]), ("New ones", asked[new])):
+        if rows := _drawn(model, group, test):
+            pictures.append(panels.Images(f"{kind}: one real, then drawn", rows))
     if sentences := [s for s in ", ".join(map(str, text)).split(";") if s.strip()]:
         made = [images(model, [s] * 8, key) for s in sentences]
         rows = [(s.strip(), "", x) for s, x in zip(sentences, made, strict=True)]
-        shown.append(panels.Images("Your words", rows))
+        pictures.append(panels.Images("Your words", rows))
     lines = [f"{m['system']}, {m['captions']}".strip(", ") for m in metrics]
     shares = np.array([[m[n] for n in chance] for m in metrics])
-    shown.insert(
-        0, panels.Grid("Share of images with the right …", shares, lines, list(chance))
-    )
-    new = captions.texts(asked[~_among(asked, known)])
+    title = "Share of images with the right …"
+    pictures.insert(0, panels.Grid(title, shares, lines, list(chance)))
     text = (
         f"{draws} images for each of {len(asked)} captions of the test split of "
         f"{data.name}, z drawn from the prior, are read by classifiers trained on "
@@ -166,9 +174,10 @@ def apply(
         "right as a model can be. 'Most similar caption' is the training image whose "
         "caption shares most words."
     )
-    if new:
-        text += f" Combinations that training and validation lack: {', '.join(new)}."
-    return tasks.Result(metrics, shown, text)
+    if new.any():
+        lacking = ", ".join(captions.texts(asked[new]))
+        text += f" Combinations that training and validation lack: {lacking}."
+    return tasks.Result(metrics, pictures, text)
 
 
 def _among(y: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -8,18 +8,17 @@ import functools
 import io
 import itertools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from aejax import data as datasets
+from aejax import evaluate, tasks
 from aejax import model as model_lib
-from aejax import panels, tasks, trained
-from aejax.tasks import coding
+from aejax.tasks import coding, compare, panels
 
 needs = {"images"}
-choose, every = {"objective": {"ae", "vae"}}, True
-RATE, PSNR = "rate [bytes/image]", "psnr [dB]"
+choose, all_models = {"objective": {"ae", "vae"}}, True
+RATE, PSNR = "rate [bytes/image]", compare.PSNR
 LIMITS = """Steps are relative to the rms spread of training codes, to which the coder's
 tables are fitted. PCA is fitted to training images. JPEG, WebP and PNG make a file of
 each image or one of all beside each other. Bits-back is a net rate, -ELBO / ln 2 at one
@@ -50,13 +49,67 @@ def _systems(models, data, shape):
             return pca.inverse_transform(z).reshape(-1, *shape)
 
         yield f"pca k={k}", encode, decode, pca.transform(train)
-    for name, model in zip(tasks.names(models), models, strict=True):
+    for name, model in tasks.named(models).items():
         code = functools.partial(tasks.codes, model)
         yield name, code, model.decode, model.training_codes()[0]
 
 
+def _coded(systems, test, valid, steps, psnr, picks):
+    """Points (rate, PSNR on valid, row, x_hat to show) by system; files; tables."""
+    points: dict[str, list[tuple]] = {}
+    files, tables, n = {}, {}, len(test.x)
+    for name, code, back, z in systems:
+        system, _, rest = name.partition(" ")
+        codes, before = code(test), code(valid)
+        for step in steps:
+            coder = coding.fit(z, step)
+            file = coding.encode(coder, q := coder.quantise(codes))
+            read = coding.decode(coder, file)
+            assert np.array_equal(read, q), "a file decodes to other integers"
+            x_hat = back(coder.dequantise(read), test.y)
+            path = f"compressed/{name} step{step:g}.bin"
+            path = path.replace(" ", "-").replace("=", "")
+            row = {"system": system, "setting": f"{rest} step {step:g}".strip()}
+            row |= {RATE: len(file) / n, PSNR: psnr(test.x, x_hat), "file": path}
+            size = len(coding.encode(coder, q := coder.quantise(before)))
+            score = psnr(valid.x, back(coder.dequantise(q), valid.y))
+            point = size / len(valid.x), score, row, x_hat[picks]
+            points.setdefault(system, []).append(point)
+            files[path] = file
+            tables |= {f"{path}/{field}": a for field, a in coder._asdict().items()}
+    return {s: _front(group) for s, group in points.items()}, files, tables
+
+
+def _codecs(eight, test, qualities, psnr, limits, picks) -> dict[str, list[tuple]]:
+    """The same points of JPEG and WebP, of images in 8 bits."""
+    points: dict[str, list[tuple]] = {}
+    low, scale = np.float32(limits[0]), np.float32(255 / (limits[1] - limits[0]))
+    for kind, one, quality in itertools.product(
+        ("jpeg", "webp"), (False, True), qualities
+    ):
+        size, read = coding.images(eight, kind, one, quality=quality)
+        x_hat = read / scale + low
+        row = {"system": kind + coding.ONE * one, "setting": f"quality {quality}"}
+        row |= {RATE: size / len(test.x), PSNR: psnr(test.x, x_hat)}
+        point = row[RATE], row[PSNR], row, x_hat[picks]
+        points.setdefault(row["system"], []).append(point)
+    return points
+
+
+def _pictures(points: dict[str, list[tuple]], ours: list[tuple], clean: np.ndarray):
+    """Curves, and images of every system nearest in rate to the middle of ours."""
+    lines = {s: [(r[RATE], r[PSNR]) for *_, r, _ in g] for s, g in points.items()}
+    goal, rows = ours[len(ours) // 2][0], [("original", "", clean)]
+    for system, group in points.items():
+        *_, row, x_hat = min(group, key=lambda p: abs(math.log(p[0] / goal)))
+        rows.append((system, f"{row[RATE]:.3g} B, {row[PSNR]:.1f} dB", x_hat))
+    title, axes = "rate and distortion", ("bytes per image", "PSNR [dB]")
+    curves = panels.Curves(title, *axes, lines, "x")
+    return [curves, panels.Images(f"nearest to {goal:.3g} bytes per image", rows)]
+
+
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     steps: tuple = (2.0, 1.0, 0.5, 0.25),
@@ -67,68 +120,29 @@ def apply(
 
     Args:
       models: of images, with codes of numbers.
-      data: what they are tested on.
       steps: of the quantiser, in units of the rms spread of training codes.
       qualities: of JPEG and WebP, 0 to 100.
-      most: test images, at most.
     """
     test, valid = (tasks.held_out(data, s, most) for s in ("test", "valid"))
-    top, n, at = datasets.peak(data), len(test.x), tasks.examples(test, 16)
+    peak, n, picks = datasets.peak(data), len(test.x), tasks.examples(test, 16)
 
     def psnr(x, x_hat):
-        return float(tasks.psnr(x, x_hat, top).mean())
+        return float(evaluate.example_psnr(x, x_hat, peak).mean())
 
-    points: dict[str, list[tuple]] = {}  # (rate, PSNR on valid, row, x_hat to show)
-    files, coders = {}, {}
-    for name, code, back, z in _systems(models, data, test.x.shape[1:]):
-        system, _, rest = name.partition(" ")
-        codes, before = code(test), code(valid)
-        for step in steps:
-            coder = coding.fit(z, step)
-            file = coding.encode(coder, q := coder.quantise(codes))
-            found = coding.decode(coder, file)
-            assert np.array_equal(found, q), "a file decodes to other integers"
-            x_hat = back(coder.dequantise(found), test.y)
-            path = f"compressed/{name} step{step:g}.bin"
-            path = path.replace(" ", "-").replace("=", "")
-            row = {"system": system, "setting": f"{rest} step {step:g}".strip()}
-            row |= {RATE: len(file) / n, PSNR: psnr(test.x, x_hat), "file": path}
-            size = len(coding.encode(coder, q := coder.quantise(before)))
-            score = psnr(valid.x, back(coder.dequantise(q), valid.y))
-            point = size / len(valid.x), score, row, x_hat[at]
-            points.setdefault(system, []).append(point)
-            files[path] = file
-            coders |= {f"{path}/{field}": a for field, a in coder._asdict().items()}
-    points = {system: _front(every) for system, every in points.items()}
-    scale, low = 255 / top, 0.0 if top == 1 else float(data.train.x.min())
-    eight = np.rint((test.x - low) * scale).clip(0, 255).astype(np.uint8)
-    each = itertools.product(("jpeg", "webp"), (False, True), qualities)
-    for kind, one, quality in each:
-        size, read = coding.images(eight, kind, one, quality=quality)
-        x_hat = read / np.float32(scale) + np.float32(low)
-        row = {"system": kind + coding.ONE * one, "setting": f"quality {quality}"}
-        row |= {RATE: size / n, PSNR: psnr(test.x, x_hat)}
-        point = row[RATE], row[PSNR], row, x_hat[at]
-        points.setdefault(row["system"], []).append(point)
-    lines = {s: [(r[RATE], r[PSNR]) for *_, r, _ in e] for s, e in points.items()}
+    shape, limits = test.x.shape[1:], datasets.limits(data)
+    systems = _systems(models, data, shape)
+    points, files, tables = _coded(systems, test, valid, steps, psnr, picks)
+    eight = np.rint((test.x - limits[0]) * (255 / peak)).clip(0, 255).astype(np.uint8)
+    points |= _codecs(eight, test, qualities, psnr, limits, picks)
     ours = points[tasks.names(models)[0].split()[0]]
-    goal, rows = ours[len(ours) // 2][0], [("original", "", test.x[at])]
-    for system, every in points.items():
-        *_, row, x_hat = min(every, key=lambda p: abs(math.log(p[0] / goal)))
-        rows.append((system, f"{row[RATE]:.3g} B, {row[PSNR]:.1f} dB", x_hat))
-    shown = [
-        panels.Curves(
-            "rate and distortion", "bytes per image", "PSNR [dB]", lines, "x"
-        ),
-        panels.Images(f"nearest to {goal:.3g} bytes per image", rows),
-    ]
-    metrics = [row for every in points.values() for *_, row, _ in every]
+    pictures = _pictures(points, ours, test.x[picks])
+    metrics = [row for group in points.values() for *_, row, _ in group]
     exact = coding.lossless(models, data, n)
     if exact:
         metrics += [{"system": s, "setting": "lossless", RATE: r} for s, r in exact]
         bars = {system: (rate,) * 3 for system, rate in exact}
-        shown.insert(1, panels.Bars("lossless", "bytes per image", bars))
-    np.savez_compressed(buffer := io.BytesIO(), **coders)
+        pictures.insert(1, panels.Bars("lossless", "bytes per image", bars))
+    np.savez_compressed(buffer := io.BytesIO(), **tables)
     sizes = sorted(model_lib.count(m.params, m.latent_dim) for m in models)
     black = coding.images(np.zeros_like(eight[:1]), "jpeg", quality=1)[0]
     text = (
@@ -141,4 +155,4 @@ def apply(
     )
     kept = {r["file"]: files[r["file"]] for r in metrics if "file" in r}
     kept["compressed/coders.npz"] = buffer.getvalue()
-    return tasks.Result(metrics, shown, text.replace("\n", " "), kept)
+    return tasks.Result(metrics, pictures, text.replace("\n", " "), kept)

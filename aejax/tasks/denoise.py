@@ -4,19 +4,21 @@ A model reconstructs from the noisy image. Beside it the noisy image itself, a m
 filter and total variation (Chambolle, 2004), their one number chosen on valid.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
+from aejax import autoencoder, tasks
 from aejax import corruptions as kinds
 from aejax import data as datasets
-from aejax import panels, tasks, trained
+from aejax.tasks import compare
 
-every = True  # models of several levels are lanes of one program
+all_models = True  # models of several levels are members of one program
 CORRUPTIONS = ("gaussian", "masking", "salt_and_pepper")
 LEVELS = (0.1, 0.25, 0.5)
+VALID = 100  # examples to choose on: there is little to choose from
 needs = {"images"}
 
 
@@ -37,7 +39,9 @@ def corrupted(
         return corrupt(key, x, level)
 
     key = jax.random.key(seed)
-    return trained.in_batches(run, x, extra=lambda at: (jax.random.fold_in(key, at),))
+    return autoencoder.in_batches(
+        run, x, extra=lambda start: (jax.random.fold_in(key, start),)
+    )
 
 
 def median(x: np.ndarray, size: int) -> np.ndarray:
@@ -62,13 +66,29 @@ BASELINES = {
 }
 
 
-def tuned(clean: Callable, values: Sequence[float], x: np.ndarray, noisy: np.ndarray):
-    """The value with the highest mean PSNR on these images."""
-    return max(values, key=lambda v: tasks.psnr(x, clean(noisy, v).clip(0, 1)).mean())
+def systems(
+    models: tasks.Models,
+    data: datasets.Dataset,
+    valid: datasets.Split,
+    corruption: str,
+    level: float,
+) -> dict[str, Callable]:
+    """{name: (noisy images, y) -> restored ones}; choices are made on ``valid``."""
+    limits, peak = datasets.limits(data), datasets.peak(data)
+    noisy = corrupted(valid.x, corruption, level, seed=1)
+    restore: dict[str, Callable] = {"noisy": lambda x, y: x}
+    for name, (method, values) in BASELINES.items():
+        guesses = {v: method(noisy, v).clip(*limits) for v in values}
+        value = compare.best(guesses, valid.x, peak)
+        restore[name] = lambda x, y, f=method, v=value: f(x, v).clip(*limits)
+    fit = chosen(fitting(models, corruption, level), valid, noisy, peak)
+    for name, model in tasks.named(fit).items():
+        restore[name] = functools.partial(model.reconstruct, corrupted=True)
+    return restore
 
 
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     corruptions: tuple = CORRUPTIONS,
@@ -82,39 +102,31 @@ def apply(
     that with the highest PSNR on validation images.
 
     Args:
-      models: of images.
-      data: what they are tested on.
       corruptions: names of ``corruptions.CORRUPTIONS``.
       levels: σ in data units, or a share of pixels.
-      most: test images, at most.
     """
     test = tasks.held_out(data, "test", most)
-    valid = tasks.held_out(data, "valid", 100)
-    at, metrics, shown = tasks.examples(test), [], []
-    curves: dict[str, dict[str, list]] = {name: {} for name in corruptions}
-    for corruption in corruptions:
-        rows = [("clean", "PSNR", test.x[at])]
-        for level in levels:
-            noisy = corrupted(test.x, corruption, level)
-            before = corrupted(valid.x, corruption, level, seed=1)
-            restored: dict[str, np.ndarray] = {"noisy": noisy}
-            for name, (clean, values) in BASELINES.items():
-                best = tuned(clean, values, valid.x, before)
-                restored[name] = clean(noisy, best).clip(0, 1)
-            fit = chosen(fitting(models, corruption, level), valid, before)
-            for name, model in zip(tasks.names(fit), fit, strict=True):
-                restored[name] = model.reconstruct(noisy, test.y, corrupted=True)
-            for name, x_hat in restored.items():
-                row = tasks.quality(test.x, x_hat)
-                head: dict[str, Any] = {"corruption": corruption, "level": level}
-                metrics.append(head | {"system": name} | row)
-                point = (level, row["psnr [dB]"])
-                curves[corruption].setdefault(name, []).append(point)
-                if level == max(levels):
-                    rows.append((name, f"{point[1]:.1f} dB", x_hat[at]))
-        shown += [
-            panels.Images(f"{corruption} {max(levels):g}", rows),
-            panels.Curves(corruption, "level", "PSNR [dB]", curves[corruption]),
+    valid = tasks.held_out(data, "valid", VALID)
+    peak, picks, strongest = datasets.peak(data), tasks.examples(test), max(levels)
+    conditions = (
+        compare.Condition(
+            {"corruption": kind, "level": level},
+            systems(models, data, valid, kind, level),
+            (corrupted(test.x, kind, level), test.y),
+        )
+        for kind in corruptions
+        for level in levels
+    )
+    compared = compare.compare(
+        conditions, lambda x_hat: compare.quality(test.x, x_hat, peak), picks
+    )
+    clean, pictures = [("clean", "PSNR", test.x[picks])], []
+    for kind in corruptions:
+        group = compare.where(compared, {"corruption": kind})
+        last = compare.where(group, {"level": strongest})
+        pictures += [
+            compare.images(f"{kind} {strongest:g}", clean, last),
+            compare.curves(kind, group, "level", compare.PSNR),
         ]
     text = (
         f"{len(test.x)} test images of {data.name}, noise of a fixed seed; PSNR and "
@@ -123,36 +135,31 @@ def apply(
         f"are those with the highest PSNR on {len(valid.x)} validation images, at each "
         "level."
     )
-    return tasks.Result(metrics, shown, text)
+    return tasks.Result(compare.rows(compared), pictures, text)
 
 
-def chosen(
-    models: Sequence[trained.Trained], valid: datasets.Split, noisy: np.ndarray
-) -> list[trained.Trained]:
+def chosen(models: tasks.Models, valid: datasets.Split, noisy, peak: float):
     """Of each objective and network the model that restores these images best."""
-    kinds: dict[tuple, list[trained.Trained]] = {}
+    kinds: dict[tuple, list[autoencoder.Autoencoder]] = {}
     for model in models:
         kind = model.config.objective, model.config.network
         kinds.setdefault(kind, []).append(model)
+    guesses = (
+        {m: m.reconstruct(noisy, valid.y, corrupted=True) for m in group}
+        for group in kinds.values()
+    )
+    return [compare.best(x_hat, valid.x, peak) for x_hat in guesses]
 
-    def score(model):
-        found = model.reconstruct(noisy, valid.y, corrupted=True)
-        return tasks.psnr(valid.x, found).mean()
 
-    return [max(m, key=score) if m[1:] else m[0] for m in kinds.values()]
-
-
-def fitting(
-    models: Sequence[trained.Trained], corruption: str, level: float
-) -> list[trained.Trained]:
+def fitting(models: tasks.Models, corruption: str, level: float) -> tasks.Models:
     """Models trained against this corruption, at the nearest level; all if none is."""
 
     def noise(model):
-        own = model.config.hparams.get("corruption")
-        return own if model.config.objective == "denoising" else None
+        trained_on = model.config.hparams.get("corruption")
+        return trained_on if model.config.objective == "denoising" else None
 
-    mine = [m for m in models if noise(m) == corruption]
-    if not mine:
+    same = [m for m in models if noise(m) == corruption]
+    if not same:
         return list(models)
-    off = [abs(m.config.hparams["level"] - level) for m in mine]
-    return [m for m, far in zip(mine, off, strict=True) if far == min(off)]
+    gaps = [abs(m.config.hparams["level"] - level) for m in same]
+    return [m for m, gap in zip(same, gaps, strict=True) if gap == min(gaps)]

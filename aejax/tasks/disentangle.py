@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from aejax import data as datasets
-from aejax import panels, representation, tasks, trained
+from aejax import tasks
+from aejax.evaluate import disentanglement
+from aejax.tasks import compare, panels
 
 dataset = "sprites"  # 3,000 test images; sprites_5000 has 500
-every = True  # mse would choose the least regularised model of each program
+all_models = True  # mse would choose the least regularised model of each program
 OBJECTIVES = ("ae", "vae", "beta_vae", "beta_tc_vae")
 TITLES = {
     "mig": "MIG",
@@ -33,22 +35,19 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
 
 
 def scores(z: np.ndarray, factors: np.ndarray) -> dict[str, float]:
-    """Columns of a table of codes z (N, k) and factors (N, F): see representation."""
-    row = {"active units": representation.active_units(z)}
+    """Columns of a table of codes z (N, k) and factors (N, F)."""
+    row = {"active units": disentanglement.active_units(z)}
     row |= {
-        "mig": representation.mig(z, factors),
-        "sap": representation.sap(z, factors),
+        "mig": disentanglement.mig(z, factors),
+        "sap": disentanglement.sap(z, factors),
     }
-    row |= zip("DCI", representation.dci(z, factors), strict=True)
-    row["factor_vae"] = representation.factor_vae_score(z, factors)
-    return row | {"sap (lib)": representation.sap_svm(z, factors)}
+    row |= zip("DCI", disentanglement.dci(z, factors), strict=True)
+    row["factor_vae"] = disentanglement.factor_vae_score(z, factors)
+    return row | {"sap (lib)": disentanglement.sap_svm(z, factors)}
 
 
 def apply(
-    models: Sequence[trained.Trained],
-    data: datasets.Dataset,
-    *,
-    boosted: int = 1000,
+    models: tasks.Models, data: datasets.Dataset, *, boosted: int = 1000
 ) -> tasks.Result:
     """Scores of codes of the test split against its factors.
 
@@ -61,7 +60,7 @@ def apply(
     datasets.check_factors(data)
     test, v = tasks.held_out(data), data.factors["test"]
     codes, settings = {}, {}
-    for name, model in zip(tasks.names(models), models, strict=True):
+    for name, model in tasks.named(models).items():
         codes[name] = tasks.codes(model, test)
         words = [w for w in name.split() if not w.startswith("seed=")]
         settings.setdefault(" ".join(words), []).append(name)
@@ -72,20 +71,18 @@ def apply(
     chance = np.random.default_rng(0).permutation(codes[f"PCA k={k}"])
     codes |= {f"PCA k={k}, shuffled": chance, "the factors": v.astype(float)}
     rows = {name: scores(z, v) for name, z in codes.items()}
-    ours = sorted(sum(settings.values(), []), key=lambda name: -rows[name]["mig"])
-    for name in (ours[0], f"PCA k={k}", "the factors") if boosted else ():
-        found = representation.dci_boosted(codes[name], v, boosted)
-        rows[name] |= {f"{n} (lib)": s for n, s in zip("DCI", found, strict=True)}
-    settings |= {name: [name] for name in codes if name not in ours}
-    shown = []
-    for column, title in TITLES.items():
-        of = {s: [rows[name][column] for name in n] for s, n in settings.items()}
-        bars = {
-            s: (float(np.mean(some)), min(some), max(some)) for s, some in of.items()
-        }
-        shown.append(panels.Bars(title, column, bars))
-    for name in ours[:4]:
-        shown.append(_known(name, codes[name], v, data.factor_names))
+    ranked = sorted(sum(settings.values(), []), key=lambda n: -rows[n]["mig"])
+    for name in (ranked[0], f"PCA k={k}", "the factors") if boosted else ():
+        scored = disentanglement.dci_boosted(codes[name], v, boosted)
+        rows[name] |= {f"{n} (lib)": s for n, s in zip("DCI", scored, strict=True)}
+    settings |= {name: [name] for name in codes if name not in ranked}
+    seeds = [(s, rows[name]) for s, names in settings.items() for name in names]
+    compared = [compare.Compared({}, setting, row) for setting, row in seeds]
+    pictures: list[panels.Panel] = [
+        compare.bars(title, compared, column) for column, title in TITLES.items()
+    ]
+    for name in ranked[:4]:
+        pictures.append(_known(name, codes[name], v, data.factor_names))
     text = (
         f"Codes of {len(test.x)} test examples of {data.name}; F = {v.shape[1]} "
         "factors. D, C, I are DCI's disentanglement, completeness, informativeness. "
@@ -97,16 +94,16 @@ def apply(
         "factor of more is never known wholly."
     )
     if boosted:
-        text += f" DCI (lib), of {ours[0]}, sees {min(boosted, len(v))} examples."
-    metrics = [{"system": name} | row for name, row in rows.items()]
-    return tasks.Result(metrics, shown, text)
+        text += f" DCI (lib), of {ranked[0]}, sees {min(boosted, len(v))} examples."
+    table = [{"system": name} | row for name, row in rows.items()]
+    return tasks.Result(table, pictures, text)
 
 
 def _known(
     name: str, z: np.ndarray, v: np.ndarray, names: Sequence[str]
 ) -> panels.Grid:
     """A latent per row, sorted by the factor that it knows best."""
-    known = representation.information(z, v)
+    known = disentanglement.information(z, v)
     best = np.nan_to_num(known)
     order = np.lexsort((-best.max(1), best.argmax(1)))
     rows = [f"z{i}" for i in order]

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from aejax import config, density, objectives, panels, tasks, trained
+from aejax import config, objectives, tasks
 from aejax import data as datasets
-from aejax.tasks import judge
+from aejax.evaluate import ex_post
+from aejax.tasks import classifier, compare, panels, sample_quality
 
 needs = {"images"}
 choose = {"objective": {"ae", "vae"}, "latent_dim": {8, 16}}
@@ -34,7 +35,7 @@ def baselines(x: np.ndarray, k: int) -> dict[str, Callable]:
     k principal components. What is drawn is cut to the range of x.
     """
     flat, pca = x.reshape(len(x), -1), tasks.pca(x, k)
-    codes = density.fit(pca.transform(flat), "gmm")
+    codes = ex_post.fit(pca.transform(flat), "gmm")
 
     def cut(made: np.ndarray) -> np.ndarray:
         return made.clip(x.min(), x.max()).reshape(-1, *x.shape[1:]).astype(np.float32)
@@ -53,8 +54,36 @@ def baselines(x: np.ndarray, k: int) -> dict[str, Callable]:
     return dict(zip(names, (real, gaussian, mixture), strict=True))
 
 
+def reader(train: datasets.Split, test: datasets.Split) -> tuple[Callable, str]:
+    """Images (n, H, W, C) -> the features (n, 32) they are compared in; their name."""
+    if train.y is not None and train.y.ndim == 1:
+        read = classifier.classifier(train.x, train.y[:, None])
+        right = (read(test.x)[1][:, 0] == test.y).mean()
+        name = f"a small classifier of these data ({100 * right:.1f} % right on test)"
+        return lambda x: read(x)[0], name
+    pca = tasks.pca(train.x, classifier.WIDTH)
+    name = (
+        f"PCA (k={classifier.WIDTH}; there are no class labels), whose Fréchet "
+        "distance sees means and covariances of pixels alone"
+    )
+    return lambda x: pca.transform(x.reshape(len(x), -1)), name
+
+
+def systems(
+    models: tasks.Models, train: datasets.Split, densities: Sequence[str]
+) -> dict[str, Callable]:
+    """{name: (key, n) -> (n, *S)} of baselines, and of models by density of codes."""
+    samplers = baselines(train.x, max(m.latent_dim for m in models))
+    for name, model in tasks.named(models).items():
+        bare = objectives.OBJECTIVES[model.config.objective].prior is None
+        for kind in densities:
+            kind = "gaussian" if bare and kind == "prior" else kind
+            samplers[f"{name} {kind}"] = functools.partial(_sample, model, kind, train)
+    return samplers
+
+
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     densities: tuple = ("prior", "gmm"),
@@ -74,50 +103,41 @@ def apply(
     train, test = tasks.held_out(data, "train", FIT), tasks.held_out(data)
     unseen = tasks.held_out(data, "valid", most).x
     n = min(most, len(test.x), len(train.x))
-    if train.y is not None and train.y.ndim == 1:
-        read = judge.classifier(train.x, train.y[:, None])
-        right = (read(test.x)[1][:, 0] == test.y).mean()
-        told = f"a small classifier of these data ({100 * right:.1f} % right on test)"
-    else:
-        pca = tasks.pca(train.x, judge.WIDTH)
-        read = lambda x: (pca.transform(x.reshape(len(x), -1)),)  # noqa: E731
-        told = (
-            f"PCA (k={judge.WIDTH}; there are no class labels), whose Fréchet distance "
-            "sees means and covariances of pixels alone"
-        )
-    systems = baselines(train.x, max(m.latent_dim for m in models))
-    for name, model in zip(tasks.names(models), models, strict=True):
-        bare = objectives.OBJECTIVES[model.config.objective].prior is None
-        for kind in densities:
-            kind = "gaussian" if bare and kind == "prior" else kind
-            systems[f"{name} {kind}"] = functools.partial(_sample, model, kind, train)
-    real = read(test.x[:n])[0]
-    limit = np.quantile(judge.nearest(unseen, train.x)[0], 0.05)
-    metrics, pictures, bars = [], [], {column: {} for column in TITLES}
-    for i, (name, sample) in enumerate(systems.items()):
-        rows = []
-        for j in range(draws):
-            x = sample(jax.random.fold_in(jax.random.key(i), j), n)
-            (near, at), made = judge.nearest(x, train.x), read(x)[0]
-            both = judge.precision_recall(real, made)
-            rows.append((judge.frechet(made, real), *both, (near <= limit).mean()))
-        mean, low, high = (f(rows, 0).tolist() for f in (np.mean, np.min, np.max))
-        metrics.append({"system": name, "n": n} | dict(zip(TITLES, mean, strict=True)))
-        for column, bar in zip(TITLES, zip(mean, low, high, strict=True), strict=True):
-            bars[column][name] = bar
-        shown = [("sample", "", x[:10]), ("nearest", "", train.x[at[:10]])]
-        pictures.append(panels.Images(name, shown))
+    features, kind = reader(train, test)
+    real = features(test.x[:n])
+    limit = np.quantile(sample_quality.nearest(unseen, train.x)[0], 0.05)
+
+    def score(x: np.ndarray) -> dict[str, float]:
+        near, made = sample_quality.nearest(x, train.x)[0], features(x)
+        both = sample_quality.precision_recall(real, made)
+        numbers = sample_quality.frechet(made, real), *both, (near <= limit).mean()
+        return dict(zip(TITLES, numbers, strict=True))
+
+    conditions = (
+        compare.Condition({"n": n}, {name: sample}, (jax.random.fold_in(key, j), n))
+        for i, (name, sample) in enumerate(systems(models, train, densities).items())
+        for key in [jax.random.key(i)]
+        for j in range(draws)
+    )
+    compared = compare.compare(conditions, score, slice(10))
+    pictures: list[panels.Panel] = [
+        compare.bars(title, compared, column) for column, title in TITLES.items()
+    ]
+    for name, parts in compare.by_system(compared).items():
+        x = parts[-1].examples
+        copies = train.x[sample_quality.nearest(x, train.x)[1]]
+        rows = ("sample", "", x), ("nearest", "", copies)
+        pictures.append(panels.Images(name, rows))
     text = (
         f"Of each system {draws} draws of n = {n}, against {n} test images of "
         f"{data.name}; numbers are means over draws (bars: least to greatest) in "
-        f"features of {told}. Small n makes Fréchet distances too large: training "
+        f"features of {kind}. Small n makes Fréchet distances too large: training "
         "images show what fresh ones would have. Copies: the share of samples as near "
         f"to a training image, in pixels, as the nearest 5 % of {len(unseen)} "
         "validation images. Pictures: samples of the last draw, and below each the "
         f"nearest of {len(train.x)} training images."
     )
-    shown = [panels.Bars(TITLES[c], c, bar) for c, bar in bars.items()]
-    return tasks.Result(metrics, shown + pictures, text)
+    return tasks.Result(compare.means(compared), pictures, text)
 
 
 def _sample(model, kind: str, train: datasets.Split, key: jax.Array, n: int):

@@ -7,113 +7,135 @@ surface, and Telea (2004) and Navier–Stokes (Bertalmio et al., 2001) of OpenCV
 
 import functools
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from aejax import data as datasets
-from aejax import panels, tasks, trained
-from aejax.tasks import holes as filling
+from aejax import evaluate, tasks
+from aejax.tasks import compare, fills
 
 WEIGHTS, RADII = (0.01, 0.1, 1.0), (1, 3, 5)
-SURFACES = {f.__name__: f for f in (filling.membrane, filling.biharmonic)}
+SURFACES = {f.__name__: f for f in (fills.membrane, fills.biharmonic)}
 choose = {"latent_dim": {32}, "objective": {"vae", "denoising"}}
 needs = {"images"}
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
     values = tasks.size(data) | {"objective": "denoising", "latent_dim": 32}
-    values |= {"corruption": "occlusion", "level": filling.SHARE}
+    values |= {"corruption": "occlusion", "level": fills.SHARE}
     return [tasks.zoo(data), tasks.Sweep("inpaint", values)]
 
 
-Fills = dict[str, dict[str, Callable]]  # {system: {setting: (x, known, y) -> x_hat}}
+Settings = dict[str, dict[str, Callable]]  # {system: {setting: (x, known, y) -> x_hat}}
 
 
-def _baselines() -> Fills:
+def baselines(limits: tuple[float, float] = (0.0, 1.0)) -> Settings:
+    """Mean and surfaces; Telea and Navier–Stokes at three radii, where OpenCV is."""
+
     def setting(fill: Callable, *numbers) -> Callable:
         return lambda x, known, y: fill(*numbers, x, known)
 
-    every = {n: {"": setting(f)} for n, f in {"mean": filling.mean, **SURFACES}.items()}
+    plain = {"mean": fills.mean, **SURFACES}
+    systems = {name: {"": setting(fill)} for name, fill in plain.items()}
     if importlib.util.find_spec("cv2"):
+        opencv = functools.partial(fills.opencv, limits=limits)
         for name, method in (("Telea", "TELEA"), ("Navier–Stokes", "NS")):
-            fills = {f"radius={r}": setting(filling.opencv, method, r) for r in RADII}
-            every[name] = fills
-    return every
+            radii = {f"radius={r}": setting(opencv, method, r) for r in RADII}
+            systems[name] = radii
+    return systems
 
 
-def _ours(models: Sequence[trained.Trained]) -> Fills:
-    every: Fills = {}
-    for model, told in zip(models, tasks.names(models), strict=True):
-        name, _, told = told.partition(" ")
-        if name == "denoising":
-            fill = functools.partial(filling.forward, model)
-            every.setdefault(name, {})[told] = fill
+def systems(models: tasks.Models) -> Settings:
+    """The models by objective, at what there is to choose from."""
+    settings: Settings = {}
+    for name, model in tasks.named(models).items():
+        objective, _, words = name.partition(" ")
+        group = settings.setdefault(objective, {})
+        if objective == "denoising":
+            group[words] = functools.partial(fills.forward, model)
             continue
-        fills = every.setdefault(name, {})
         for w in WEIGHTS:
-            fill = functools.partial(filling.energy, model, weight=w)
-            fills[f"{told} weight={w:g}".strip()] = fill
-    return every
+            fill = functools.partial(fills.energy, model, weight=w)
+            group[f"{words} weight={w:g}".strip()] = fill
+    return settings
 
 
-def hidden_psnr(x: np.ndarray, x_hat: np.ndarray, known: np.ndarray) -> float:
-    """PSNR [dB] of all pixels of images in [0, 1] that are not known, as one."""
+def hidden_psnr(
+    x: np.ndarray, x_hat: np.ndarray, known: np.ndarray, limits=(0.0, 1.0)
+) -> float:
+    """PSNR [dB] of the mse of all pixels that are not known, cut to ``limits``."""
     hidden = ~np.broadcast_to(known, x.shape)
-    return float(tasks.psnr(x[hidden][None], x_hat[hidden][None].clip(0, 1))[0])
+    mse = evaluate.error(x[hidden][None], x_hat[hidden][None].clip(*limits))[0]
+    return min(evaluate.psnr(mse, limits[1] - limits[0]), evaluate.metrics.CAP)
+
+
+def filled(
+    models: tasks.Models,
+    test: tuple[datasets.Split, np.ndarray],
+    valid: tuple[datasets.Split, np.ndarray],
+    limits: tuple[float, float],
+) -> list[tuple[str, str, np.ndarray]]:
+    """(system, what was chosen, test images) of images and which pixels are known."""
+    (part, known), (tried, tried_known) = test, valid
+
+    def best(guesses: dict[str, np.ndarray]) -> str:
+        return max(
+            guesses, key=lambda n: hidden_psnr(tried.x, guesses[n], tried_known, limits)
+        )
+
+    ours, made = systems(models), []
+    for name, settings in (baselines(limits) | ours).items():
+        guesses = {n: f(tried.x, tried_known, tried.y) for n, f in settings.items()}
+        setting = best(guesses)
+        x_hat = settings[setting](part.x, known, part.y)
+        made.append((name, setting, x_hat))
+        if name in ours:
+            moved = {
+                n: fills.blended(s, guesses[setting], tried.x, tried_known)
+                for n, s in SURFACES.items()
+            }
+            edge = best(moved)
+            x_hat = fills.blended(SURFACES[edge], x_hat, part.x, known)
+            made.append((f"{name} + edge", f"{setting} {edge}".strip(), x_hat))
+    return made
 
 
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
-    holes: tuple = filling.HOLES,
-    share: float = filling.SHARE,
+    holes: tuple = fills.HOLES,
+    share: float = fills.SHARE,
     most: int = 200,
 ) -> tasks.Result:
     """PSNR of hidden pixels of test images, by hole and system.
 
     Args:
       models: of images; of those of one objective the best on valid is taken.
-      data: what they are tested on.
-      holes: kinds, of ``holes.HOLES``.
-      share: how much is hidden, see ``holes.mask``.
-      most: test images, at most.
+      holes: kinds, of ``fills.HOLES``.
+      share: how much is hidden, see ``fills.mask``.
     """
     test, valid = tasks.held_out(data, "test", most), tasks.held_out(data, "valid", 64)
-    at, metrics, shown = tasks.examples(test, 6), [], []
-    baselines, ours = _baselines(), _ours(models)
+    limits, picks = datasets.limits(data), tasks.examples(test, 6)
+    compared, pictures = [], []
     for hole in holes:
-        known = filling.mask(hole, test.x.shape, share)
-        tried = filling.mask(hole, valid.x.shape, share, seed=1)
-        made: list[tuple[str, str, np.ndarray]] = []
-        for name, fills in (baselines | ours).items():
-            guess = {n: fill(valid.x, tried, valid.y) for n, fill in fills.items()}
-            best = _best(guess, valid.x, tried)
-            x_hat = fills[best](test.x, known, test.y)
-            made.append((name, best, x_hat))
-            if name in ours:
-                surfaces = {
-                    n: filling.blended(s, guess[best], valid.x, tried)
-                    for n, s in SURFACES.items()
-                }
-                edge = _best(surfaces, valid.x, tried)
-                x_hat = filling.blended(SURFACES[edge], x_hat, test.x, known)
-                made.append((f"{name} + edge", f"{best} {edge}".strip(), x_hat))
-        grey = np.where(known, test.x, 0.5)
-        rows = [("clean", "PSNR", test.x[at]), ("hidden", "", grey[at])]
-        for name, best, x_hat in made:
-            psnr = hidden_psnr(test.x, x_hat, known)
-            row = {"hole": hole, "system": name, "chosen": best, "psnr [dB]": psnr}
-            metrics.append(row)
-            note = f"{psnr:.1f} dB"
-            rows.append((name, note, np.where(known, test.x, x_hat)[at]))
+        known = fills.mask(hole, test.x.shape, share)
+        tried = valid, fills.mask(hole, valid.x.shape, share, seed=1)
+        group = []
+        for name, setting, x_hat in filled(models, (test, known), tried, limits):
+            psnr = hidden_psnr(test.x, x_hat, known, limits)
+            row = {"chosen": setting, compare.PSNR: psnr}
+            images = np.where(known, test.x, x_hat)[picks]
+            group.append(compare.Compared({"hole": hole}, name, row, images))
+        grey = np.where(known, test.x, np.mean(limits))[picks]
+        first = ("clean", "PSNR", test.x[picks]), ("hidden", "", grey)
         what = "each side" if hole == "patch" else hole
-        shown.append(panels.Images(f"{hole}: {share:.0%} of {what} hidden", rows))
-    grid = np.reshape([row["psnr [dB]"] for row in metrics], (len(holes), -1)).T
-    systems = [name for name, *_ in rows[2:]]
+        title = f"{hole}: {share:.0%} of {what} hidden"
+        pictures.append(compare.images(title, first, group))
+        compared += group
     title = "PSNR of hidden pixels [dB]"
-    shown.append(panels.Grid(title, grid, systems, list(holes)))
+    grid = compare.grid(title, compared, compare.PSNR, holes)
     text = (
         f"{len(test.x)} test images of {data.name}, holes of a fixed seed. PSNR is of "
         "the mean squared error of all hidden pixels; known pixels are kept. Of a "
@@ -122,10 +144,6 @@ def apply(
         "(Poisson blending, if a membrane). What was chosen (model, weight of ‖z‖², "
         f"radius, surface) had the highest PSNR on {len(valid.x)} validation images."
     )
-    if "Telea" not in baselines:
+    if "Telea" not in grid.rows:
         text += ' Telea and Navier–Stokes need: pip install "aejax[opencv]".'
-    return tasks.Result(metrics, shown, text)
-
-
-def _best(guesses: dict[str, np.ndarray], x: np.ndarray, known: np.ndarray) -> str:
-    return max(guesses, key=lambda name: hidden_psnr(x, guesses[name], known))
+    return tasks.Result(compare.rows(compared), [*pictures, grid], text)

@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from aejax import config, panels, results, tasks, trained
+from aejax import autoencoder, config, evaluate, tasks
 from aejax import data as datasets
-from aejax.tasks import judge
+from aejax.tasks import panels, sample_quality
 
 choose = {"objective": {"ae", "vae"}, "latent_dim": 16}
 needs = {"images"}
@@ -39,7 +39,7 @@ def arc(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.where(flat, line(a, b, t.ravel()), bent / np.where(flat, 1, sine))
 
 
-def path(model: trained.Trained, kind: str, ends: Sequence, t: np.ndarray):
+def path(model: autoencoder.Autoencoder, kind: str, ends: Sequence, t: np.ndarray):
     """Decoded frames (P, T, *S) between two splits of P.
 
     "line" or "arc", around the prior's mean or else that of training codes; or "blend",
@@ -63,12 +63,12 @@ def _pairs(part: datasets.Split, count: int) -> dict[str, np.ndarray]:
     if part.y is not None and part.y.ndim == 1:
         same = part.y[rows[:, 0]] == part.y[rows[:, 1]]
         kinds = {"two classes": ~same, "one class": same}
-    found = {kind: rows[which][:count] for kind, which in kinds.items()}
-    return {kind: some for kind, some in found.items() if len(some) > 1}
+    pairs = {kind: rows[mask][:count] for kind, mask in kinds.items()}
+    return {kind: some for kind, some in pairs.items() if len(some) > 1}
 
 
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     pairs: int = 100,
@@ -78,22 +78,22 @@ def apply(
     """Distances of frames between test images to the nearest real image.
 
     Args:
-      models: of images.
-      data: what they are tested on.
       pairs: of test images, of each kind (two classes, one class).
       frames: of a path, its ends included.
       most: images of a split that are compared with, at most.
     """
     test, t = tasks.held_out(data), np.linspace(0, 1, frames)
     near = {s: tasks.held_out(data, s, most).x for s in ("valid", "train")}
-    chosen, metrics, shown, pictures = _pairs(test, pairs), [], [], []
-    if not chosen or frames < 3:
-        told = f"{len(test.x)} test images or {frames} frames are too few for paths"
-        raise config.InputError(f"{told}: 2 and 3 would do")
-    for kind, rows in chosen.items():
+    drawn, metrics, charts, pictures = _pairs(test, pairs), [], [], []
+    if not drawn or frames < 3:
+        raise config.InputError(
+            f"{len(test.x)} test images or {frames} frames are too few for paths: 2 "
+            "and 3 would do"
+        )
+    for kind, rows in drawn.items():
         ends = [jax.tree.map(lambda a, i=i: a[i], test) for i in rows.T]
         paths = {"pixels": line(ends[0].x, ends[1].x, t)}
-        for name, model in zip(tasks.names(models), models, strict=True):
+        for name, model in tasks.named(models).items():
             for how in ("line", "arc", "blend"):
                 paths[f"{name} {how}"] = path(model, how, ends, t)
         paths["real images"] = paths["pixels"][:, [0, -1]]
@@ -101,20 +101,20 @@ def apply(
         for system, x in paths.items():
             row: dict[str, Any] = {"pairs": kind, "system": system}
             for name, reference in near.items():
-                far = judge.nearest(x.reshape(-1, *x.shape[2:]), reference)[0]
+                far = sample_quality.nearest(x.reshape(-1, *x.shape[2:]), reference)[0]
                 far = far.reshape(x.shape[:2])  # (P, T)
                 inner = (far[:, 1:-1] if far.shape[1] == frames else far).mean(1)
-                mean = results.interval(inner)
+                mean = evaluate.interval(inner)
                 row[f"distance to {name} [data units]"] = mean[0]
             metrics.append(row)
             bars[system] = mean  # to train, the last
             if not system.endswith("blend"):
-                at = t if x.shape[1] == frames else t[[0, -1]]
-                lines[system] = list(zip(at, *results.interval(far), strict=True))
+                places = t if x.shape[1] == frames else t[[0, -1]]
+                lines[system] = list(zip(places, *evaluate.interval(far), strict=True))
                 strip.append((system, f"{inner[0]:.2f}", x[0]))
         title = f"{kind}: nearest training image"
-        shown.append(panels.Curves(title, "position on the path", UNIT, lines))
-        shown.append(panels.Bars(f"{kind}: mean within", UNIT, bars))
+        charts.append(panels.Curves(title, "position on the path", UNIT, lines))
+        charts.append(panels.Bars(f"{kind}: mean within", UNIT, bars))
         pictures.append(panels.Images(f"{kind}: the first pair", strip[:-1]))
     text = (
         f"{len(rows)} pairs of test images of {data.name} of each kind, drawn with a "
@@ -124,4 +124,4 @@ def apply(
         "Blend is of the two reconstructions; what a path gains on it is the path's, "
         "what it gains on pixels the smoother reconstruction's. Intervals: 95 %."
     )
-    return tasks.Result(metrics, shown + pictures, text)
+    return tasks.Result(metrics, charts + pictures, text)

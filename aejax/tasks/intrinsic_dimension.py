@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aejax import config, evaluate, panels, tasks, trained
+from aejax import config, evaluate, tasks
 from aejax import data as datasets
-from aejax import source as sources
 from aejax.data import manifolds
+from aejax.tasks import panels
+from aejax.training import source as sources
 
-every = True
+all_models = True
+CLOUD = 4000  # points: neighbours of all pairs are looked at
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
@@ -34,7 +36,9 @@ def knee(sizes: Sequence[int], mse: np.ndarray, factor: float = 2.0) -> np.ndarr
     return np.asarray(sizes)[enough.argmax(-1)]
 
 
-def interval(sizes: Sequence[int], mse: np.ndarray, factor: float = 2.0) -> list[int]:
+def knee_interval(
+    sizes: Sequence[int], mse: np.ndarray, factor: float = 2.0
+) -> list[int]:
     """95 % of 1,000 knees of means over S seeds drawn with replacement; mse (S, K)."""
     drawn = np.random.default_rng(0).integers(len(mse), size=(1000, len(mse)))
     knees = knee(sizes, mse[drawn].mean(1), factor)  # rough, if seeds are few
@@ -75,10 +79,7 @@ def two_nn(x: np.ndarray, discard: float = 0.1) -> float:
 
 
 def apply(
-    models: Sequence[trained.Trained],
-    data: datasets.Dataset,
-    *,
-    factor: float = 2.0,
+    models: tasks.Models, data: datasets.Dataset, *, factor: float = 2.0
 ) -> tasks.Result:
     """Knees of the models' and PCA's test mse, and dimensions of held-out points.
 
@@ -87,20 +88,21 @@ def apply(
       data: see ``tasks.parts``.
       factor: of the plateau, which the knee's mse may reach.
     """
-    metrics, shown, clouds = [], [], {}
-    for of, some in tasks.parts(models, data):
-        test, valid = tasks.held_out(of), tasks.held_out(of, "valid")
-        known, lines = manifolds.MANIFOLDS.get(of.name), {}
-        for name, (sizes, mse) in _curves(some, of, test).items():
-            row = {"data": of.name, "system": f"knee, {name}"}
+    metrics, pictures, clouds = [], [], {}
+    for part, group in tasks.parts(models, data):
+        test, valid = tasks.held_out(part), tasks.held_out(part, "valid")
+        known, lines = manifolds.MANIFOLDS.get(part.name), {}
+        for name, (sizes, mse) in _curves(group, part, test).items():
+            row = {"data": part.name, "system": f"knee, {name}"}
             best = row["dimension"] = int(knee(sizes, mse.mean(0), factor))
             if len(mse) > 1:
-                row["low"], row["high"] = interval(sizes, mse, factor)
+                row["low"], row["high"] = knee_interval(sizes, mse, factor)
             row["not enough"] = max((k for k in sizes if k < best), default=None)
             metrics.append(row | {"known": known and known.dim})
             lines[name] = np.transpose([sizes, mse.mean(0), mse.min(0), mse.max(0)])
-        shown.append(panels.Curves(of.name, "latent size", "test mse", lines, "xy"))
-        clouds[of.name] = np.concatenate([test.x, valid.x])[:4000], known
+        axes = "latent size", "test mse"
+        pictures.append(panels.Curves(part.name, *axes, lines, "xy"))
+        clouds[part.name] = np.concatenate([test.x, valid.x])[:CLOUD], known
     count = len(clouds[data.name][0])
     for name, known in manifolds.MANIFOLDS.items():
         u = np.random.RandomState(1).uniform(size=(known.dim, count))
@@ -113,7 +115,7 @@ def apply(
     table |= {(m["data"], "known"): m["known"] for m in metrics}
     columns = list(dict.fromkeys(system for _, system in table))
     values = np.array([[table.get((n, c)) for c in columns] for n in clouds], float)
-    shown.append(panels.Grid("dimensions", values, list(clouds), columns))
+    pictures.append(panels.Grid("dimensions", values, list(clouds), columns))
     text = (
         "Knees are of the mean squared error on the test split, one of the trained "
         f"sizes: its mse is at most {factor:g} times the least, the size before is not "
@@ -121,20 +123,20 @@ def apply(
         "knees of seeds redrawn, where there are several. mle and two_nn see valid and "
         f"test, {count} points of {data.name} and of each manifold without noise."
     )
-    return tasks.Result(metrics, shown, text)
+    return tasks.Result(metrics, pictures, text)
 
 
 def _curves(models, data, test: datasets.Split) -> dict[str, tuple[list, np.ndarray]]:
     """{system: (sizes (K,), mse (S, K))}, of the sizes that all seeds have; and PCA."""
-    lanes: dict[str, dict] = {}
-    for name, model in zip(tasks.names(models), models, strict=True):
+    members: dict[str, dict] = {}
+    for name, model in tasks.named(models).items():
         words = [w for w in name.split() if w.partition("=")[0] not in ("k", "seed")]
         if model.latent_dim < test.x[0].size:
-            error = np.square(model.reconstruct(test.x, test.y) - test.x).mean()
-            lane = lanes.setdefault(" ".join(words), {})
-            lane[model.config.seed, model.latent_dim] = float(error)
+            error = evaluate.error(test.x, model.reconstruct(test.x, test.y)).mean()
+            member = members.setdefault(" ".join(words), {})
+            member[model.config.seed, model.latent_dim] = float(error)
     curves = {}
-    for name, mse in lanes.items():
+    for name, mse in members.items():
         seeds, sizes = (sorted(set(n)) for n in zip(*mse, strict=True))
         sizes = [k for k in sizes if all((s, k) in mse for s in seeds)]
         if len(sizes) > 2:
@@ -145,6 +147,6 @@ def _curves(models, data, test: datasets.Split) -> dict[str, tuple[list, np.ndar
             "data's own, and examples of one shape, no text; sweep --dataset digits "
             "--axis latent_dim=1,2,4,8,16,32 --axis seed=0,1,2, say"
         )
-    every = sorted({k for sizes, _ in curves.values() for k in sizes})
-    pca = evaluate.pca_mse(sources.source(data, "none", 1 << 30), every)
-    return curves | {"pca": (every, np.array([[pca[k] for k in every]]))}
+    sizes = sorted({k for sizes, _ in curves.values() for k in sizes})
+    pca = evaluate.pca_mse(sources.source(data, sources.describe(data), "none"), sizes)
+    return curves | {"pca": (sizes, np.array([[pca[k] for k in sizes]]))}

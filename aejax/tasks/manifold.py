@@ -5,19 +5,22 @@ Noisy test points come nearer to the manifold, which is known. Beside the models
 as many components as it has dimensions, and the mean of the nearest training points.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import config, panels, tasks, trained
+from aejax import autoencoder, config, tasks
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax.data import manifolds
+from aejax.tasks import compare, panels
 
 NEAREST = (5, 10, 20, 40, 80, 160)
-dataset, every = "spiral", True
+dataset, all_models = "spiral", True
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
@@ -25,16 +28,16 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
 
     Beside the data set always the helix, for a curve in space.
     """
-    out = []
+    plans = []
     for name in dict.fromkeys((data.name, "helix")):
         known = _known(name)
         values = {"dataset": name, "epochs": 100, "eval_every": 100}
         ae = {"latent_dim": (known.dim, known.size)}
-        out.append(tasks.Sweep(f"manifold-{name}-ae", values, ae))
+        plans.append(tasks.Sweep(f"manifold-{name}-ae", values, ae))
         values = values | {"corruption": "gaussian", "level": 0.1, "weight": 0.03}
         kinds = {"objective": ("denoising", "contractive"), "latent_dim": (known.size,)}
-        out.append(tasks.Sweep(f"manifold-{name}", values, kinds))
-    return out
+        plans.append(tasks.Sweep(f"manifold-{name}", values, kinds))
+    return plans
 
 
 def _known(name: str) -> manifolds.Manifold:
@@ -47,7 +50,7 @@ def _known(name: str) -> manifolds.Manifold:
     )
 
 
-def singular_values(model: trained.Trained, x: np.ndarray) -> np.ndarray:
+def singular_values(model: autoencoder.Autoencoder, x: np.ndarray) -> np.ndarray:
     """Those of ∂z/∂x at each x (N, *S), (N, min(k, D)), the largest first.
 
     z is the encoder's first head: the means, where it has two. How many are large tells
@@ -63,10 +66,12 @@ def singular_values(model: trained.Trained, x: np.ndarray) -> np.ndarray:
         return jnp.linalg.svd(jacobian, compute_uv=False)
 
     with model_lib.matmul_precision(model.config.precision):
-        return trained.in_batches(jax.jit(jax.vmap(values)), x)
+        return autoencoder.in_batches(jax.jit(jax.vmap(values)), x)
 
 
-def field(model: trained.Trained, low, high, side: int = 23) -> tuple[np.ndarray, ...]:
+def field(
+    model: autoencoder.Autoencoder, low, high, side: int = 23
+) -> tuple[np.ndarray, ...]:
     """x on a grid between two corners of the plane, and x̂ − x; (side², 2) both."""
     lines = np.linspace(low, high, side, dtype=np.float32).T
     x = np.stack(np.meshgrid(*lines), -1).reshape(-1, 2)
@@ -74,10 +79,7 @@ def field(model: trained.Trained, low, high, side: int = 23) -> tuple[np.ndarray
 
 
 def apply(
-    models: Sequence[trained.Trained],
-    data: datasets.Dataset,
-    *,
-    levels: tuple = (0.05, 0.1, 0.2),
+    models: tasks.Models, data: datasets.Dataset, *, levels: tuple = (0.05, 0.1, 0.2)
 ) -> tasks.Result:
     """Distances of noisy test points to the manifold, before and after.
 
@@ -86,10 +88,12 @@ def apply(
       data: one of these; see ``tasks.parts``.
       levels: σ of the noise that is added to test points, data units.
     """
-    result = tasks.Result([], [], TEXT)
-    for of, some in tasks.parts(models, data):
-        _one(some, of, levels, result)
-    return result
+    rows, pictures = [], []
+    for part, group in tasks.parts(models, data):
+        table, drawn = _one(group, part, levels)
+        rows += table
+        pictures += drawn
+    return tasks.Result(rows, pictures, TEXT)
 
 
 TEXT = (
@@ -100,48 +104,65 @@ TEXT = (
 )
 
 
-def _one(models, data: datasets.Dataset, levels, result: tasks.Result) -> None:
-    """Adds one manifold's rows and panels."""
+def _one(models, data: datasets.Dataset, levels) -> tuple[list, list]:
+    """Rows and panels of one manifold."""
     from scipy import spatial
     from sklearn import neighbors
 
     known, (train, valid, test) = _known(data.name), (p.x for p in data[1:4])
     truth = manifolds.points(data.name, 20_000 if known.dim == 1 else 10**6)
-    tree = spatial.cKDTree(truth)
-    pca = tasks.pca(train, known.dim)
+    tree, pca = spatial.cKDTree(truth), tasks.pca(train, known.dim)
     means = [neighbors.KNeighborsRegressor(k).fit(train, train) for k in NEAREST]
-    named = dict(zip(tasks.names(models), models, strict=True))
-    curves: dict[str, list] = {}
-    for level in levels:
+    named = tasks.named(models)
+    ours = {
+        name: functools.partial(model.reconstruct, corrupted=True)
+        for name, model in named.items()
+    }
+    moves: dict[str, Callable] = {
+        "noisy": lambda x: x,
+        "pca": lambda x: pca.inverse_transform(pca.transform(x)),
+    }
+
+    def distance(x: np.ndarray) -> float:
+        return float(tree.query(x)[0].mean())
+
+    def condition(level: float) -> compare.Condition:
         noise = level * np.random.default_rng(0).normal(size=test.shape)
-        x, near = (test + noise).astype(np.float32), valid + noise[: len(valid)]
-        best = min(means, key=lambda m, x=near: tree.query(m.predict(x))[0].mean())
-        moved = {"noisy": x, "pca": pca.inverse_transform(pca.transform(x))}
-        moved["mean of nearest"] = best.predict(x)
-        moved |= {n: m.reconstruct(x, corrupted=True) for n, m in named.items()}
-        for name, x_hat in moved.items():
-            row = {"data": data.name, "noise σ": level, "system": name}
-            row["distance"] = float(tree.query(x_hat)[0].mean())
-            curves.setdefault(name, []).append((level, row["distance"]))
-            result.metrics.append(row)
-    about = {"axes": ("x₁", "x₂", "x₃")[: known.size]}
-    if known.dim == 1:  # a step from one curve to another is not drawn
-        steps = np.linalg.norm(np.diff(truth, axis=0), axis=1)
-        about["curve"] = np.insert(truth, np.flatnonzero(steps > 0.1) + 1, np.nan, 0)
+        near = valid + noise[: len(valid)]
+        best = min(means, key=lambda m: distance(m.predict(near)))
+        systems = moves | {"mean of nearest": best.predict} | ours
+        columns = {"data": data.name, "noise σ": level}
+        return compare.Condition(columns, systems, ((test + noise).astype("f"),))
+
+    compared = compare.compare(
+        map(condition, levels), lambda x_hat: {"distance": distance(x_hat)}
+    )
+    last = {c.system: c.examples for c in compared}  # at the last level
+    pictures: list[panels.Panel] = []
     for name, model in named.items():
-        if known.size == 2:
-            at, way = field(model, test.min(0) - 0.3, test.max(0) + 0.3)
-            longest = 0.9 * np.linalg.norm(at[1] - at[0])  # longer ones would cross
-            far = np.linalg.norm(way, axis=1)
-            about["arrows"] = way * np.minimum(1, longest / (far + 1e-9))[:, None]
-        else:
-            at, far = moved[name], np.linalg.norm(moved[name] - x, axis=1)
-        title = f"{data.name}: {name}"
-        result.panels.append(panels.Points(title, at, far, "‖x̂ − x‖", **about))
+        points = _points(model, known, truth, test, last["noisy"], last[name])
+        pictures.append(panels.Points(f"{data.name}: {name}", **points))
+    title = f"{data.name}: distance left"
+    pictures.append(compare.curves(title, compared, "noise σ", "distance", "y"))
     values = {n: singular_values(m, test) for n, m in named.items()}
     ends = {n: np.quantile(s, (0.5, 0.05, 0.95), axis=0).T for n, s in values.items()}
     bands = {n: [(i + 1, *e) for i, e in enumerate(v)] for n, v in ends.items()}
-    title, axes = f"{data.name}: distance left", ("noise σ", "mean distance")
-    result.panels.append(panels.Curves(title, *axes, curves, "y"))
     title, axes = f"{data.name}: encoder's Jacobian", ("rank", "singular value")
-    result.panels.append(panels.Curves(title, *axes, bands, "y"))
+    pictures.append(panels.Curves(title, *axes, bands, "y"))
+    return compare.rows(compared), pictures
+
+
+def _points(model, known, truth, test, x, x_hat) -> dict[str, Any]:
+    """Fields of a panel: arrows of a model in the plane; in space x_hat of noisy x."""
+    fields: dict[str, Any] = {"axes": ("x₁", "x₂", "x₃")[: known.size]}
+    if known.dim == 1:  # a step from one curve to another is not drawn
+        steps = np.linalg.norm(np.diff(truth, axis=0), axis=1)
+        fields["curve"] = np.insert(truth, np.flatnonzero(steps > 0.1) + 1, np.nan, 0)
+    way = x_hat - x
+    if known.size == 2:
+        x_hat, way = field(model, test.min(0) - 0.3, test.max(0) + 0.3)
+        longest = 0.9 * np.linalg.norm(x_hat[1] - x_hat[0])  # longer ones would cross
+        length = np.linalg.norm(way, axis=1)
+        fields["arrows"] = way * np.minimum(1, longest / (length + 1e-9))[:, None]
+    labels = np.linalg.norm(way, axis=1)
+    return fields | {"xy": x_hat, "labels": labels, "unit": "‖x̂ − x‖"}

@@ -6,15 +6,16 @@ most notes in common, and, for teacher forcing alone, the step before.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import jax
 import numpy as np
 
-from aejax import config, panels, tasks, trained
+from aejax import autoencoder, config, tasks
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax.data import midi, music
+from aejax.tasks import panels
 
 dataset = "tunes"
 COLORS = np.array([[192, 57, 43], [214, 137, 16], [40, 140, 90], [40, 90, 170]]) / 255
@@ -34,7 +35,7 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
     return [tasks.Sweep("music", values, axes)]
 
 
-def teacher_forced(model: trained.Trained, x: np.ndarray) -> np.ndarray:
+def teacher_forced(model: autoencoder.Autoencoder, x: np.ndarray) -> np.ndarray:
     """Most likely x (N, T, V), in data units, where each step is shown those before."""
 
     @jax.jit
@@ -44,7 +45,7 @@ def teacher_forced(model: trained.Trained, x: np.ndarray) -> np.ndarray:
             return model.model.likelihood.mean(decoded)
 
     z = model.apply("encode", model.batch(x))
-    return trained.in_batches(functools.partial(run, model.params), z, x)
+    return autoencoder.in_batches(functools.partial(run, model.params), z, x)
 
 
 def nearest(x: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -55,13 +56,13 @@ def nearest(x: np.ndarray, others: np.ndarray) -> np.ndarray:
         return jax.lax.map(lambda one: (one == others).sum((1, 2)).argmax(), x[:, None])
 
     same = functools.partial(run, others.astype(np.uint8))
-    return others[trained.in_batches(same, x.astype(np.uint8))]
+    return others[autoencoder.in_batches(same, x.astype(np.uint8))]
 
 
 def rolls(title: str, rows: Mapping[str, np.ndarray]) -> panels.Images:
     """Piano rolls of MIDI numbers (n, T, V): pitch upwards, a colour per voice."""
-    every = np.concatenate([pieces.ravel() for pieces in rows.values()])
-    low, high, drawn = every[every > 0].min() - 1, every.max() + 1, []
+    notes = np.concatenate([pieces.ravel() for pieces in rows.values()])
+    low, high, drawn = notes[notes > 0].min() - 1, notes.max() + 1, []
     for name, pieces in rows.items():
         n, steps, voices = pieces.shape
         picture = np.full((n, high - low + 1, steps, 3), 0.94)
@@ -75,11 +76,7 @@ def rolls(title: str, rows: Mapping[str, np.ndarray]) -> panels.Images:
 
 
 def apply(
-    models: Sequence[trained.Trained],
-    data: datasets.Dataset,
-    *,
-    most: int = 2000,
-    shown: int = 6,
+    models: tasks.Models, data: datasets.Dataset, *, most: int = 2000, shown: int = 6
 ) -> tasks.Result:
     """Notes of test pieces that are right, teacher-forced and from the code alone.
 
@@ -96,11 +93,11 @@ def apply(
     before = np.concatenate([common[:, :1], x[:, :-1]], 1)
     forced = {"most frequent note": common, "step before": before}
     free = {"most frequent note": common, "nearest training piece": nearest(x, train)}
-    at, share = tasks.examples(test, shown), np.linspace(0, 1, 8, dtype="f")[:, None]
-    (a, b), order = at[[0, -1]], np.random.default_rng(0).random((1, x.shape[1], 1))
+    picks, share = tasks.examples(test, shown), np.linspace(0, 1, 8, dtype="f")[:, None]
+    (a, b), order = picks[[0, -1]], np.random.default_rng(0).random((1, x.shape[1], 1))
     between = {"steps of either": np.where(order < share[..., None], x[b], x[a])}
     new = {}
-    for name, model in zip(tasks.names(models), models, strict=True):
+    for name, model in tasks.named(models).items():
         z, source = tasks.codes(model, test), datasets.load(model.config.dataset)
         if source.symbols != data.symbols:
             raise config.InputError(
@@ -112,22 +109,12 @@ def apply(
         played += (model.sample(jax.random.key(0), shown),)
         notes = (_notes(p, pitch) for p in played)
         forced[name], free[name], between[name], new[name] = notes
-    begins = np.diff(x, axis=1, prepend=-1) != 0
-    metrics: dict[str, dict] = {name: {"system": name} for name in free | forced}
-    curves = []
-    for kind, systems in (("teacher-forced", forced), ("sampled", free)):
-        right = {name: 100.0 * (notes == x) for name, notes in systems.items()}
-        for name, each in right.items():
-            metrics[name][f"{kind} [% of notes]"] = float(each.mean())
-            metrics[name][f"{kind} [% of new notes]"] = float(each[begins].mean())
-        beats = {n: e.reshape(len(x), 8, -1).mean((0, 2)) for n, e in right.items()}
-        lines = {name: [*enumerate(each, 1)] for name, each in beats.items()}
-        curves.append(panels.Curves(kind, "beat", "right notes [%]", lines))
-    heard = {n: p[at] for n, p in {"original": x, **free}.items() if p is not common}
+    metrics, curves = _scores({"teacher-forced": forced, "sampled": free}, x)
+    heard = {n: p[picks] for n, p in {"original": x, **free}.items() if p is not common}
     files = {f"interpolation-{n}": np.concatenate(p) for n, p in between.items()}
     for kind, systems in (("piece", heard), ("sample", new)):
-        every = ((n, *one) for n in systems for one in enumerate(systems[n], 1))
-        files |= {f"{kind}-{i}-{n}": p for n, i, p in every}
+        pieces = ((n, *one) for n in systems for one in enumerate(systems[n], 1))
+        files |= {f"{kind}-{i}-{n}": p for n, i, p in pieces}
     pictures = (
         rolls("test pieces, and played from their codes alone", heard),
         rolls("samples from the prior", new),
@@ -142,7 +129,23 @@ def apply(
     )
     named = {f"music/{n}.mid".replace(" ", "-"): p for n, p in files.items()}
     midis = {n: midi.write(p) for n, p in named.items()}
-    return tasks.Result(list(metrics.values()), [*pictures, *curves], text, midis)
+    return tasks.Result(metrics, [*pictures, *curves], text, midis)
+
+
+def _scores(kinds: Mapping[str, Mapping], x: np.ndarray) -> tuple[list[dict], list]:
+    """Rows, and curves over beats, of {kind: {system: notes}} where x is right."""
+    begins = np.diff(x, axis=1, prepend=-1) != 0
+    names = (name for systems in reversed(kinds.values()) for name in systems)
+    rows, curves = {name: {"system": name} for name in names}, []
+    for kind, systems in kinds.items():
+        right = {name: 100.0 * (notes == x) for name, notes in systems.items()}
+        for name, each in right.items():
+            rows[name][f"{kind} [% of notes]"] = float(each.mean())
+            rows[name][f"{kind} [% of new notes]"] = float(each[begins].mean())
+        beats = {n: e.reshape(len(x), 8, -1).mean((0, 2)) for n, e in right.items()}
+        lines = {name: [*enumerate(each, 1)] for name, each in beats.items()}
+        curves.append(panels.Curves(kind, "beat", "right notes [%]", lines))
+    return list(rows.values()), curves
 
 
 def _notes(x: np.ndarray, pitch: np.ndarray) -> np.ndarray:

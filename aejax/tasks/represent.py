@@ -4,7 +4,6 @@ Frozen codes go to simple classifiers; or the encoder is trained on, end to end.
 """
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,18 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax import config, objectives, panels, representation, results, tasks, trained
+from aejax import autoencoder, config, evaluate, objectives, tasks
 from aejax import data as datasets
+from aejax.evaluate import disentanglement
+from aejax.tasks import panels
 
 STEPS = 200  # at the model's own rate; for ae 500 do no better on digits' valid
 needs = {"labels"}
 choose = {"latent_dim": 32}
 
 
-def draw(y: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """(most · C,) rows of y (N,): the first n · C are n labels of each of C classes."""
+def draw(y: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """(count · C,) rows of y (N,): the first n · C are n labels of each class."""
     rng = np.random.default_rng(seed)
-    rows = [rng.permutation(np.flatnonzero(y == k))[:most] for k in np.unique(y)]
+    rows = [rng.permutation(np.flatnonzero(y == k))[:count] for k in np.unique(y)]
     return np.stack(rows, 1).reshape(-1)
 
 
@@ -40,7 +41,7 @@ def nearest(z_train, y_train, z_test, y_test) -> float:
     return float(fit.score(z_test, y_test))
 
 
-def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
+def fine_tuned(model: autoencoder.Autoencoder, net: Any, pool, rows, counts, test):
     """Class ids (N, seeds) of the Split ``test`` for each count: an encoder trained on.
 
     Adam minimises the cross entropy of a linear layer on its code, and of its weights
@@ -64,8 +65,8 @@ def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
     def train(rows, count, theta, pool):
         def step(i, carry):
             key = jax.random.fold_in(jax.random.key(0), i)
-            at = jax.random.randint(key, (64,), 0, count)
-            some = jax.tree.map(lambda a: a[rows[at]], pool)
+            batch = jax.random.randint(key, (64,), 0, count)
+            some = jax.tree.map(lambda a: a[rows[batch]], pool)
             updates, state = adam.update(jax.grad(loss)(carry[0], *some), carry[1])
             return optax.apply_updates(carry[0], updates), state
 
@@ -77,11 +78,11 @@ def fine_tuned(model: trained.Trained, net: Any, pool, rows, counts, test):
     score = jax.jit(jax.vmap(logits, (0, None), 1))
     for count in counts:
         theta = many(rows, count, start, (given, pool.y))
-        yield trained.in_batches(functools.partial(score, theta), held).argmax(-1)
+        yield autoencoder.in_batches(functools.partial(score, theta), held).argmax(-1)
 
 
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     labels: tuple = (1, 5, 10, 50),
@@ -114,31 +115,38 @@ def apply(
         codes = (model.encode(p.x, None, p.length) for p in (pool, test))
         features[name] = list(map(flat, codes))
         starts[name] = model, model.params["net"]
-    found: dict[tuple, list] = {}  # {(classifier, system): accuracies by size and seed}
-    probes = {"linear probe": representation.probe_accuracy, "nearest code": nearest}
+    accuracies: dict[tuple, list] = {}  # of (classifier, system), by size and seed
+    probes = {"linear probe": disentanglement.probe_accuracy, "nearest code": nearest}
     for name, (z, z_test) in features.items():
         for kind, probe in probes.items():
-            found[kind, name] = [
-                [probe(z[at], pool.y[at], z_test, test.y) for at in rows[:, :m]]
+            accuracies[kind, name] = [
+                [probe(z[r], pool.y[r], z_test, test.y) for r in rows[:, :m]]
                 for m in sizes
             ]
     for name, start in starts.items():
         guesses = fine_tuned(*start, pool, rows, sizes, test)
-        found["fine-tuned", name] = [(g == test.y[:, None]).mean(0) for g in guesses]
-    table, lines = [], {}
-    for (kind, name), each in found.items():
-        row = {"system": name, "classifier": kind}
-        points = lines.setdefault(kind, {}).setdefault(name, [])
-        for n, values in zip(labels, each, strict=True):
-            mean, low, high = results.interval(values)
-            row |= {f"accuracy, {n} each": mean, f"± ({n})": mean - low}
-            points.append((n, mean, low, high))
-        table.append(row)
-    told = "labels per class", "test accuracy"
-    shown = [panels.Curves(kind, *told, some, "x") for kind, some in lines.items()]
+        accuracies["fine-tuned", name] = [
+            (g == test.y[:, None]).mean(0) for g in guesses
+        ]
+    table, pictures = _intervals(accuracies, labels)
     text = (
         f"Accuracy on {len(test.x)} test examples of {data.name}: mean and 95 % "
         f"interval over {seeds} draws of labels from training, the same for all. PCA "
         f"and models know it all without labels. Fine-tuning takes {STEPS} steps."
     )
-    return tasks.Result(table, shown, text)
+    return tasks.Result(table, pictures, text)
+
+
+def _intervals(accuracies: dict[tuple, list], labels) -> tuple[list[dict], list]:
+    """Rows, and curves over labels, of mean accuracies and their 95 % intervals."""
+    table, lines = [], {}
+    for (kind, name), each in accuracies.items():
+        row = {"system": name, "classifier": kind}
+        points = lines.setdefault(kind, {}).setdefault(name, [])
+        for n, values in zip(labels, each, strict=True):
+            mean, low, high = evaluate.interval(values)
+            row |= {f"accuracy, {n} each": mean, f"± ({n})": mean - low}
+            points.append((n, mean, low, high))
+        table.append(row)
+    axes = "labels per class", "test accuracy"
+    return table, [panels.Curves(k, *axes, some, "x") for k, some in lines.items()]

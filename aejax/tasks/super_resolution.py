@@ -5,17 +5,18 @@ pixel repeated, and bicubic interpolation; both also back-projected (Irani & Pel
 1991), so that their own averages are the image they were made from.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
-from aejax import config, panels, tasks, trained
+from aejax import config, tasks
 from aejax import data as datasets
-from aejax.tasks import denoise
+from aejax.tasks import compare, denoise
 
 FACTORS = (2, 4)
-every = True  # models of several factors are lanes of one program
+all_models = True  # models of several factors are members of one program
 needs = {"images"}
 
 
@@ -35,13 +36,13 @@ def suitable(data: datasets.Dataset, factors: Sequence[int] = ()) -> tuple[int, 
     """
     sides = data.train.x.shape[1:3]
     fit = [f for f in FACTORS if all(s % f == 0 and s // f >= 4 for s in sides)]
-    every = tuple(factors or fit)
-    if not every or any(f < 2 or s % f for f in every for s in sides):
+    wanted = tuple(factors or fit)
+    if not wanted or any(f < 2 or s % f for f in wanted for s in sides):
         raise config.InputError(
-            f"images of {sides[0]}×{sides[1]} do not come in blocks of {every or 2}; "
+            f"images of {sides[0]}×{sides[1]} do not come in blocks of {wanted or 2}; "
             "a factor must be a whole number from 2 that divides both sides"
         )
-    return every
+    return wanted
 
 
 def low_resolution(x: np.ndarray, factor: int) -> np.ndarray:
@@ -69,8 +70,29 @@ def back_projected(x_hat: np.ndarray, low: np.ndarray, rounds: int = 3) -> np.nd
     return x_hat
 
 
+def systems(models: tasks.Models, factor: int) -> dict[str, Callable]:
+    """{name: (low (N, h, w, C), y) -> (N, H, W, C)}; "+ bp" is back-projected.
+
+    Of models trained on averages, those of the nearest factor; other models for all.
+    """
+    repeated = functools.partial(enlarged, factor=factor, method="nearest")
+    direct: dict[str, Callable] = {"bicubic": lambda low, y: enlarged(low, factor)}
+    fit = denoise.fitting(models, "downsample", factor)
+    for name, model in tasks.named(fit).items():
+        direct[name] = lambda low, y, m=model: m.reconstruct(repeated(low), y)
+    enlarge: dict[str, Callable] = {"nearest": lambda low, y: repeated(low)}
+    for name, method in direct.items():
+        enlarge[name] = method
+        enlarge[f"{name} + bp"] = functools.partial(_projected, method)
+    return enlarge
+
+
+def _projected(method: Callable, low: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return back_projected(method(low, y), low)
+
+
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     factors: tuple = (),
@@ -78,43 +100,32 @@ def apply(
 ) -> tasks.Result:
     """PSNR and SSIM of enlarged test images, by factor and system.
 
-    Of models trained on averages, those of the nearest factor are taken; other models
-    are taken for all.
-
     Args:
-      models: of images.
-      data: what they are tested on.
+      models: of images; see ``systems``.
       factors: whole numbers that divide the sides; without them 2 and 4, if they do.
-      most: test images, at most.
     """
-    test = tasks.held_out(data, "test", most)
-    at, metrics, shown = tasks.examples(test, 6), [], []
+    test, limits = tasks.held_out(data, "test", most), datasets.limits(data)
+    peak, picks = datasets.peak(data), tasks.examples(test, 6)
     factors = suitable(data, factors)
-    grid: dict[str, list[float]] = {}
-    for factor in factors:
-        low = low_resolution(test.x, factor)
-        nearest = enlarged(low, factor, "nearest")
-        made = {"bicubic": enlarged(low, factor)}
-        fit = denoise.fitting(models, "downsample", factor)
-        for name, model in zip(tasks.names(fit), fit, strict=True):
-            made[name] = model.reconstruct(nearest, test.y)
-        systems = {"nearest": nearest}
-        for name, x_hat in made.items():
-            systems |= {name: x_hat, f"{name} + bp": back_projected(x_hat, low)}
-        rows = [("clean", "PSNR", test.x[at])]
-        for name, x_hat in systems.items():
-            row = tasks.quality(test.x, x_hat.clip(0, 1))
-            metrics.append({"factor": factor, "system": name} | row)
-            grid.setdefault(name, []).append(row["psnr [dB]"])
-            rows.append((name, f"{row['psnr [dB]']:.1f} dB", x_hat[at]))
-        side = "×".join(map(str, low.shape[1:3]))
-        shown.append(panels.Images(f"×{factor}, from {side}", rows))
-    columns = [f"×{factor}" for factor in factors]
-    values = np.array(list(grid.values()))
-    shown.append(panels.Grid("PSNR [dB]", values, list(grid), columns))
+    small = {f: low_resolution(test.x, f) for f in factors}
+    compared = compare.compare(
+        (
+            compare.Condition({"factor": f}, systems(models, f), (low, test.y))
+            for f, low in small.items()
+        ),
+        lambda x_hat: compare.quality(test.x, x_hat.clip(*limits), peak),
+        picks,
+    )
+    clean, pictures = [("clean", "PSNR", test.x[picks])], []
+    for f, low in small.items():
+        title = f"×{f}, from {'×'.join(map(str, low.shape[1:3]))}"
+        group = compare.where(compared, {"factor": f})
+        pictures.append(compare.images(title, clean, group))
+    columns = [f"×{f}" for f in factors]
+    grid = compare.grid("PSNR [dB]", compared, compare.PSNR, columns)
     text = (
         f"{len(test.x)} test images of {data.name}; PSNR and SSIM are means over "
         "images. Parameters are the best on valid. + bp: three rounds of "
         "back-projection, of ours and of the baseline alike."
     )
-    return tasks.Result(metrics, shown, text)
+    return tasks.Result(compare.rows(compared), [*pictures, grid], text)

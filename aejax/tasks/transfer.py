@@ -4,15 +4,17 @@ A model, and PCA of as many components fitted to the same examples, reconstruct 
 examples of what they were trained on, of what they were not, and of each class.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from aejax import config, panels, tasks, trained
+from aejax import config, evaluate, tasks
 from aejax import data as datasets
+from aejax.tasks import panels
 
-MOST = 20  # classes in the picture
+CLASSES = 20  # in the picture: more would not be read
+FIT = 20_000  # training examples of PCA, at most
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
@@ -49,7 +51,7 @@ def foreign(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray:
     return ~np.isin(data.test.y, view.train.y)
 
 
-def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Result:
+def apply(models: tasks.Models, data: datasets.Dataset) -> tasks.Result:
     """Mean square error of models and of PCA on their own data and on other data.
 
     Args:
@@ -62,30 +64,31 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
     groups = {"all": np.ones(len(test.x), bool)}
     if test.y is not None and test.y.ndim == 1:
         groups = {label: test.y == c for c, label in datasets.labels(data).items()}
-        groups = {label: at for label, at in groups.items() if at.any()}
-    at, rows, table, told = tasks.examples(test), [], [], []
-    pictures = [("test", "mse", models[0].batch(*_some(test, at)).x)]
-    for name, mine in views.items():
+        groups = {label: rows for label, rows in groups.items() if rows.any()}
+    picks, rows, table, worst = tasks.examples(test), [], [], []
+    pictures = [("test", "mse", models[0].batch(*_rows(test, picks)).x)]
+    for name, group in views.items():
         view = datasets.load(name)
-        home = _some(tasks.held_out(view), ~foreign(view, view))
+        home = _rows(tasks.held_out(view), ~foreign(view, view))
         away = foreign(view, data)
-        systems = zip(tasks.names(mine), (m.reconstruct for m in mine), strict=True)
-        train = tasks.held_out(view, "train", 20_000).x
-        sizes = {m.latent_dim for m in mine or models}
-        more = {f"PCA k={k}": pca(train, k) for k in sorted(sizes)}
-        for system, reconstruct in (dict(systems) | more).items():
+        systems = {n: m.reconstruct for n, m in tasks.named(group).items()}
+        train = tasks.held_out(view, "train", FIT).x
+        sizes = {m.latent_dim for m in group or models}
+        systems |= {f"PCA k={k}": pca(train, k) for k in sorted(sizes)}
+        for system, reconstruct in systems.items():
             system = f"{system} of {datasets.classes_of(name)[1] or name}"
-            x_hat = reconstruct(*test)
-            error = tasks.errors(test, x_hat)
-            mean = {n: float(error[at].mean()) for n, at in groups.items()}
-            worst = max(mean, key=mean.get)
-            own = float(tasks.errors(home, reconstruct(*home)).mean())
-            row = {"system": system, "trained on": name, "mse of own": own}
+            x_hat, home_hat = reconstruct(*test), reconstruct(*home)
+            error = evaluate.error(test.x, x_hat, test.length)
+            mean = {n: float(error[mask].mean()) for n, mask in groups.items()}
+            label = max(mean, key=mean.get)
+            native = float(evaluate.error(home.x, home_hat, home.length).mean())
+            row = {"system": system, "trained on": name, "mse of own": native}
             row["mse of other"] = float(error[away].mean()) if away.any() else None
-            rows.append(row | {"worst class": worst, "mse of worst": mean[worst]})
-            told.append(f"{system}: {worst}, {mean[worst] / own:.2g} times its own")
-            table.append([1000 * v for v in mean.values()][:MOST])
-            pictures.append((system, f"{error.mean():.3g}", x_hat[at]))
+            rows.append(row | {"worst class": label, "mse of worst": mean[label]})
+            times = mean[label] / native
+            worst.append(f"{system}: {label}, {times:.2g} times its own")
+            table.append([1000 * v for v in mean.values()][:CLASSES])
+            pictures.append((system, f"{error.mean():.3g}", x_hat[picks]))
     if all(row["mse of other"] is None for row in rows):
         raise config.InputError(
             f"these models were trained on all of '{data.name}': nothing in it is new "
@@ -93,18 +96,20 @@ def apply(models: Sequence[trained.Trained], data: datasets.Dataset) -> tasks.Re
             f"classes: --dataset {sweeps(data)[0].axes['dataset'][0]}"
         )
     names = [row["system"] for row in rows]
-    shown = [
+    drawn = [
         panels.Images("Reconstructions", pictures),
-        panels.Grid("mse × 1000 by class of test", table, names, list(groups)[:MOST]),
+        panels.Grid(
+            "mse × 1000 by class of test", table, names, list(groups)[:CLASSES]
+        ),
     ]
     text = (
         "Errors are in squared data units, of test examples: 'own' are those of what a "
         f"system was trained on; 'other' those among {len(test.x)} of {data.name} that "
         "are of nothing it was trained on. PCA knows the same training examples. "
-        f"Worst classes: {'; '.join(told)}."
+        f"Worst classes: {'; '.join(worst)}."
     )
-    return tasks.Result(rows, shown, text)
+    return tasks.Result(rows, drawn, text)
 
 
-def _some(part: datasets.Split, at: np.ndarray) -> datasets.Split:
-    return datasets.Split(*(a if a is None else a[at] for a in part))
+def _rows(part: datasets.Split, rows: np.ndarray) -> datasets.Split:
+    return datasets.Split(*(a if a is None else a[rows] for a in part))

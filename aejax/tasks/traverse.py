@@ -6,12 +6,13 @@ ICLR 2020; Jahanian et al., ICLR 2020). Beside it the same two on pixels.
 """
 
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from aejax import config, panels, tasks, trained
+from aejax import config, evaluate, tasks
 from aejax import data as datasets
+from aejax.tasks import compare, panels
 
 choose = {"objective": {"ae", "vae"}, "latent_dim": 16}
 needs = {"images"}
@@ -19,16 +20,19 @@ LARGEST = {"shift": 0.12, "zoom": 0.3, "rotation": 30.0, "brightness": 0.6}
 UNIT = {"shift": "widths", "zoom": "octaves", "rotation": "degrees"}  # or a share
 
 
-def transform(x: np.ndarray, name: str, amount: float) -> np.ndarray:
-    """Images (N, H, W, C) in [0, 1] after one of ``LARGEST``, of amount a.
+def transform(
+    x: np.ndarray, name: str, amount: float, limits: tuple[float, float] = (0.0, 1.0)
+) -> np.ndarray:
+    """Images (N, H, W, C) in ``limits`` after one of ``LARGEST``, of amount a.
 
     shift: a W pixels to the right; zoom: 2^a times as large; rotation: a degrees
-    counterclockwise; brightness: (1 + a) x, cut at 1. Linear; the border repeats.
+    counterclockwise; brightness: 1 + a times as far from the lower limit, cut at the
+    upper one. Linear; the border repeats.
     """
     from scipy import ndimage
 
     if name == "brightness":
-        return np.clip((1 + amount) * x, 0, 1)
+        return np.clip(limits[0] + (1 + amount) * (x - limits[0]), *limits)
     turn = np.deg2rad(amount * (name == "rotation"))
     cos, sin = np.cos(turn), np.sin(turn)
     inverse = np.array([[cos, sin], [-sin, cos]]) / 2 ** (amount * (name == "zoom"))
@@ -53,7 +57,7 @@ def affine(z: np.ndarray, slope: np.ndarray) -> Callable:
 
 
 def apply(
-    models: Sequence[trained.Trained],
+    models: tasks.Models,
     data: datasets.Dataset,
     *,
     transformations: tuple = tuple(LARGEST),
@@ -62,20 +66,21 @@ def apply(
     """PSNR between predicted and really transformed test images.
 
     Args:
-      models: of images.
       data: images; directions are learned on its training split.
       transformations: of shift, zoom, rotation, brightness.
       most: images of each split, at most.
     """
-    named = dict(zip(tasks.names(models), models, strict=True))
+    named = tasks.named(models)
     splits = {s: tasks.held_out(data, s, most) for s in ("train", "test")}
-    test, at = splits["test"], tasks.examples(splits["test"], 3)[1]
-    y = None if test.y is None else np.repeat(test.y[at], 9)
-    metrics, shown = [], []
+    test, pick = splits["test"], tasks.examples(splits["test"], 3)[1]
+    limits, peak = datasets.limits(data), datasets.peak(data)
+    y = None if test.y is None else np.repeat(test.y[pick], 9)
+    metrics, pictures = [], []
     for name, model in named.items():
-        z, own = (tasks.codes(model, part) for part in splits.values())
-        rows = dimensions(model, z, own[at], y)
-        shown.append(panels.Images(f"{name}: one latent at a time; its variance", rows))
+        z, z_test = (tasks.codes(model, part) for part in splits.values())
+        rows = dimensions(model, z, z_test[pick], y)
+        title = f"{name}: one latent at a time; its variance"
+        pictures.append(panels.Images(title, rows))
     named["pixels"] = types.SimpleNamespace(
         encode=lambda x, *_: x.reshape(len(x), -1),
         decode=lambda z, _: z.reshape(test.x.shape),
@@ -85,29 +90,24 @@ def apply(
             raise config.unknown("transformation", kind, LARGEST)
         amounts = LARGEST[kind] * np.float32([-1, -2 / 3, -1 / 3, 1 / 3, 2 / 3, 1])
         moved = {
-            s: np.stack([transform(part.x, kind, a) for a in amounts])
+            s: np.stack([transform(part.x, kind, a, limits) for a in amounts])
             for s, part in splits.items()
         }
-        rows, curves = [("real", "PSNR [dB]", moved["test"][:, at])], {}
+        rows, lines = [("real", "PSNR [dB]", moved["test"][:, pick])], {}
         for name, model in named.items():
-            found = directions(model, splits, moved, amounts)
-            still, real = found["no change"], found["reconstruction"]
-            if name == "pixels":
-                del found["reconstruction"]  # exact
-            for way, codes in found.items():
-                x_hat = np.stack([model.decode(z, test.y) for z in codes]).clip(0, 1)
+            for way, r2, codes in _ways(model, name, splits, moved, amounts):
+                x_hat = np.stack([model.decode(z, test.y) for z in codes]).clip(*limits)
                 pairs = zip(moved["test"], x_hat, strict=True)
-                psnr = [float(tasks.psnr(*pair).mean()) for pair in pairs]
-                left = np.square(real - codes).sum() / np.square(real - still).sum()
-                row = {"transformation": kind, "system": f"{name} {way}"}
-                row["psnr [dB]"] = float(np.mean(psnr))
-                metrics.append(row | {"linearity r2": float(1 - left)})
+                psnr = [evaluate.example_psnr(a, b, peak).mean() for a, b in pairs]
+                mean, system = float(np.mean(psnr)), f"{name} {way}"
+                row = {"transformation": kind, "system": system, compare.PSNR: mean}
+                metrics.append(row | {"linearity r2": r2})
                 if way != "shared direction":
-                    curves[row["system"]] = list(zip(amounts, psnr, strict=True))
+                    lines[system] = list(zip(amounts, psnr, strict=True))
                 if way in ("shared direction", "affine map"):
-                    rows.append((row["system"], f"{np.mean(psnr):.1f}", x_hat[:, at]))
+                    rows.append((system, f"{mean:.1f}", x_hat[:, pick]))
         axes = f"amount [{UNIT.get(kind, 'share')}]", "PSNR [dB]"
-        shown += [panels.Images(kind, rows), panels.Curves(kind, *axes, curves)]
+        pictures += [panels.Images(kind, rows), panels.Curves(kind, *axes, lines)]
     text = (
         f"{len(test.x)} test images, transformed by three amounts either way; learned "
         f"from {len(splits['train'].x)} training images, with the ridge that leaving "
@@ -115,7 +115,18 @@ def apply(
         "reconstruction; the code of the image as it was gives no change. linearity r2 "
         "is the share of test codes' squared displacement that is predicted."
     )
-    return tasks.Result(metrics, shown, text)
+    return tasks.Result(metrics, pictures, text)
+
+
+def _ways(model, name: str, splits, moved, amounts) -> list[tuple]:
+    """(way, share of the codes' squared displacement that is predicted, codes)."""
+    codes = directions(model, splits, moved, amounts)
+    still, real = codes["no change"], codes["reconstruction"]
+    if name == "pixels":
+        del codes["reconstruction"]  # exact
+    whole = np.square(real - still).sum()
+    left = {way: np.square(real - z).sum() / whole for way, z in codes.items()}
+    return [(way, float(1 - left[way]), z) for way, z in codes.items()]
 
 
 def directions(model, splits, moved, amounts) -> dict[str, np.ndarray]:
@@ -136,11 +147,11 @@ def directions(model, splits, moved, amounts) -> dict[str, np.ndarray]:
     return ways | {"reconstruction": far["test"]}
 
 
-def dimensions(model, z, own, y=None) -> list[tuple[str, str, np.ndarray]]:
-    """Rows of 9 images of code ``own`` (k,): one of 8 latents takes the values in z."""
+def dimensions(model, z, code, y=None) -> list[tuple[str, str, np.ndarray]]:
+    """Rows of 9 images of a code (k,): one of 8 latents takes the values in z."""
     rows = []
     for i in np.argsort(-z.var(0))[:8]:
-        walk = np.repeat(own[None], 9, 0)
+        walk = np.repeat(code[None], 9, 0)
         walk[:, i] = np.quantile(z[:, i], np.linspace(0.01, 0.99, 9))
         rows.append((f"z{i}", f"{z[:, i].var():.2g}", model.decode(walk, y)))
     return rows

@@ -4,42 +4,45 @@ Two latents are a map; longer codes are mapped by PCA and t-SNE, as are the data
 """
 
 import statistics
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from aejax import autoencoder, tasks
 from aejax import data as datasets
-from aejax import panels, tasks, trained
+from aejax.tasks import panels
 
-choose, every = {"objective": {"ae", "vae", "denoising"}, "latent_dim": {2, 32}}, True
-PLANE, SHOWN = "latent plane", 24  # filters of each model
+choose, all_models = (
+    {"objective": {"ae", "vae", "denoising"}, "latent_dim": {2, 32}},
+    True,
+)
+PLANE, FILTERS = "latent plane", 24  # filters of a model: what fits a page
 
 
-def plane(model: trained.Trained, side: int = 12) -> np.ndarray:
+def plane(model: autoencoder.Autoencoder, side: int = 12) -> np.ndarray:
     """The decoder over two latents, (side, side, *S): z₂ falls by row, z₁ grows.
 
     At quantiles (i + ½) / side of a standard normal where that is the prior (Kingma &
     Welling, ICLR 2014, figure 4), elsewhere of training codes.
     """
-    at = (np.arange(side) + 0.5) / side
+    shares = (np.arange(side) + 0.5) / side
     if model.has_normal_prior:
-        sides = np.array([[statistics.NormalDist().inv_cdf(p) for p in at]] * 2)
+        sides = np.array([[statistics.NormalDist().inv_cdf(p) for p in shares]] * 2)
     else:
-        sides = np.quantile(model.training_codes()[0], at, axis=0).T
+        sides = np.quantile(model.training_codes()[0], shares, axis=0).T
     z = np.stack(np.meshgrid(sides[0], sides[1][::-1]), -1).reshape(-1, 2)
     decoded = model.decode(z, np.zeros(len(z), np.int32))
     return decoded.reshape(side, side, *decoded.shape[1:])
 
 
-def atoms(model: trained.Trained, shape: tuple) -> np.ndarray:
+def atoms(model: autoencoder.Autoencoder, shape: tuple) -> np.ndarray:
     """What each latent draws, (k, *S): decode(e_i) - decode(0), e_i a unit code."""
     z = np.pad(np.eye(model.latent_dim), ((1, 0), (0, 0)))
     decoded = model.decode(z, np.zeros(len(z), np.int32)).reshape(-1, *shape)
     return decoded[1:] - decoded[:1]
 
 
-def filters(model: trained.Trained, shape: tuple) -> np.ndarray | None:
+def filters(model: autoencoder.Autoencoder, shape: tuple) -> np.ndarray | None:
     """Weights of the first layer, (n, *S), or None if it does not see all of x."""
     net = model.params["net"]
     first = net.get("encoder_0", net.get("code", {}))
@@ -88,20 +91,15 @@ def flatten(fitted: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def apply(
-    models: Sequence[trained.Trained],
-    data: datasets.Dataset,
-    *,
-    most: int = 1000,
+    models: tasks.Models, data: datasets.Dataset, *, most: int = 1000
 ) -> tasks.Result:
     """Maps of test codes, scored; decoded planes, encoder filters, decoder atoms.
 
     Args:
       models: of each objective the last of two latents and the last other are taken.
-      data: what they are shown on.
-      most: test examples, at most.
     """
     models = list({(m.config.objective, m.latent_dim == 2): m for m in models}.values())
-    named = dict(zip(tasks.names(models), models, strict=True))
+    named = tasks.named(models)
     test, train = tasks.held_out(data, "test", most), tasks.held_out(data, "train")
     y = test.y if test.y is not None and test.y.ndim == 1 else None
     maps = {"data": flatten(*(p.x.reshape(len(p.x), -1) for p in (train, test)))}
@@ -113,7 +111,7 @@ def apply(
         {"system": name, "map": kind} | score(test.x, maps[name][kind], y)
         for name, kind in places
     ]
-    shown: list[panels.Panel] = [
+    pictures: list[panels.Panel] = [
         panels.Bars(n, n, {f"{r['system']}: {r['map']}": (r[n],) * 3 for r in metrics})
         for n in list(metrics[0])[2:]
     ]
@@ -122,19 +120,19 @@ def apply(
     for name, kind in first + [place for place in places if place[1] == PLANE]:
         axes = ("z₁", "z₂") if kind == PLANE else (f"{kind} 1", f"{kind} 2")
         about = {"axes": axes, "names": datasets.labels(data)}
-        shown += [panels.Points(f"{name}: {kind}", maps[name][kind], y, **about)]
+        pictures += [panels.Points(f"{name}: {kind}", maps[name][kind], y, **about)]
         if kind == PLANE and test.x.ndim > 2:
             rows = [("", "", row) for row in plane(named[name])]
-            shown.append(panels.Images(f"{name}: decoded at quantiles", rows))
+            pictures.append(panels.Images(f"{name}: decoded at quantiles", rows))
     for title, kernels in (("encoder filters", filters), ("decoder atoms", atoms)):
-        every = [kernels(named[n], test.x.shape[1:]) for n in large[1:]]
-        rows, few = [], min([SHOWN, *(len(w) for w in every if w is not None)])
-        for name, w in zip(large[1:], every, strict=True):
+        weights = [kernels(named[n], test.x.shape[1:]) for n in large[1:]]
+        rows, few = [], min([FILTERS, *(len(w) for w in weights if w is not None)])
+        for name, w in zip(large[1:], weights, strict=True):
             if w is not None and w.ndim == 4:
                 some = w[np.argsort(-np.square(w).sum((1, 2, 3)))[:few]]
                 size = np.maximum(np.abs(some).max((1, 2, 3), keepdims=True), 1e-12)
                 rows.append((name, f"r = {smoothness(w):.2f}", 0.5 + 0.5 * some / size))
-        shown += [panels.Images(title, rows)] if rows else []
+        pictures += [panels.Images(title, rows)] if rows else []
     text = (
         f"{len(test.x)} test examples of {data.name}. PCA is fitted to training "
         "examples or codes, t-SNE, which maps nothing new, to the test examples. "
@@ -144,4 +142,4 @@ def apply(
         "to decode(0), are those of largest norm, 0 being grey; r is the correlation "
         "of neighbouring pixels in all of them."
     )
-    return tasks.Result(metrics, shown, text)
+    return tasks.Result(metrics, pictures, text)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from aejax import directory
+from aejax.runs import directory
 from experiments import readings
 from experiments.accelerator import parts, summary
 

@@ -8,22 +8,23 @@ READINGS = 5
 
 
 def step(one: Any, data: Any, seconds: float) -> dict[str, float]:
-    """Median, least and most of ``READINGS`` dispatches of about so many seconds.
+    """Median, least and most of ``READINGS`` calls of about so many seconds.
 
-    The population is placed and initialised by it; dispatches are of whole units.
+    The program is placed and its members initialised by it; calls are of whole chunks.
     """
-    recipe = one.group.recipe
-    unit, most = recipe.unit, recipe.pass_steps
+    spec = one.population.spec
+    chunk, block = spec.chunk, spec.block_steps
 
     def spend(start: int, stop: int) -> float:
         began = time.perf_counter()
-        one.advance(data, start, stop, 0, range(one.rounds))  # waits for the device
+        one.advance(data, start, stop, 0, range(one.batches))  # waits for the device
         return time.perf_counter() - began
 
-    spend(-1, unit)
-    want = seconds / spend(0, unit) * unit
-    # Whole passes, or whole units of one.
-    steps = most * round(want / most) or min(most, unit * max(1, round(want / unit)))
+    spend(-1, chunk)
+    want = seconds / spend(0, chunk) * chunk
+    # Whole blocks, or whole chunks of one.
+    steps = block * round(want / block)
+    steps = steps or min(block, chunk * max(1, round(want / chunk)))
     spend(0, steps)
     times = [spend(0, steps) / steps for _ in range(READINGS)]
     return {

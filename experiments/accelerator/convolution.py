@@ -22,12 +22,11 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     environment.start(1, 1)
     import jax
 
-    from aejax import model
-    from aejax.networks import conv
+    from aejax import model, xla_cpu
 
     ways = {
         "lax": (lax_conv, lax_conv_transpose),
-        "patches": (conv.conv, conv.conv_transpose),
+        "patches": (xla_cpu.conv, xla_cpu.conv_transpose),
     }
     want = 0.02 if tiny else 0.3  # seconds of a reading
     channels, side, batch = ((1, 2, 3), 8, 4) if tiny else (CHANNELS, 28, 128)
@@ -56,7 +55,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
 
 
 def lax_conv(x, kernel):
-    """As ``networks.conv.conv``."""
+    """As ``xla_cpu.conv``."""
     import jax
 
     names = ("NHWC", "HWIO", "NHWC")
@@ -66,7 +65,7 @@ def lax_conv(x, kernel):
 
 
 def lax_conv_transpose(x, kernel):
-    """As ``networks.conv.conv_transpose``: the stride is a dilation of the input."""
+    """As ``xla_cpu.conv_transpose``: the stride is a dilation of the input."""
     import jax
 
     return jax.lax.conv_general_dilated(

@@ -33,7 +33,8 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     devices = environment.start(1, 1)
     import jax
 
-    from aejax import config, machine, plan
+    from aejax import config, machine
+    from aejax.runs import plan
 
     cpu, data = jax.devices("cpu")[0], examples.digits(folder)
 
@@ -46,8 +47,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
             latent_dim=8,
             **network,
         )
-        (group,) = plan.plan(base, {})
-        found = deviations(*_computed(group, devices[0], cpu))
+        found = deviations(*_computed(plan.plan(base, {}), devices[0], cpu))
         facts = {"objective": objective, "network": network["network"]}
         return facts | {"precision": precision} | found
 
@@ -56,33 +56,36 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
         yield from pool.map(row, CASES[:2] if tiny else CASES)
 
 
-def _computed(group: Any, *devices: Any) -> list[tuple]:
-    """(loss, gradient) on each of the devices."""
+def _computed(planned: Any, *devices: Any) -> list[tuple]:
+    """(loss, gradient) of one model on each of the devices."""
     import jax
 
-    from aejax import model, train
+    from aejax import model
+    from aejax.training import member as members
 
-    recipe, source = group.recipe, group.source
-    values = group.traced(group.lanes[0].config)
-    block, rows = source.block(0), np.arange(recipe.config.batch_size)
+    spec = planned.populations[0].spec
+    source = planned.sources.source(spec)
+    block, rows = source.block(0), np.arange(spec.config.batch_size)
+
+    def member(x):
+        data = spec.shapes()._replace(train=x, output_bias=source.output_bias)
+        return members.member(spec, spec.hparams(spec.config), data)
 
     def start(x):
-        data = source.shapes()._replace(train=x, output_bias=source.output_bias)
-        return train.init_state(recipe, values, data).params
+        return member(x).init().params
 
     def both(params, x):
-        batch = train.fetch(x, rows, source.scale)
-        frozen = {"state": params["state"]}
+        one = member(x)
+        batch = members.fetch(x, rows, spec.scales[0])
 
         def scalar(trainable):
-            key = train.lane_key(values, train.NOISE, 0)
-            all_of_it = trainable | frozen
-            return train.objective_loss(recipe, values, all_of_it, batch, key, 0)[0]
+            params_all = trainable | {"state": params["state"]}
+            return one.loss(params_all, batch, one.key(members.NOISE), 0)[0]
 
-        own = {n: a for n, a in params.items() if n != "state"}
-        return jax.value_and_grad(scalar)(own)
+        trainable = {n: a for n, a in params.items() if n != "state"}
+        return jax.value_and_grad(scalar)(trainable)
 
-    with model.matmul_precision(recipe.config.precision):
+    with model.matmul_precision(spec.config.precision):
         # Parameters are drawn once: their last bits are not what is compared.
         params = jax.device_get(jax.jit(start)(jax.device_put(block, devices[-1])))
         out = [jax.jit(both)(*jax.device_put((params, block), d)) for d in devices]

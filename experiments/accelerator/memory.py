@@ -1,6 +1,6 @@
-"""The automatic lane batch, and the memory that was needed against its estimate.
+"""How many members are vmapped, and the memory that was needed against its estimate.
 
-Each in a process of its own, whose peak it is. The last has little memory: its lanes
+Each in a process of its own, whose peak it is. The last has little memory: its members
 must be cut into several batches, and train.
 """
 
@@ -28,7 +28,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     fraction = float(os.environ.get("XLA_CLIENT_MEM_FRACTION", older))
     share = LITTLE / (stats["bytes_limit"] / fraction)
     os.environ["XLA_CLIENT_MEM_FRACTION"] = f"{share:.4f}"
-    for row in _row(suite, several["dense_lanes_64"], folder):
+    for row in _row(suite, several["dense_members_64"], folder):
         yield row | {"limit_mb": LITTLE / 2**20}
 
 

@@ -17,11 +17,13 @@ LEAST = 15  # seconds for which no part is worth beginning
 PARTS = (
     Part("devices", 40, "devices, memory, versions"),
     Part("gradients", 60, "losses and gradients against the CPU's"),
-    Part("lanes", 110, "1 to 1,024 members against one"),
+    Part("members", 110, "1 to 1,024 members against one"),
     Part("suite", 150, "the benchmark's accelerator suite beside PyTorch"),
     Part("resume", 80, "a stopped and resumed sweep, bit for bit"),
     Part("profile", 50, "share of device time in matrix products"),
     Part("precision", 60, "tf32 and bf16 against float32"),
     Part("convolution", 50, "lax.conv against patches under vmap"),
-    Part("memory", 60, "automatic lane batch, and memory against its estimate"),
+    Part(
+        "memory", 60, "members vmapped by themselves, and memory against its estimate"
+    ),
 )

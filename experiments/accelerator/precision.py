@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments import environment
 from experiments.accelerator import clock, examples
+from experiments.peers import aejax as own
 
 ORDER = ("float32", "tf32", "bf16")
 
@@ -20,7 +21,10 @@ ORDER = ("float32", "tf32", "bf16")
 def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     """A row per precision, float32 first."""
     devices = environment.start(1, 1)
-    from aejax import config, feed, machine, plan, population
+    from aejax import config, machine
+    from aejax.runs import plan
+    from aejax.training import program
+    from aejax.training.loop import Phase
 
     base = config.Config(
         dataset=examples.digits(folder, 28),
@@ -34,26 +38,25 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     seeds = {"seed": list(range(2 if tiny else 16))}
 
     def compiled(precision):
-        (group,) = plan.plan(base.replace(precision=precision), seeds)
-        return population.Population(group, devices)
+        planned = plan.plan(base.replace(precision=precision), seeds)
+        return program.Program(planned.populations[0], devices), planned
 
     with futures.ThreadPoolExecutor(min(3, machine.usable_cores())) as pool:
         ready = list(pool.map(compiled, ORDER))
     losses: dict[str, np.ndarray] = {}
     speeds: dict[str, float] = {}
-    for precision, one in zip(ORDER, ready, strict=True):
-        group = one.group
-        one.place()
-        data, end = feed.Feed(one)(0), group.recipe.steps
-        one.advance(data, -1, end, 1, range(one.rounds))
-        found, diverged = one.advance(data, end, end, 2, range(one.rounds))
-        losses[precision] = found[:, 2, group.metrics.index("loss")]
+    for precision, (one, planned) in zip(ORDER, ready, strict=True):
+        data, end = own.placed(one, planned), one.population.spec.steps
+        whole = range(one.batches)
+        one.advance(data, -1, end, Phase.EVALUATE, whole)
+        metrics, diverged = one.advance(data, end, end, Phase.TEST, whole)
+        losses[precision] = metrics["loss"][:, 2]
         times = clock.step(one, data, 0.02 if tiny else 0.3)
         speeds[precision] = 1 / times["step_s"]
         apart = losses[precision] - losses["float32"]
         yield {
             "precision": precision,
-            "lanes": len(group.lanes),
+            "members": len(one.population.members),
             **times,
             "times_float32": speeds[precision] / speeds["float32"],
             "test_loss": float(losses[precision].mean()),

@@ -27,20 +27,20 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     devices = environment.start(1, 1)
     import jax
 
-    from aejax import feed, population
+    from aejax.training import program
 
     suite = {w.name: w for w in workloads.SUITES["tiny" if tiny else "accelerator"]}
-    workload = suite["dense_lanes_64"]
-    one = population.Population(own.planned(workload, folder), devices)
-    one.place()
-    data, unit = feed.Feed(one)(0), one.group.recipe.unit
+    workload = suite["dense_members_64"]
+    planned = own.planned(workload, folder)
+    one = program.Program(planned.populations[0], devices)
+    data, chunk = own.placed(one, planned), one.population.spec.chunk
     for start in (-1, 0):
-        one.advance(data, start, unit, 0, range(one.rounds))
+        one.advance(data, start, chunk, 0, range(one.batches))
     with jax.profiler.trace(folder / "trace"):
-        one.advance(data, 0, unit, 0, range(one.rounds))
+        one.advance(data, 0, chunk, 0, range(one.batches))
     (path,) = (folder / "trace").rglob("*.trace.json.gz")
     events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
-    told = {"lanes": len(workload.latent), "steps": unit, "events": len(events)}
+    told = {"members": len(workload.latent), "steps": chunk, "events": len(events)}
     yield told | shares(events)
 
 

@@ -54,7 +54,7 @@ def _compared(name: str, whole: dict, other: dict, stopped: dict | None = None):
         "rows_equal": whole["rows"] == other["rows"],
         "parameters_equal": whole["crc32"] == other["crc32"],
         "deviation": max(apart, default=None),
-        "lanes": whole["lanes"],
+        "members": whole["members"],
         "finished": other["finished"],
     }
 
@@ -82,7 +82,8 @@ def main(folder: str, tiny: str, out: str, stop: str) -> int:
     import jax
     import numpy as np
 
-    from aejax import config, execute
+    from aejax import config
+    from aejax.runs import sweep
 
     small = tiny == "1"
     base = config.Config(
@@ -99,7 +100,7 @@ def main(folder: str, tiny: str, out: str, stop: str) -> int:
         if event["kind"] == "train":
             steps.append(event["step"])
 
-    run = execute.sweep(
+    run = sweep.sweep(
         base,
         axes,
         out=out,
@@ -109,7 +110,7 @@ def main(folder: str, tiny: str, out: str, stop: str) -> int:
         on_event=on_event,
     )
     found = {"rows": run.rows, "step": max(steps, default=0), "crc32": None}
-    found |= {"lanes": len(axes["latent_dim"]) * len(axes["seed"])}
+    found |= {"members": len(axes["latent_dim"]) * len(axes["seed"])}
     found |= {"finished": run.info["finished"]}
     if found["finished"]:
         leaves = jax.tree.leaves([m.params for m in run.models()])

@@ -58,10 +58,10 @@ def _gradients(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
             )
 
 
-def _lanes(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
-    for r in sorted(rows, key=lambda r: (r["model"], r["lanes"])):
-        what, got = f"{r['model']}: {r['lanes']} members, × one", r["times_one"]
-        target = r["lanes"] == MEMBERS
+def _members(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
+    for r in sorted(rows, key=lambda r: (r["model"], r["members"])):
+        what, got = f"{r['model']}: {r['members']} members, × one", r["times_one"]
+        target = r["members"] == MEMBERS
         yield _line(what, got, *((f"≤ {COST:g}", got <= COST) if target else ()))
 
 
@@ -77,7 +77,7 @@ def _suite(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
 def _profile(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
     for r in rows:
         share = r["product_share"]
-        yield _line(f"{r['lanes']} members: kernel time in matrix products", share)
+        yield _line(f"{r['members']} members: kernel time in matrix products", share)
         busy = r["kernel_s"] / r["span_s"] if r["span_s"] else None
         yield _line("kernel time over the time they span", busy)
 
@@ -101,7 +101,7 @@ def _memory(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
             yield r.get("missing", "–"), "–", "", r["why"].splitlines()[0][:120]
             continue
         of = f", of {r['limit_mb']:,.0f} MB" if "limit_mb" in r else ""
-        what = f"{r['workload']}{of}: {r['rounds']} × {r['lane_batch']} lanes"
+        what = f"{r['workload']}{of}: {r['batches']} × {r['vmap']} members"
         yield _line(f"{what}, memory / estimate", r.get("memory_of_estimate"))
 
 
@@ -117,7 +117,7 @@ def _resume(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
 
 _LINES = {
     "gradients": _gradients,
-    "lanes": _lanes,
+    "members": _members,
     "suite": _suite,
     "profile": _profile,
     "precision": _precision,

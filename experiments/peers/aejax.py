@@ -16,8 +16,9 @@ from experiments import environment, workloads
 
 
 def planned(workload: workloads.Workload, folder: pathlib.Path) -> Any:
-    """The workload's one group."""
-    from aejax import config, plan
+    """The plan of the workload, of one population."""
+    from aejax import config
+    from aejax.runs import plan
 
     path, x = folder / f"{workload.name}.npz", workload.data()
     np.savez(path, x_train=x, x_valid=x[:100], x_test=x[:100])
@@ -34,10 +35,18 @@ def planned(workload: workloads.Workload, folder: pathlib.Path) -> Any:
         epochs=epochs,
         eval_every=epochs,
     )
-    lanes = {"latent_dim": dict.fromkeys(workload.latent)}
-    lanes["seed"] = range(len(workload.latent) // len(lanes["latent_dim"]))
-    (group,) = plan.plan(base, {n: list(v) for n, v in lanes.items()})
-    return group
+    members = {"latent_dim": dict.fromkeys(workload.latent)}
+    members["seed"] = range(len(workload.latent) // len(members["latent_dim"]))
+    return plan.plan(base, {n: list(v) for n, v in members.items()})
+
+
+def placed(program: Any, planned: Any) -> Any:
+    """Places a program's members; its data, on the devices."""
+    from aejax.training import stream
+
+    program.place()
+    source = planned.sources.source(program.population.spec)
+    return stream.Stream(program, source)(0)
 
 
 def facts(devices: Any) -> dict[str, Any]:
@@ -55,34 +64,33 @@ def prepare(
     workload: workloads.Workload, folder: pathlib.Path
 ) -> tuple[Callable[[], int], dict[str, Any]]:
     """See the package."""
-    lanes = len(workload.latent)
-    devices = environment.start(lanes, None)
+    members = len(workload.latent)
+    devices = environment.start(members, None)
     if workload.draws:
         return _evaluation(workload, folder, devices)
-    from aejax import feed, population
+    from aejax.training import program
 
-    group = planned(workload, folder)
+    plan = planned(workload, folder)
+    (population,) = plan.populations
     began = time.perf_counter()
-    one = population.Population(group, devices)
+    one = program.Program(population, devices)
     spent = time.perf_counter() - began
     on_cpu = devices[0].platform == "cpu"
     idle = _restart_peak() if on_cpu else _device_peak(devices)
-    one.place()
-    recipe = group.recipe
-    data = feed.Feed(one)(0)
-    steps = -(-workload.steps // recipe.pass_steps) * recipe.pass_steps
-    if recipe.pass_steps > workload.steps:
-        steps = -(-workload.steps // recipe.unit) * recipe.unit
-        steps = min(steps, recipe.pass_steps)
+    data, spec = placed(one, plan), population.spec
+    steps = -(-workload.steps // spec.block_steps) * spec.block_steps
+    if spec.block_steps > workload.steps:
+        steps = -(-workload.steps // spec.chunk) * spec.chunk
+        steps = min(steps, spec.block_steps)
 
     def repeat(start: int = 0) -> int:
-        one.advance(data, start, steps, 0, range(one.rounds))
-        return steps * lanes
+        one.advance(data, start, steps, 0, range(one.batches))
+        return steps * members
 
     repeat(-1)
-    estimate = group.total_bytes(min(len(devices), lanes), one.lane_batch)
+    estimate = population.total_bytes(min(len(devices), members), one.vmap)
     told = facts(devices) | {"compile_s": spent}
-    told |= {"lane_batch": one.lane_batch, "rounds": one.rounds}
+    told |= {"vmap": one.vmap, "batches": one.batches}
     if idle is not None:
         # An accelerator's peak has the compiler's trials in it: all that was needed.
         used = _resident("VmHWM") - idle if on_cpu else _device_peak(devices)
@@ -94,11 +102,12 @@ def prepare(
 def _evaluation(workload, folder, devices):
     import jax
 
-    from aejax import evaluate, execute
+    from aejax import evaluate
+    from aejax.runs import sweep
 
-    group = planned(workload, folder)
-    base = group.recipe.config.replace(epochs=1, eval_every=1)
-    model = execute.sweep(base).model()
+    (population,) = planned(workload, folder).populations
+    base = population.spec.config.replace(epochs=1, eval_every=1)
+    model = sweep.sweep(base).model()
     x = workload.data() / np.float32(255)
 
     def repeat() -> int:

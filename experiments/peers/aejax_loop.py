@@ -1,6 +1,6 @@
 """One jitted step per Python iteration: what a careful user of jax writes.
 
-The data set is on the device, the state is donated, lanes train one after the other.
+The data set is on the device, the state is donated, members train one after the other.
 """
 
 import pathlib
@@ -21,20 +21,19 @@ def prepare(
     devices = environment.start(1, 1)
     import jax
 
-    from aejax import model, train
+    from aejax import model
+    from aejax.training import member as members
 
-    group = aejax.planned(workload, folder)
-    recipe, source = group.recipe, group.source
-    values = group.traced(group.lanes[0].config)
+    planned = aejax.planned(workload, folder)
+    spec = planned.populations[0].spec
+    source = planned.sources.source(spec)
     x = jax.device_put(source.block(0))
-    data = jax.eval_shape(lambda d: d, source.shapes())._replace(
-        train=x, output_bias=source.output_bias
-    )
-    state = jax.jit(lambda: train.init_state(recipe, values, data))()
+    data = spec.shapes()._replace(train=x, output_bias=source.output_bias)
+    member = members.member(spec, spec.hparams(spec.config), data)
+    state = jax.jit(member.init)()
 
     def one(state, x, rows, i):
-        batch = train.fetch(x, rows, source.scale)
-        return train.train_step(recipe, values, state, batch, i)
+        return member.step(state, members.fetch(x, rows, spec.scales[0]), i)
 
     began = time.perf_counter()
     order = np.random.default_rng(0)

@@ -1,8 +1,8 @@
 """PyTorch, a population at a time: ``torch.func.vmap`` under ``torch.compile``.
 
-What a careful user of PyTorch writes: parameters of all lanes in stacked tensors, one
+What a careful user of PyTorch writes: parameters of all members in stacked tensors, one
 compiled function for their losses and gradients, one Adam over the stacks, which is
-elementwise and so each lane's own. Every lane has its own order of the examples.
+elementwise and so each member's own. Every member has its own order of the examples.
 """
 
 import pathlib
@@ -23,8 +23,8 @@ def prepare(
     """See the package."""
     torch.manual_seed(0)
     torch.backends.cudnn.allow_tf32 = False  # float32 as ours
-    device, lanes = plain.device(), len(workload.latent)
-    models = [plain.build(workload).to(device) for _ in range(lanes)]
+    device, members = plain.device(), len(workload.latent)
+    models = [plain.build(workload).to(device) for _ in range(members)]
     stacked, _ = func.stack_module_state(models)
     params = {n: p.detach() for n, p in stacked.items()}
     optimizer = torch.optim.Adam(list(params.values()), 1e-3, fused=True)
@@ -36,7 +36,7 @@ def prepare(
 
     each = func.vmap(func.grad_and_value(loss), randomness="different")
     gradients = torch.compile(each)
-    feed = _batches(plain.tensors(workload), workload.batch, lanes)
+    feed = _batches(plain.tensors(workload), workload.batch, members)
 
     def steps(count: int) -> int:
         for _ in range(count):
@@ -46,7 +46,7 @@ def prepare(
             optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return count * lanes
+        return count * members
 
     began = time.perf_counter()
     steps(3)  # compiles
@@ -60,9 +60,9 @@ def prepare(
     }
 
 
-def _batches(x: torch.Tensor, size: int, lanes: int):
-    """Endless batches (lanes, size, …), each lane's shuffled for itself."""
+def _batches(x: torch.Tensor, size: int, members: int):
+    """Endless batches (members, size, …), each member's shuffled for itself."""
     while True:
-        order = torch.rand(lanes, len(x), device=x.device).argsort(1)
+        order = torch.rand(members, len(x), device=x.device).argsort(1)
         for at in range(0, len(x) - size + 1, size):
             yield x[order[:, at : at + size]]

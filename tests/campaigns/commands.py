@@ -35,7 +35,7 @@ FLAGS = (
     "dataset objective network latent-dim seed learning-rate batch-size hidden "
     "activation likelihood binarize precision optimizer schedule warmup weight-decay "
     "clip-norm beta1 beta2 eps init output-bias select preset epochs eval-every axis "
-    "out resume lane-batch devices dry-run list markdown help no-resume unknown é"
+    "out resume vmap devices dry-run list markdown help no-resume unknown é"
 ).split()
 AXES = (
     "seed=0,1 latent_dim=2,x beta=1 beta=1,,2 =1 seed= seed =, dataset=digits,digits "
@@ -58,7 +58,7 @@ sweep --dataset pipe | sweep --dataset /dev/zero | sweep --dataset /dev/stdin
 sweep --objective pipe.py | sweep --dataset / | sweep --dataset caf\udce9
 sweep TINY --out caf\udce9 | sweep TINY --out caf\udce9 --resume
 sweep TINY --out=~/x | sweep TINY --devices 1024 | sweep TINY --devices 99999999999
-sweep TINY --lane-batch 99999999999
+sweep TINY --vmap 99999999999
 sweep TINY --axis seed=linear:0:99999:100000 --dry-run
 sweep TINY --axis eps=random:1e-9:1:999999999999 | sweep TINY --out /dev/null
 sweep TINY --out /dev/full | sweep TINY --out /proc/x | sweep TINY --out run --resume
@@ -106,7 +106,7 @@ def words(rng, name):
     if name == "reproduce":
         return [rng.choice(["digits", "é", ""]), "--only", rng.choice(NAMES[5:])]
     if name == "apply":
-        out = [rng.choice(["denoise", "anomaly", "judge", "all", *NAMES])]
+        out = [rng.choice(["denoise", "anomaly", "sample_quality", "all", *NAMES])]
         flags = "run where dataset train set out latent-dim seed devices".split()
         for flag in rng.sample(flags, rng.randrange(1, 5)):
             out += [f"--{flag}", rng.choice([*NAMES, *NUMBERS, *AXES])]

@@ -4,7 +4,7 @@ See ``common`` for how to run it. Each damaged directory is opened, every sixth 
 drawn and asked for its models, and then gone on with. Good: rows and models are those
 of the undamaged run, or a warning or one paragraph says what is wrong, and --resume
 ends with the files of the undamaged run or is refused. Bad: a traceback, a hang, other
-numbers without a word, rows or checkpoints of an undamaged group lost.
+numbers without a word, rows or checkpoints of an undamaged population lost.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import sys
 import warnings
 
@@ -28,23 +29,22 @@ FREE |= {"compile_s", "trace_s", "train_s", "steps_per_s", "images_per_s"}
 
 
 def train(path, argv=(), stop=None):
-    """A run, its checkpoints and dispatches as often as can be."""
-    from aejax import job
-    from experiments import sweep
+    """A run, interrupted at a report of its progress, as Ctrl-C would."""
+    from experiments import progress, sweep
 
-    real, events = job.Job.say, []
+    real, events = progress.Progress.on_event, []
 
-    def say(self, kind, **facts):
-        events.append(kind)
-        if stop and events.count("train") >= stop:
-            self.should_stop = lambda: True
-        real(self, kind, **facts)
+    def on_event(self, event):
+        events.append(event["kind"])
+        if event["kind"] == "train" and events.count("train") == stop:
+            signal.raise_signal(signal.SIGTERM)
+        real(self, event)
 
-    job.Job.say = say
+    progress.Progress.on_event = on_event
     try:
         return common.answer(sweep.main, [*ARGV, "--out", str(path), *argv], SECONDS)
     finally:
-        job.Job.say = real
+        progress.Progress.on_event = real
 
 
 def replaced(rng, path):
@@ -76,7 +76,7 @@ def in_place_of(rng, path):
 
 
 def steps(out):
-    """Folders of saved steps, group by group."""
+    """Folders of saved steps, population by population."""
     return sorted(p for p in out.glob("checkpoints/*/*") if p.name.isdigit())
 
 
@@ -84,7 +84,7 @@ def checkpoints(rng, out):
     """Saved steps lost, renamed, doubled, exchanged."""
     one, other = rng.sample(steps(out), 2)
     kind = rng.choice(
-        ["lost", "renamed", "doubled", "swapped", "group", "beside", "all"]
+        ["lost", "renamed", "doubled", "swapped", "parent", "beside", "all"]
     )
     if kind == "lost":
         shutil.rmtree(one)
@@ -95,7 +95,7 @@ def checkpoints(rng, out):
     elif kind == "swapped":
         for a, b in ((one, "a"), (other, one), (one.with_name("a"), other)):
             a.rename(a.with_name("a") if b == "a" else b)
-    elif kind == "group":
+    elif kind == "parent":
         shutil.rmtree(one.parent)
     elif kind == "beside":
         (one.parent / rng.choice(["x", "7.orbax-checkpoint-tmp", "12"])).mkdir()
@@ -128,8 +128,8 @@ def damage(rng, out):
     kind = rng.choice(["bytes", "bytes", "values", "lines", "steps", "saved", "place"])
     if kind == "steps":
         return checkpoints(rng, out)
-    group = {"saved": saved, "values": tables[:2], "lines": tables[1:]}
-    path = rng.choice(group.get(kind, tables + [out / ".lock", rng.choice(saved)]))
+    places = {"saved": saved, "values": tables[:2], "lines": tables[1:]}
+    path = rng.choice(places.get(kind, tables + [out / ".lock", rng.choice(saved)]))
     if kind in ("bytes", "saved"):
         path.write_bytes(common.damaged(rng, path.read_bytes()))
         told = ""
@@ -155,7 +155,8 @@ def models(run):
 
 def opened(out, whole, weights):
     """Why it is a bad answer of open_run and report, or what they said."""
-    from aejax import config, run
+    from aejax import config
+    from aejax.runs import run
     from experiments import report
 
     with common.captured() as read, warnings.catch_warnings(record=True) as told:
@@ -188,11 +189,13 @@ def main():
     os.chdir(campaign.folder)
     rng = np.random.default_rng(0)
     np.savez("tiny.npz", x=rng.random((60, 5), np.float32))
-    from aejax import job, pace, report, run
+    from aejax import report
+    from aejax.runs import dispatch, run, writer
     from experiments import environment
 
     environment.start(1, 1)
-    job.SAVE_EVERY, pace.SECONDS = 0.0, 1e-6
+    # Checkpoints and dispatches as often as can be.
+    writer.SAVE_EVERY, dispatch.SECONDS = 0.0, 1e-6
     real, report.write = report.write, lambda runs: "none"
     report.findings = lambda runs: []
     places = {"finished": pathlib.Path("finished"), "stopped": pathlib.Path("stopped")}

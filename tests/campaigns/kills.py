@@ -2,7 +2,7 @@
 
 See ``common`` for how to run it. A sequence is a sweep that is killed while it starts,
 compiles, trains, saves or finishes, until its kills are used up; then it is run to its
-end. Good: results.jsonl, summary.csv and the final parameters of every lane are those
+end. Good: results.jsonl, summary.csv and the final parameters of every member are those
 of the run that nothing interrupted, byte for byte.
 """
 
@@ -35,9 +35,9 @@ def train(name, data, out):
 
     devices = environment.start(4, 2)
     import aejax
-    from aejax import job, pace
+    from aejax.runs import dispatch, writer
 
-    job.SAVE_EVERY, pace.SECONDS = 0.0, 1e-6
+    writer.SAVE_EVERY, dispatch.SECONDS = 0.0, 1e-6
     print("ready", flush=True)
     values, axes, more = SWEEPS[name]
     base = aejax.Config(dataset=str(data), **SMALL | values)
@@ -52,7 +52,7 @@ def started(name, out):
 
 
 def contents(out):
-    """Tables, and the parameters of every lane."""
+    """Tables, and the parameters of every member."""
     import jax
 
     import aejax

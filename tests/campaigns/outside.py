@@ -44,7 +44,7 @@ IN_LOSS = r"""+pass|*raise KeyError("x")|*raise KeyboardInterrupt|*sys.exit(3)
 *return "a", {}|*return None, {}|+return nll.mean(), {}
 *return nll.mean(), {"a\nb": nll.mean()}|*return [nll.mean(), {}]
 *return nll.mean(), {"": nll.mean()}|*return nll.mean(), {"x" * 10**6: nll.mean()}
-*return nll.mean(), {"lane": nll.mean()}|*return nll.mean(), {"split": nll.mean()}
+*return nll.mean(), {"member": nll.mean()}|*return nll.mean(), {"split": nll.mean()}
 *return nll.mean(), {"loss": 1.0}|*return nll.mean(), {"kl": nll}|*return *"abc",
 *return nll.mean(), {"kl": "a"}|*return nll.mean(), {"kl": 1j}
 *return nll.mean(), {1: 2}|*return nll.mean().astype(int), {}
@@ -81,7 +81,7 @@ BESIDE = r"""+pass|*heads = 0|*heads = -1|*heads = "2"|*heads = 1.5|*heads = Tru
 *def loss(m, p, b, k, *, a=1j): return k, {}
 *def loss(m, p, b, k, *, a=10**30): return k, {}
 *def loss(m, p, b, k, *, hidden=3): return k, {}
-*def loss(m, p, b, k, *, lane=1.0): return k, {}|*def init(): pass|*init = 3
+*def loss(m, p, b, k, *, member=1.0): return k, {}|*def init(): pass|*init = 3
 *prior = 3|*def init(m, n, b, k, **hp): return {"extra": {"w": 3}}
 *optimizer = "adam"
 *def init(m, n, b, k, **hp): return {"extra": {"w": jnp.ones(3, int)}}|*code = None

@@ -1,0 +1,232 @@
+"""A trained autoencoder for its user: NumPy or jax arrays in data units in and out."""
+
+import functools
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from aejax import config as configs
+from aejax import model as model_lib
+from aejax.autoencoder import inputs
+from aejax.evaluate import ex_post, likelihood
+from aejax.training import member as members
+from aejax.training import source as sources
+from aejax.training import spec as specs
+
+# Examples encoded at once: larger ones gain nothing on a CPU, and images of 64 × 64 × 3
+# of them are 25 MB.
+_BATCH = 512
+
+
+def functions(spec: specs.TrainSpec) -> dict[str, Callable]:
+    """A population's jitted encode, decode, …: its members share what they compile.
+
+    Each takes parameters and the member's numbers first; codes are of width Z.
+    """
+    objective = spec.objective
+
+    def encode(model, hparams, params, batch):
+        return objective.code(model, params, batch, **hparams)
+
+    def decode(model, hparams, params, z, y):
+        decoded = model.decode(params, z, model_lib.Batch(None, y))
+        return model.likelihood.mean(decoded)
+
+    def prior(model, hparams, params, key, rows, y):
+        return objective.prior(model, params, key, len(rows), y, **hparams)
+
+    def log_likelihood(model, hparams, params, key, samples, batch):
+        def log_weight(key):
+            return objective.log_weight(model, params, batch, key, **hparams)
+
+        return likelihood.streamed(log_weight, key, samples, len(batch.x))
+
+    def bound(function):
+        def run(params, values, *arguments):
+            with model_lib.matmul_precision(spec.config.precision):
+                model, hparams = members.bind(spec, values)(spec.steps)
+                return function(model, hparams, params, *arguments)
+
+        return jax.jit(run)
+
+    plain = (encode, decode, prior, log_likelihood)
+    return {function.__name__: bound(function) for function in plain}
+
+
+class Autoencoder:
+    """One trained member of a run.
+
+    ``encode`` gives (N, k) and ``decode`` takes (N, k), where k is the member's
+    latent_dim: the padding of the population it was trained in is not seen.
+
+    Attributes:
+      config: the member's Config.
+      params: {"net", "extra", "state"}; leaves named ``latent_…`` are padded to Z.
+      model: pure functions for one's own ``jax.grad``; they take ``params`` and codes
+        of width Z.
+      hparams: of the objective, as its functions take them.
+      latent_dim: k.
+      step, steps: of training, when ``params`` were saved, and all that it has.
+      has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
+    """
+
+    @model_lib.usual_settings()
+    def __init__(
+        self,
+        spec: specs.TrainSpec,
+        config: configs.Config,
+        params: Any,
+        shared: dict[str, Callable],
+        step: int,
+        source: Callable[[], sources.Source],
+    ):
+        self.steps, self.step = spec.steps, step
+        self.config, self.latent_dim = config, config.latent_dim
+        self.params = jax.tree.map(jnp.asarray, params)
+        self._values = spec.hparams(config)
+        self.model, self.hparams = members.bind(spec, self._values)(spec.steps)
+        self._train_spec, self._shared, self._source = spec, shared, source
+        self._spec = spec.model.network_spec
+        self.has_likelihood = spec.objective.log_weight is not None
+        standard = type(spec.objective)._field_defaults["prior"]
+        self.has_normal_prior = spec.objective.prior is standard
+        self._densities: dict[str, ex_post.Density] = {}
+
+    def encode(
+        self, x: Any, y: Any = None, length: Any = None, corrupted: bool = False
+    ) -> np.ndarray:
+        """Deterministic codes (N, k) of x (N, *S) in data units.
+
+        A tuple of such arrays for objectives whose code has vectors (vq_vae). The last
+        bits of a code depend on how many examples are encoded with it, for batches of
+        other sizes are other programs.
+
+        Args:
+          x: data; series (N, T) will do for sequences of one feature. Whole numbers, of
+            a set that is stored as uint8, are divided by its scale, as in training.
+          y: for a conditional model (N,) class ids as the data set's y has them, or
+            their labels, strings; or (N, L) ids of words.
+          length: (N,) valid steps, for sequences; required where the data have it.
+          corrupted: x has noise added, and may leave the range of the likelihood.
+
+        Raises:
+          InputError: x is not of shape (N, *S), not finite, or outside the range of the
+            likelihood; y or length do not fit it, or are missing.
+        """
+        z = self.apply("encode", self.batch(x, y, length, corrupted))
+        return jax.tree.map(lambda a: a[:, : self.latent_dim], z)
+
+    def decode(self, z: Any, y: Any = None) -> np.ndarray:
+        """E[x | z], (N, *S) in data units, of codes (N, k)."""
+        if not isinstance(z, tuple):
+            z = np.float32(inputs.array(z, (self.latent_dim,), "z"))
+        pad = ((0, 0), (0, self._spec.latent_dim - self.latent_dim))
+        z = jax.tree.map(lambda a: np.pad(a, pad), z)
+        y = inputs.labels(self._train_spec, y, len(jax.tree.leaves(z)[0]))
+        return self.apply("decode", z, y)
+
+    def reconstruct(
+        self, x: Any, y: Any = None, length: Any = None, corrupted: bool = False
+    ) -> np.ndarray:
+        """``decode(encode(x))``, (N, *S) in data units; see there."""
+        return self.decode(self.encode(x, y, length, corrupted), y)
+
+    def sample(
+        self, key: Array, n: int, y: Any = None, density: str = "prior"
+    ) -> np.ndarray:
+        """E[x | z] for n codes, (n, *S); p(x|z)'s noise, which would hide it, left out.
+
+        Args:
+          key: PRNG key.
+          n: number of samples.
+          y: (n,) class ids, or (n, L) ids of words, for a conditional model.
+          density: of the codes. "prior" is the objective's own; "gaussian" or "gmm"
+            (10 components) is fitted to codes of the training split (Ghosh et al., ICLR
+            2020), as is the Gaussian that stands in for a prior that is missing.
+
+        Raises:
+          InputError: y does not fit.
+        """
+        if density == "prior" and self._train_spec.objective.prior is not None:
+            y, rows = inputs.labels(self._train_spec, y, n), np.arange(n)
+            each = lambda at: (jax.random.fold_in(key, at),)  # noqa: E731
+            return self.apply("decode", self.apply("prior", rows, y, extra=each), y)
+        kind = "gaussian" if density == "prior" else density
+        if kind not in self._densities:
+            self._densities[kind] = ex_post.fit(self.training_codes()[0], kind)
+        return self.decode(self._densities[kind](key, n), y)
+
+    def training_codes(self, limit: int = 10_000) -> tuple[np.ndarray, Any]:
+        """Codes (n, k) of examples from all over the training split; y (n,) or None."""
+        rows = self._source().training_rows(limit)
+        return self.encode(rows.x, rows.y, rows.length), rows.y
+
+    def batch(
+        self, x: Any, y: Any = None, length: Any = None, corrupted: bool = False
+    ) -> model_lib.Batch:
+        """x, y and length of a user as the model takes them, checked.
+
+        Raises:
+          InputError: see ``encode``.
+        """
+        x, length = inputs.examples(self._train_spec, x, length, corrupted)
+        return model_lib.Batch(x, inputs.labels(self._train_spec, y, len(x)), length)
+
+    @model_lib.usual_settings()
+    def apply(self, name: str, tree: Any, *more: Any, extra=lambda at: ()) -> Any:
+        """One of ``functions`` over any N: in batches of few compiled sizes.
+
+        ``extra`` gives the arguments that are not per example, from a batch's start.
+        """
+        run = functools.partial(self._shared[name], self.params, self._values)
+        return in_batches(run, tree, *more, extra=extra)
+
+    def export(self, folder: Any) -> pathlib.Path:
+        """Writes params.npz, cut to the effective size, and config.json.
+
+        Array names are the tree's paths joined by "/"; NumPy reads them without pickle.
+        """
+        folder = pathlib.Path(folder).expanduser()
+        if folder.exists() and not folder.is_dir():
+            raise configs.InputError(f"'{folder}' is a file; export to a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        params = model_lib.trim(self.params, self.latent_dim)
+        arrays = {
+            jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(a)
+            for path, a in jax.tree_util.tree_leaves_with_path(params)
+        }
+        np.savez(folder / "params.npz", **arrays)
+        text = json.dumps(self.config.to_json(), indent=2)
+        (folder / "config.json").write_text(text + "\n")
+        return folder
+
+
+def in_batches(run: Callable, *trees: Any, extra=lambda at: (), most=_BATCH) -> Any:
+    """``run(*extra(at), *trees)`` as NumPy, over any N: at most ``most`` at a time.
+
+    Sizes are powers of two, filled up with zeros, so that a jitted function compiles
+    for few of them. ``at`` is the first row of a batch.
+    """
+    n, out = len(jax.tree.leaves(trees)[0]), []
+    for at in range(0, max(n, 1), most):
+        cut = functools.partial(_rows, at=at, size=_rounded(n - at, most))
+        done = run(*extra(at), *jax.tree.map(cut, trees))
+        out.append(jax.tree.map(np.asarray, done))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
+
+
+def _rounded(n: int, most: int) -> int:
+    """A batch's size for n rows: a power of two, or ``most``."""
+    return min(most, 1 << max(n - 1, 0).bit_length())
+
+
+def _rows(a: Any, at: int, size: int) -> np.ndarray:
+    """Rows at … at + size, zeros where there are none."""
+    a = np.asarray(a)[at : at + size]
+    return np.pad(a, ((0, size - len(a)),) + ((0, 0),) * (a.ndim - 1))

@@ -1,0 +1,148 @@
+"""Rows of one evaluation, and the summary over seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aejax import config as configs
+from aejax import data as datasets
+from aejax.evaluate import metrics as measures
+from aejax.evaluate import pca
+from aejax.runs import plan as plans
+from aejax.training import population as populations
+
+_FIXED = ("member", "epoch", "step", "split", "diverged")
+_FIRST = ("loss", "nll", "mse", "psnr", "error_rate", "kl")
+# How the names of metrics start that are never below 0.
+_POSITIVE = ("mse", "error_rate", "kl")
+
+
+def metric_columns(planned: Sequence[populations.Population]) -> list[str]:
+    """Names of all metrics of a run, the common ones first.
+
+    Raises:
+      InputError: an objective gives a metric the name of another column.
+    """
+    names = {n for p in planned for n in p.metrics}
+    names |= {"psnr"} if "mse" in names else set()
+    names |= {"bits_per_dim" for p in planned if counts_bits(p)}
+    if taken := {*planned[0].members[0].columns, *_FIXED} & names:
+        raise configs.InputError(
+            f"an objective reports a metric named {', '.join(sorted(taken))}, which is "
+            "a column of the rows already; give the metric another name"
+        )
+    first = [n for n in _FIRST if n in names]
+    return first + sorted(names - set(first))
+
+
+def counts_bits(population: populations.Population) -> bool:
+    """Whether its rows have bits per dimension: of a bound on log p(x) of levels."""
+    return population.spec.counts_bits and "neg_elbo" in population.metrics
+
+
+def rows(
+    population: populations.Population,
+    metrics: Mapping[str, np.ndarray],
+    diverged: np.ndarray,
+    *,
+    step: int,
+    splits: Sequence[str],
+    columns: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Rows of results.jsonl for one evaluation of a population, at this step.
+
+    ``metrics`` are {name: (members, 3)}; ``columns`` those of the whole run, None where
+    the population has none and in members that have diverged. A split without examples
+    gives no row.
+    """
+    data, out = population.spec.data, []
+    bits, epoch = counts_bits(population), step // population.spec.epoch_steps
+    for place, member in enumerate(population.members):
+        for split in splits:
+            index = datasets.SPLITS.index(split)
+            if not data.lengths[index]:
+                continue
+            values = {n: float(a[place, index]) for n, a in metrics.items()}
+            # The step before may have been the first that was too large.
+            error = values.get("mse", 0.0)
+            good = math.isfinite(values["loss"]) and math.isfinite(error)
+            lost = bool(diverged[place]) or not good
+            if "mse" in values:  # tokens have an error_rate
+                values["psnr"] = measures.psnr(error, data.peak)
+            if bits:
+                each = measures.bits_per_dim(values["neg_elbo"], math.prod(data.shape))
+                values.setdefault("bits_per_dim", each)
+            where = {"member": member.index, "epoch": epoch, "step": step}
+            kept = {
+                n: None if lost else measures.rounded(values.get(n)) for n in columns
+            }
+            row = where | {"split": split} | kept | {"diverged": lost}
+            out.append(member.columns | row)
+    return out
+
+
+def summary(
+    rows: Sequence[Mapping[str, Any]],
+    axes: Sequence[str],
+    metrics: Sequence[str],
+    parameters: Mapping[int, int],
+) -> list[dict[str, Any]]:
+    """Final test metrics per setting, over seeds.
+
+    Of rows as in results.jsonl those of split "test" count. One dict per setting: the
+    axis columns without seed, ``n_seeds`` that did not diverge, ``diverged``,
+    ``parameters`` (given by member), and ``<metric>_mean, _low, _high``.
+    """
+    import pandas as pd  # a second, at a sweep's end; readers do without
+
+    keys = [a for a in axes if a != "seed"]
+    columns = [*keys, "member", "diverged", *metrics]
+    tests = [r for r in rows if r["split"] == "test"]
+    # Objects: an integer stays one where another row has None.
+    table = pd.DataFrame(tests, columns=columns, dtype=object)
+    out = []
+    for _, same in table.groupby(keys, sort=False, dropna=False):
+        first, lost = same.iloc[0], same["diverged"].astype(bool)
+        line = first[keys].to_dict()
+        line |= {"n_seeds": int((~lost).sum()), "diverged": int(lost.sum())}
+        line["parameters"] = parameters[first["member"]]
+        for metric, values in same.loc[~lost, list(metrics)].items():
+            known, ends = values.dropna(), (None, None, None)
+            if len(known):
+                ends = measures.interval(known, metric.startswith(_POSITIVE))
+            names = (f"{metric}_{end}" for end in ("mean", "low", "high"))
+            line |= zip(names, ends, strict=True)
+        out.append(line)
+    return out
+
+
+def baseline(planned: plans.Plan, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Lines of the summary for PCA, one per data set, binarisation and latent_dim.
+
+    Sequences of unequal length have none: PCA would be scored on their padding. Nor
+    have tokens, which are right or wrong.
+    """
+    wanted: dict[tuple, list[populations.Population]] = {}
+    for population in planned.populations:
+        spec = population.spec
+        tokens = spec.model.likelihood == "tokens"
+        if "length" not in spec.data.arrays and not tokens:
+            shared = spec.config.dataset, spec.config.binarize
+            wanted.setdefault(shared, []).append(population)
+    lines = []
+    for same in wanted.values():
+        first = same[0]
+        dims = sorted({m.config.latent_dim for p in same for m in p.members})
+        size = math.prod(first.spec.data.shape)
+        errors = pca.pca_mse(planned.sources.source(first.spec), dims)
+        for k, mse in errors.items():
+            line = {n: first.members[0].columns[n] for n in ("dataset", "binarize")}
+            line |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
+            line |= {"parameters": (min(k, size) + 1) * size, "mse_mean": mse}
+            if mse is not None:
+                psnr = measures.psnr(mse, first.spec.data.peak)
+                line["psnr_mean"] = measures.rounded(psnr)
+            lines.append(dict.fromkeys(columns) | line)
+    return lines

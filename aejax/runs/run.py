@@ -1,0 +1,219 @@
+"""A run to read: its rows, its summary, its models; in memory or in a directory."""
+
+import dataclasses
+import functools
+import math
+import pathlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from aejax import autoencoder, registry
+from aejax import config as configs
+from aejax import data as datasets
+from aejax.runs import checkpoint, directory, provenance, record
+from aejax.runs import sources as sources_lib
+from aejax.training import population as population_lib
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """What a sweep leaves behind; ``open_run`` gives the same from a directory.
+
+    What was written does not change; models and data sets are read when they are first
+    asked for, and what is wrong with them is added to ``problems``.
+
+    Attributes:
+      config, axes: what was asked for.
+      info: as in run.json.
+      rows: list of dicts, as in results.jsonl.
+      summary: list of dicts, as in summary.csv.
+      dir: the run's directory, or None.
+      finals: {population: (parameters and diverged, their step)} in memory.
+      sources: where data sets are loaded from.
+      plan: the populations, if they are at hand; else run.json has them.
+    """
+
+    config: configs.Config
+    axes: Mapping[str, Sequence[Any]]
+    info: Mapping[str, Any]
+    rows: list[dict[str, Any]]
+    summary: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    dir: pathlib.Path | None = None
+    finals: Mapping[int, tuple[Any, int]] = dataclasses.field(default_factory=dict)
+    sources: sources_lib.Sources = dataclasses.field(
+        default_factory=sources_lib.Sources
+    )
+    plan: tuple[population_lib.Population, ...] | None = None
+
+    @functools.cached_property
+    def populations(self) -> tuple[population_lib.Population, ...]:
+        """How it was cut into programs, from run.json: by whatever planner that was."""
+        return self.plan or record.read(self.info, self.dir)
+
+    @functools.cached_property
+    def problems(self) -> list[str]:
+        """What of its files is not as it was written, a sentence each, so far."""
+        if self.dir is None:
+            return []
+        tables = directory.problems(self.dir, self.info, self.rows)
+        files = provenance.changed_files(self.info)
+        return tables + record.problems(self.info, self.dir) + files
+
+    def dataset(self, name: str | None = None) -> datasets.Dataset:
+        """The data set of the run, or the one of this name if it has several."""
+        known: dict[str, Any] = {}
+        for spec in (p.spec for p in self.populations):
+            first = known.setdefault(label := registry.label(spec.config.dataset), spec)
+            # Series (N, T), which any network takes, rather than sequences of them.
+            known[label] = min(first, spec, key=lambda s: len(s.data.shape))
+        if name is not None and name not in known:
+            raise configs.unknown("data set of this run", name, known)
+        config = known[name or next(iter(known))].config
+        return self.sources.dataset(config.dataset, sources_lib.in_sequences(config))
+
+    def model(self, **choice: Any) -> autoencoder.Autoencoder:
+        """The trained model of the one member that has these axis values.
+
+        Raises:
+          InputError: no member or several have them; the message lists what there is.
+        """
+        return self._model(*self._find(choice, one=True)[0])
+
+    def models(self, **choice: Any) -> list[autoencoder.Autoencoder]:
+        """The trained models of all members that have these axis values, in order.
+
+        A set stands for any of its values.
+
+        Raises:
+          InputError: no member has them; the message lists what there is.
+        """
+        return [self._model(*place) for place in self._find(choice)]
+
+    def best(self, **choice: Any) -> list[autoencoder.Autoencoder]:
+        """The model of lowest validation error among those that fit, of each kind.
+
+        A kind is everything that is not traced: objective, network, data set, … The
+        error is the mse (of tokens the error_rate), of a denoising model that of what
+        it restores. The first that fits where there is no validation split.
+
+        Raises:
+          InputError: as ``models``.
+        """
+        last = {r["member"]: r for r in self.rows if r["split"] == "valid"}
+        scores: dict[tuple, tuple] = {}
+        for population, place in self._find(choice):
+            member = population.members[place]
+            row = last.get(member.index, {})  # None in it of one that diverged
+            errors = (row.get(n) for n in ("mse_restored", "mse", "error_rate"))
+            error = next((e for e in errors if e is not None), math.inf)
+            score = error, population.index, place
+            traced = population.spec.hparams(member.config)
+            kind = tuple(v for n, v in member.columns.items() if n not in traced)
+            scores[kind] = min(scores.get(kind, score), score)
+        return [self._model(self.populations[i], at) for _, i, at in scores.values()]
+
+    def export(self, folder: Any, **choice: Any) -> pathlib.Path:
+        """Writes one member as files; see ``Autoencoder.export``."""
+        return self.model(**choice).export(folder)
+
+    def _model(
+        self, population: population_lib.Population, place: int
+    ) -> autoencoder.Autoencoder:
+        final, step = self._finals(population)
+        params = jax.tree.map(lambda a: a[place], final["params"])
+        if population.index not in self._functions:
+            shared = autoencoder.functions(population.spec)
+            self._functions[population.index] = shared
+        return autoencoder.Autoencoder(
+            population.spec,
+            population.members[place].config,
+            params,
+            self._functions[population.index],
+            step,
+            lambda: self.sources.source(population.spec),
+        )
+
+    @functools.cached_property
+    def _functions(self) -> dict[int, dict]:
+        return {}
+
+    @functools.cached_property
+    def _read(self) -> dict[int, tuple[Any, int]]:
+        return {}
+
+    def _finals(self, population: population_lib.Population) -> tuple[Any, int]:
+        """A population's newest parameters, and the step that they are from."""
+        known = self.finals.get(population.index)
+        if known is None and (known := self._read.get(population.index)) is None:
+            known = self._read[population.index] = self._restored(population)
+        return known
+
+    def _restored(self, population: population_lib.Population) -> tuple[Any, int]:
+        state, meta = None, {}
+        if self.dir is not None:
+            state, meta = checkpoint.restore(self.dir, population, self._warn)
+        if not state:
+            raise configs.InputError(
+                f"population {population.index} of this run has no checkpoint that can "
+                "be used; finish it with --resume"
+            )
+        if not meta["final"]:
+            state = {"params": state.best or state.params}
+            self._warn(
+                f"the models of population {population.index} are of step "
+                f"{meta['step']:,} of {population.spec.steps:,}, from its newest "
+                "checkpoint that can be used; --resume trains them to the end"
+            )
+        return state, meta["step"]
+
+    def _warn(self, text: str) -> None:
+        self.problems.append(text)
+        warnings.warn(text, stacklevel=3)
+
+    def _find(
+        self, choice: Mapping[str, Any], one: bool = False
+    ) -> list[tuple[population_lib.Population, int]]:
+        places = [(p, i) for p in self.populations for i in range(len(p.members))]
+        columns = [p.members[i].columns for p, i in places]
+        several = {n: v if isinstance(v, set) else {v} for n, v in choice.items()}
+        choice = {n: [registry.column(n, v) for v in vs] for n, vs in several.items()}
+        for name in choice:
+            if name not in columns[0]:
+                raise configs.unknown("axis", name, columns[0])
+        fit = [all(c[n] in v for n, v in choice.items()) for c in columns]
+        if any(fit) and (sum(fit) == 1 or not one):
+            return [place for place, good in zip(places, fit, strict=True) if good]
+        left = [c for c, good in zip(columns, fit, strict=True) if good] or columns
+        values = {n: list(dict.fromkeys(c[n] for c in left)) for n in columns[0]}
+        free = {n: v for n, v in values.items() if len(v) > 1} or values
+        listed = "; ".join(f"{n}: {configs.listed(v)}" for n, v in free.items())
+        given = "; ".join(f"{n}={configs.listed(v)}" for n, v in choice.items())
+        given = given or "nothing"
+        raise configs.InputError(
+            f"{sum(fit)} models have {given}; say also which of {listed}"
+            if any(fit)
+            else f"no model has {given}; this run has {listed}"
+        )
+
+
+def open_run(dir: Any) -> Run:
+    """The run in a directory, finished or not; its ``problems`` are warnings too.
+
+    Neither the planner nor the data set is needed.
+
+    Raises:
+      InputError: there is no run in it.
+    """
+    dir = pathlib.Path(dir).expanduser()
+    info = directory.read_info(dir)
+    config, axes = directory.read_configuration(info)
+    summary = []
+    if directory.has_summary(dir, info):  # else it is damaged, or of before a damage
+        summary = directory.read_summary(dir)
+    run = Run(config, axes, info, directory.read_rows(dir), summary, dir)
+    for problem in run.problems:
+        warnings.warn(problem, stacklevel=2)
+    return run

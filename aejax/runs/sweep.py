@@ -1,0 +1,150 @@
+"""``sweep``: what is asked for, checked; the events of a job, written down."""
+
+import contextlib
+import pathlib
+import warnings
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from aejax import config as configs
+from aejax import model as model_lib
+from aejax.runs import directory as directories
+from aejax.runs import faults, job, provenance, writer
+from aejax.runs import plan as plans
+from aejax.runs import run as runs
+from aejax.runs import sources as run_sources
+from aejax.training import source as sources
+
+
+@model_lib.usual_settings()
+def sweep(
+    config: configs.Config,
+    axes: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    out: Any = None,
+    resume: bool = False,
+    devices: Sequence[jax.Device] | int | None = None,
+    vmap: int | None = None,
+    resident_bytes: int = sources.RESIDENT_BYTES,
+    on_rows: Callable[[list[dict[str, Any]]], None] | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    planned: plans.Plan | None = None,
+    command: str | None = None,
+    lane_batch: int | None = None,
+) -> runs.Run:
+    """Trains every combination of the axes as a few compiled programs.
+
+    Args:
+      config: everything that is not swept.
+      axes: {field of Config or hyperparameter of the objective: values}.
+      out: directory of the run; None keeps it in memory.
+      resume: go on where the run in ``out`` stopped; a fresh one if there is none.
+      devices: to lay members over, or how many; all of the default backend's.
+      vmap: members computed with at once on a device; 1 on CPU, else what fits.
+      resident_bytes: training data above this size stream in blocks.
+      on_rows: called with new rows.
+      on_event: called with a dict after each call of a program: progress.
+      should_stop: asked after each call; True saves and returns, unfinished.
+      planned: what ``plan`` has made from the same arguments already.
+      command: what was typed, for run.json.
+      lane_batch: what ``vmap`` was called in aejax 0.1.
+
+    Returns:
+      A Run; ``info["finished"]`` is False if it was stopped.
+
+    Raises:
+      InputError: bad input, a directory that holds another run, a full disk or memory.
+    """
+    vmap = renamed("lane_batch", "vmap", lane_batch, vmap)
+    axes = _checked(config, axes, vmap)
+    if planned is None:
+        planned = plans.plan(config, axes, run_sources.Sources(resident_bytes))
+    if not getattr(planned, "populations", ()):
+        raise configs.InputError("planned holds no population")
+    out = pathlib.Path(out).expanduser() if out else None
+    chosen = _devices(devices)
+    # Nobody goes on with one in memory.
+    inputs = out and provenance.inputs(planned, chosen, vmap)
+    faults.check_memory(planned.populations, chosen)
+    info = provenance.describe(config, axes, planned, chosen, inputs, command)
+    log = writer.Writer(planned, info, on_rows, on_event)
+    with faults.explained(out), contextlib.ExitStack() as stack:
+        directory = None
+        if out is not None:
+            directories.check(out, config, axes, resume, inputs)
+            directory = stack.enter_context(directories.Directory(out))
+        events = job.run(planned, log.begin(directory), chosen, vmap)
+        _write(events, log, should_stop)
+    return log.run(config, axes, out)
+
+
+def _write(
+    events: Generator[job.Event], log: writer.Writer, should_stop: Callable[[], bool]
+) -> None:
+    """Writes down what happens, to the end or until it should stop and can."""
+    stopping = False
+    with contextlib.closing(events), contextlib.closing(log):
+        for event in events:
+            log.take(event)
+            stopping = stopping or should_stop()
+            if stopping and log.stop(event):
+                break
+    log.end()
+
+
+def renamed(old: str, new: str, given: Any, value: Any) -> Any:
+    """The value of an argument that has another name now, with a warning."""
+    if given is None:
+        return value
+    if value is not None:
+        raise configs.InputError(f"{old} is called {new} now; both are given")
+    warnings.warn(
+        f"{old} is called {new} now; its old name goes with aejax 0.3",
+        FutureWarning,
+        stacklevel=4,
+    )
+    return given
+
+
+def _checked(config: Any, axes: Any, vmap: Any) -> dict[str, list[Any]]:
+    """The axes as lists of plain values.
+
+    Raises:
+      InputError: arguments of ``sweep`` of another kind.
+    """
+    if not isinstance(config, configs.Config):
+        raise configs.InputError(
+            f"sweep takes a Config, e.g. aejax.Config(dataset='digits'), not {config!r}"
+        )
+    lists = isinstance(axes or {}, Mapping) and all(
+        isinstance(v, Iterable) and not isinstance(v, (str, bytes, Mapping))
+        for v in (axes or {}).values()
+    )
+    if not lists:
+        raise configs.InputError(
+            f"axes must be {{name: values}}, e.g. {{'seed': [0, 1]}}, not {axes!r}"
+        )
+    if vmap is not None and (type(vmap) is not int or vmap < 1):
+        raise configs.InputError(
+            f"vmap is {vmap!r}; it must be a whole number of at least 1"
+        )
+    return {n: [configs.plain(v) for v in values] for n, values in (axes or {}).items()}
+
+
+def _devices(given: Any) -> list[jax.Device]:
+    """All of the default backend's, the first so many, or those that are given."""
+    known = jax.devices()
+    if type(given) is int and 1 <= given <= len(known):
+        return known[:given]
+    if given is None:
+        return known
+    fits = isinstance(given, Sequence) and not isinstance(given, str) and given
+    if not fits or not all(isinstance(one, jax.Device) for one in given):
+        raise configs.InputError(
+            f"devices is {given!r}; it must be jax devices, e.g. jax.devices()[:1], or "
+            f"how many of these {len(known)}"
+        )
+    return list(given)

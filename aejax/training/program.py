@@ -1,0 +1,196 @@
+"""One compiled program per population, its members laid over the devices.
+
+The only place that places and batches members. They are dealt to devices interleaved
+and padded to devices × vmap by repeating the last one. Inside a device a loop over
+batches of ``vmap`` members carries the whole population, so that no second copy of the
+state is needed. The program is compiled ahead of time and holds initialisation,
+training and evaluation: nothing else ever compiles.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax import model as model_lib
+from aejax.training import loop
+from aejax.training import member as members
+from aejax.training import population as populations
+from aejax.training import source as sources
+
+_P = jax.sharding.PartitionSpec
+# Of a device's memory, what members that are vmapped together may take by an estimate
+# that knows nothing of fragmentation, of XLA's own buffers, or of other processes.
+SHARE = 0.7
+# Copies of a member's state that a vmapped step may hold at once: the old and the new
+# one, gradients and updates.
+COPIES = 4
+
+
+class Program:
+    """A population's members on the devices, with what advances them.
+
+    Attributes:
+      population: what it was compiled for.
+      vmap: members that are computed with at once on a device.
+      batches: of so many members, on each device; ``advance`` can do some at a time.
+      trace_s: seconds of tracing and lowering.
+      compiled: when the compiler began and ended, by ``time.perf_counter``.
+    """
+
+    @model_lib.usual_settings()  # they are a thread's own
+    def __init__(
+        self,
+        population: populations.Population,
+        devices: Sequence[jax.Device],
+        vmap: int | None = None,
+    ):
+        self.population = population
+        count = len(population.members)
+        devices = list(devices)[: max(1, min(len(devices), count))]
+        self.batches, self.vmap = layout(population, devices, vmap)
+        local = self.batches * self.vmap
+        slots = [list(range(d, count, len(devices))) for d in range(len(devices))]
+        self._order = np.array(
+            [i for s in slots for i in s + [count - 1] * (local - len(s))]
+        )
+        self._slots = np.unique(self._order, return_index=True)[1]  # of each member
+        self._mesh = jax.sharding.Mesh(np.array(devices), ("members",))
+        self._by_member = jax.sharding.NamedSharding(self._mesh, _P("members"))
+        self._everywhere = jax.sharding.NamedSharding(self._mesh, _P())
+        self._shapes = population.state_shapes
+        self._compile(local)
+
+    def _compile(self, local: int) -> None:
+        spec, metrics, size = self.population.spec, self.population.metrics, self.vmap
+
+        def run(state, hparams, data, start, stop, phase, low, high):
+            def one(hparams, state):
+                member = members.member(spec, hparams, data)
+                when = start, stop, phase
+                return loop.advance(spec, member, state, data, *when, metrics)
+
+            def body(i, carry):
+                at = jax.tree.map(
+                    lambda a: jax.lax.dynamic_slice_in_dim(a, i * size, size),
+                    (hparams, carry[0]),
+                )
+                if size == 1:  # vmap over one would make its convolutions groups
+                    out = one(*jax.tree.map(lambda a: a[0], at))
+                    out = jax.tree.map(lambda a: a[None], out)
+                else:
+                    out = jax.vmap(one)(*at)
+                return jax.tree.map(
+                    lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, i * size, 0),
+                    carry,
+                    out,
+                )
+
+            zeros = jax.tree.map(lambda s: jnp.zeros((local, *s.shape)), metrics)
+            state, means = jax.lax.fori_loop(low, high, body, (state, zeros))
+            return state, means, state.diverged
+
+        program = jax.shard_map(
+            run,
+            mesh=self._mesh,
+            in_specs=(_P("members"), _P("members"), *(_P(),) * 6),
+            out_specs=_P("members"),
+            check_vma=False,
+        )
+
+        def shapes(tree: Any, sharding: Any, *lead: int) -> Any:
+            return jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct(
+                    (*lead, *a.shape), a.dtype, sharding=sharding
+                ),
+                tree,
+            )
+
+        total = len(self._order)
+        state = shapes(self._shapes, self._by_member, total)
+        hparams = shapes(spec.hparams(spec.config), self._by_member, total)
+        data = shapes(spec.shapes(), self._everywhere)
+        number = shapes(np.int32(0), self._everywhere)
+        began = time.perf_counter()
+        with model_lib.matmul_precision(spec.config.precision):
+            lowered = jax.jit(program, donate_argnums=0).lower(
+                state, hparams, data, *(number,) * 5
+            )
+        traced = time.perf_counter()
+        self._program = lowered.compile()
+        self.trace_s = traced - began
+        self.compiled = (traced, time.perf_counter())
+
+    def place(self, state: Any = None) -> None:
+        """Puts members on the devices: from host arrays in their order, or blank."""
+        spec, configs = self.population.spec, self.population.members
+        slots = [spec.hparams(configs[i].config) for i in self._order]
+        hparams = {n: np.stack([s[n] for s in slots]) for n in slots[0]}
+        self._hparams = jax.device_put(hparams, self._by_member)
+        if state is None:
+            lead = (len(self._order),)
+            state = jax.tree.map(
+                lambda s: np.zeros(lead + s.shape, s.dtype), self._shapes
+            )
+        else:
+            state = jax.tree.map(lambda a: np.asarray(a)[self._order], state)
+        self._state = jax.device_put(state, self._by_member)
+
+    def put(self, data: Any) -> Any:
+        """Host data on every device."""
+        return jax.device_put(data, self._everywhere)
+
+    def advance(
+        self,
+        data: sources.Data,
+        start: int,
+        stop: int,
+        phase: loop.Phase,
+        batches: range,
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Some of ``range(self.batches)`` from start to stop; waits until it is done.
+
+        ``data`` is from ``put``; start, stop and phase are ``loop.advance``'s.
+        Returns {metric: (members, 3) of the splits}, 0 for members of other batches,
+        and (members,) whether they have diverged, in the population's order.
+        """
+        numbers = start, stop, phase, batches.start, batches.stop
+        # One name only: using a donated buffer again crashes the process.
+        self._state, means, diverged = self._program(
+            self._state, self._hparams, data, *map(np.int32, numbers)
+        )
+        means = {n: np.asarray(a)[self._slots] for n, a in means.items()}
+        return means, np.asarray(diverged)[self._slots]
+
+    def host_state(self) -> members.TrainState:
+        """Host arrays (members, …) of the real members, in their order."""
+        return jax.tree.map(lambda a: np.asarray(a)[self._slots], self._state)
+
+
+def layout(
+    population: populations.Population,
+    devices: Sequence[jax.Device],
+    vmap: int | None,
+) -> tuple[int, int]:
+    """(batches, members vmapped together) on each device; the latter is part of digits.
+
+    ``vmap`` None is 1 on CPU, where vmap gains nothing; else what fits in memory.
+    """
+    count = len(population.members)
+    local = -(-count // max(1, min(len(devices), count)))
+    batches = -(-local // min(local, vmap or _largest(population, devices[0])))
+    return batches, -(-local // batches)  # even batches: less padding
+
+
+def _largest(population: populations.Population, device: jax.Device) -> int:
+    if device.platform == "cpu":
+        return 1
+    # Not what is free just now: the batch, and with it the last bits, would vary.
+    free = (device.memory_stats() or {}).get("bytes_limit", 8 << 30)
+    # All members' states lie there too, whatever the batch.
+    each = population.state_bytes()
+    free -= population.data_bytes() + each * len(population.members)
+    return max(1, int(SHARE * free) // (COPIES * each + population.step_bytes()))

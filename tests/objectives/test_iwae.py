@@ -1,0 +1,40 @@
+"""IWAE: the bound itself, tighter with the number of samples."""
+
+import jax
+import numpy as np
+import scipy.special
+
+from tests.objectives.common import Case, close, run
+from tests.objectives.ppca import bounds, linear
+
+
+def test_bounds_rise_with_the_number_of_samples():
+    """ELBO < IWAE-2 < IWAE-8 < IWAE-32 < log p(x), 5 standard errors apart."""
+    draws = [bounds("vae", 1000)]
+    draws += [bounds("iwae", 1000, num_samples=n) for n in (2, 8, 32)]
+    _, log_p = linear("vae")
+    means = np.array([*(d.mean(dtype=np.float64) for d in draws), log_p.mean()])
+    errors = np.array([*(d.std() / np.sqrt(1000) for d in draws), 0.0])
+    steps, errors = np.diff(means), np.hypot(errors[1:], errors[:-1])
+    assert (steps > 5 * errors).all(), (means, errors)
+
+
+def test_one_sample_is_the_elbo():
+    case, key = Case("iwae", num_samples=1), jax.random.key(2)
+    (draw,) = jax.random.split(key, 1)
+    nll, kl, *_ = case.elbo(case.params, draw)
+    loss, metrics = run(case.loss, case.params, key)
+    close(loss, (nll + kl).mean())
+    close(metrics["nll"], nll.mean())
+
+
+def test_the_value_is_the_bound_itself():
+    """Mistake 1: a loss of the right gradient whose value is not the bound."""
+    case, key = Case("iwae", num_samples=4), jax.random.key(2)
+    draws = jax.random.split(key, 4)
+    weights = run(jax.vmap(lambda k: case.log_weight(case.params, k)), draws)  # (4, B)
+    bound = scipy.special.logsumexp(weights.astype(np.float64), axis=0) - np.log(4)
+    close(run(case.loss, case.params, key)[0], -bound.mean())
+    # And these weights are log p(x, z) - log q(z|x).
+    nll, kl, *_ = case.elbo(case.params, draws[0])
+    close(weights[0], -nll - kl)
