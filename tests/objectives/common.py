@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import scipy.special
 import scipy.stats
 
 from aejax import model, networks, objectives
@@ -163,6 +164,26 @@ def mmd(x, y, scale, name):
     ]
     across = np.mean([kernel(a, b, scale, name) for a in x for b in y])
     return sum(within) - 2 * across
+
+
+def one_sample_is_the_elbo(name):
+    """With a single sample an importance-weighted bound is the ELBO."""
+    case, key = Case(name, num_samples=1), jax.random.key(2)
+    (draw,) = jax.random.split(key, 1)
+    nll, kl, *_ = case.elbo(case.params, draw)
+    loss, metrics = run(case.loss, case.params, key)
+    close(loss, (nll + kl).mean())
+    close(metrics["nll"], nll.mean())
+
+
+def value_is_the_bound(name):
+    """Of four samples; the case, its draws and their log weights (4, B)."""
+    case, key = Case(name, num_samples=4), jax.random.key(2)
+    draws = jax.random.split(key, 4)
+    weights = run(jax.vmap(lambda k: case.log_weight(case.params, k)), draws)
+    bound = scipy.special.logsumexp(weights.astype(np.float64), axis=0) - np.log(4)
+    close(run(case.loss, case.params, key)[0], -bound.mean())
+    return case, draws, weights
 
 
 def is_the_vae_without(name, vae_key, key, **hp):

@@ -3,27 +3,18 @@
 import jax
 import numpy as np
 import pytest
-import scipy.special
 
-from tests.objectives.common import Case, close, keys, mean_is, run, value_and_grad
+from tests.objectives import common
+from tests.objectives.common import close, keys, mean_is, run, value_and_grad
 from tests.objectives.ppca import OFF, K, bounds, linear, ppca
 
 
 def test_one_sample_is_the_elbo():
-    case, key = Case("dreg_iwae", num_samples=1), jax.random.key(2)
-    (draw,) = jax.random.split(key, 1)
-    nll, kl, *_ = case.elbo(case.params, draw)
-    loss, metrics = run(case.loss, case.params, key)
-    close(loss, (nll + kl).mean())
-    close(metrics["nll"], nll.mean())
+    common.one_sample_is_the_elbo("dreg_iwae")
 
 
 def test_the_value_is_the_bound_itself():
-    case, key = Case("dreg_iwae", num_samples=4), jax.random.key(2)
-    draws = jax.random.split(key, 4)
-    weights = run(jax.vmap(lambda k: case.log_weight(case.params, k)), draws)
-    bound = scipy.special.logsumexp(weights.astype(np.float64), axis=0) - np.log(4)
-    close(run(case.loss, case.params, key)[0], -bound.mean())
+    case, draws, weights = common.value_is_the_bound("dreg_iwae")
     nll, kl, *_ = case.elbo(case.params, draws[0])
     close(weights[0], -nll - kl)
 

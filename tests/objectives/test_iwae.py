@@ -1,10 +1,9 @@
 """IWAE: the bound itself, tighter with the number of samples."""
 
-import jax
 import numpy as np
-import scipy.special
 
-from tests.objectives.common import Case, close, run
+from tests.objectives import common
+from tests.objectives.common import close
 from tests.objectives.ppca import bounds, linear
 
 
@@ -20,21 +19,12 @@ def test_bounds_rise_with_the_number_of_samples():
 
 
 def test_one_sample_is_the_elbo():
-    case, key = Case("iwae", num_samples=1), jax.random.key(2)
-    (draw,) = jax.random.split(key, 1)
-    nll, kl, *_ = case.elbo(case.params, draw)
-    loss, metrics = run(case.loss, case.params, key)
-    close(loss, (nll + kl).mean())
-    close(metrics["nll"], nll.mean())
+    common.one_sample_is_the_elbo("iwae")
 
 
 def test_the_value_is_the_bound_itself():
     """Mistake 1: a loss of the right gradient whose value is not the bound."""
-    case, key = Case("iwae", num_samples=4), jax.random.key(2)
-    draws = jax.random.split(key, 4)
-    weights = run(jax.vmap(lambda k: case.log_weight(case.params, k)), draws)  # (4, B)
-    bound = scipy.special.logsumexp(weights.astype(np.float64), axis=0) - np.log(4)
-    close(run(case.loss, case.params, key)[0], -bound.mean())
+    case, draws, weights = common.value_is_the_bound("iwae")
     # And these weights are log p(x, z) - log q(z|x).
     nll, kl, *_ = case.elbo(case.params, draws[0])
     close(weights[0], -nll - kl)
