@@ -47,10 +47,10 @@ def parse(text: str) -> tuple[str, list[Any]]:
             rng = random.Random(name)
             logs = [rng.uniform(math.log(low), math.log(high)) for _ in range(count)]
             return name, [float(f"{math.exp(v):.6g}") for v in logs]
-        at = [i / max(count - 1, 1) for i in range(count)]
+        shares = [i / max(count - 1, 1) for i in range(count)]
         if rule == "linear":
-            return name, [float(f"{low + (high - low) * t:.12g}") for t in at]
-        return name, [float(f"{low * (high / low) ** t:.12g}") for t in at]
+            return name, [float(f"{low + (high - low) * t:.12g}") for t in shares]
+        return name, [float(f"{low * (high / low) ** t:.12g}") for t in shares]
     if name == "hidden":  # commas belong to the widths: hidden=512,256;128
         try:
             return name, [tuple(map(int, v.split(","))) for v in values.split(";")]

@@ -22,11 +22,11 @@ class InputError(ValueError):
         super().__init__(text)
 
 
-def listed(names: Iterable[Any], most: int = 40) -> str:
+def listed(names: Iterable[Any], limit: int = 40) -> str:
     """Names in one line of bounded length, whatever they are and however many."""
     names = [str(name) for name in names]
-    some = [_line(n[:99]) + "…" * (len(n) > 99) for n in names[:most]]
-    more = [f"… and {len(names) - most:,} more"] * (len(names) > most)
+    some = [_line(n[:99]) + "…" * (len(n) > 99) for n in names[:limit]]
+    more = [f"… and {len(names) - limit:,} more"] * (len(names) > limit)
     return ", ".join(some + more) if names else "none"
 
 

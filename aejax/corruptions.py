@@ -68,10 +68,10 @@ def occlusion(
         start = jnp.floor(
             jax.random.uniform(axis_key, shape, x.dtype) * (size - width + 1)
         )
-        at = jnp.arange(size).reshape(
+        position = jnp.arange(size).reshape(
             tuple(size if i == axis else 1 for i in range(x.ndim))
         )
-        inside = inside & (at >= start) & (at < start + width)
+        inside = inside & (position >= start) & (position < start + width)
     return jnp.where(inside, 0.0, x)
 
 

@@ -71,8 +71,8 @@ def _turned(x: Array, kernel: Array) -> Array:
 def patches(x: Array, size: int) -> Array:
     """(B, h + size - 1, w + size - 1, C) -> (B, h, w, size²C): every neighbourhood."""
     h, w = x.shape[1] - size + 1, x.shape[2] - size + 1
-    at = [(i, j) for i in range(size) for j in range(size)]
-    return jnp.concatenate([x[:, i : i + h, j : j + w] for i, j in at], -1)
+    offsets = [(i, j) for i in range(size) for j in range(size)]
+    return jnp.concatenate([x[:, i : i + h, j : j + w] for i, j in offsets], -1)
 
 
 def pad(x: Array) -> Array:
@@ -98,8 +98,8 @@ def conv(x: Array, kernel: Array) -> Array:
     b, h, w, c = x.shape
     # A patch is two pairs of rows, each of two pairs of pixels that lie side by side.
     x = pad(x).reshape(b, h // 2 + 1, 2, w // 2 + 1, 2 * c)
-    at = [(i, r, j) for i in range(2) for r in range(2) for j in range(2)]
-    pairs = [x[:, i : i + h // 2, r, j : j + w // 2] for i, r, j in at]
+    offsets = [(i, r, j) for i in range(2) for r in range(2) for j in range(2)]
+    pairs = [x[:, i : i + h // 2, r, j : j + w // 2] for i, r, j in offsets]
     # Stacked: XLA:CPU would not fuse the slices into a concatenation.
     x = jnp.stack(pairs, 3).reshape(b, h // 2, w // 2, 16 * c)
     return patches_product(x, kernel)
@@ -117,9 +117,9 @@ def conv_transpose(x: Array, kernel: Array) -> Array:
     pairs = jnp.split(flat.reshape(b, h, w, 16 * c), 8, -1)  # as in conv
 
     def row(r: int) -> Array:
-        at = [(i, j, pairs[4 * i + 2 * r + j]) for i in range(2) for j in range(2)]
-        ends = [((0, 0), (i, 1 - i), (j, 1 - j), (0, 0)) for i, j, _ in at]
-        return sum(jnp.pad(p, e) for (*_, p), e in zip(at, ends, strict=True))
+        offsets = [(i, j, pairs[4 * i + 2 * r + j]) for i in range(2) for j in range(2)]
+        ends = [((0, 0), (i, 1 - i), (j, 1 - j), (0, 0)) for i, j, _ in offsets]
+        return sum(jnp.pad(p, e) for (*_, p), e in zip(offsets, ends, strict=True))
 
     # Stacking is one pass over the patches. Summed into the image, each of eight padded
     # arrays is written, and read twice: 6 instead of 1.6 of 66 ms a step (conv VAE).

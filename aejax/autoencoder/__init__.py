@@ -155,7 +155,7 @@ class Autoencoder:
         """
         if density == "prior" and self._train_spec.objective.prior is not None:
             y, rows = inputs.labels(self._train_spec, y, n), np.arange(n)
-            each = lambda at: (jax.random.fold_in(key, at),)  # noqa: E731
+            each = lambda start: (jax.random.fold_in(key, start),)  # noqa: E731
             return self.apply("decode", self.apply("prior", rows, y, extra=each), y)
         kind = "gaussian" if density == "prior" else density
         if kind not in self._densities:
@@ -179,7 +179,7 @@ class Autoencoder:
         return model_lib.Batch(x, inputs.labels(self._train_spec, y, len(x)), length)
 
     @model_lib.usual_settings()
-    def apply(self, name: str, tree: Any, *more: Any, extra=lambda at: ()) -> Any:
+    def apply(self, name: str, tree: Any, *more: Any, extra=lambda start: ()) -> Any:
         """One of ``functions`` over any N: in batches of few compiled sizes.
 
         ``extra`` gives the arguments that are not per example, from a batch's start.
@@ -207,26 +207,26 @@ class Autoencoder:
         return folder
 
 
-def in_batches(run: Callable, *trees: Any, extra=lambda at: (), most=_BATCH) -> Any:
-    """``run(*extra(at), *trees)`` as NumPy, over any N: at most ``most`` at a time.
+def in_batches(run: Callable, *trees: Any, extra=lambda start: (), limit=_BATCH) -> Any:
+    """``run(*extra(start), *trees)`` as NumPy, over any N: at most ``limit`` at a time.
 
     Sizes are powers of two, filled up with zeros, so that a jitted function compiles
-    for few of them. ``at`` is the first row of a batch.
+    for few of them. ``start`` is the first row of a batch.
     """
     n, out = len(jax.tree.leaves(trees)[0]), []
-    for at in range(0, max(n, 1), most):
-        cut = functools.partial(_rows, at=at, size=_rounded(n - at, most))
-        done = run(*extra(at), *jax.tree.map(cut, trees))
+    for start in range(0, max(n, 1), limit):
+        cut = functools.partial(_rows, start=start, size=_rounded(n - start, limit))
+        done = run(*extra(start), *jax.tree.map(cut, trees))
         out.append(jax.tree.map(np.asarray, done))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
 
 
-def _rounded(n: int, most: int) -> int:
-    """A batch's size for n rows: a power of two, or ``most``."""
-    return min(most, 1 << max(n - 1, 0).bit_length())
+def _rounded(n: int, limit: int) -> int:
+    """A batch's size for n rows: a power of two, or ``limit``."""
+    return min(limit, 1 << max(n - 1, 0).bit_length())
 
 
-def _rows(a: Any, at: int, size: int) -> np.ndarray:
-    """Rows at … at + size, zeros where there are none."""
-    a = np.asarray(a)[at : at + size]
+def _rows(a: Any, start: int, size: int) -> np.ndarray:
+    """Rows start … start + size, zeros where there are none."""
+    a = np.asarray(a)[start : start + size]
     return np.pad(a, ((0, size - len(a)),) + ((0, 0),) * (a.ndim - 1))

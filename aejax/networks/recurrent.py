@@ -94,8 +94,8 @@ def scan(cell: Cell, weights: dict, gates: Array, state: tuple, valid=None, back
     Where ``valid`` (T, B, 1) is False the state stays; ``back`` runs backwards.
     """
 
-    def step(state, at):
-        gates, valid = at
+    def step(state, inputs):
+        gates, valid = inputs
         new = advance(cell, weights, state, gates)
         if valid is not None:
             new = jax.tree.map(lambda a, b: jnp.where(valid, a, b), new, state)

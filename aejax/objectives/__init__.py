@@ -94,7 +94,7 @@ class Objective(NamedTuple):
         """The Model whose ``kl`` obeys these hyperparameters; and those left over."""
         shared = {n: hp[n] for n in self._shared}
         own = {n: v for n, v in hp.items() if n not in shared}
-        return model._replace(kl=model.kl.at(*model.clock[:2], **shared)), own
+        return model._replace(kl=model.kl.at_step(*model.clock[:2], **shared)), own
 
     def is_traced(self, name: str) -> bool:
         """Whether members differ in this hyperparameter, or else programs."""

@@ -38,7 +38,7 @@ class Control(NamedTuple):
     weight: ScalarLike = 1.0
     free_bits: ScalarLike = 0.0
 
-    def at(
+    def at_step(
         self,
         step: ScalarLike,
         steps: int,

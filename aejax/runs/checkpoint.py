@@ -103,14 +103,14 @@ class Store:
           InputError: a whole checkpoint holds another tree; nothing is deleted.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
-        for at, step in enumerate(steps):
+        for i, step in enumerate(steps):
             try:
                 return self._restored(step, like, reason)
             except (config.InputError, MemoryError):  # not the checkpoint's fault
                 raise
             except Exception as error:  # a damaged file can raise anything
                 why = (str(error).splitlines() or [type(error).__name__])[0][:160]
-                older = [f"that of step {n} is used" for n in steps[at + 1 : at + 2]]
+                older = [f"that of step {n} is used" for n in steps[i + 1 : i + 2]]
                 instead = (older or ["there is none before it"])[0]
                 name = f"{self.folder.name}/{step}"
                 self._say(f"checkpoint {name} cannot be used ({why}); {instead}")

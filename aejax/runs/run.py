@@ -113,7 +113,9 @@ class Run:
             traced = population.spec.hparams(member.config)
             kind = tuple(v for n, v in member.columns.items() if n not in traced)
             scores[kind] = min(scores.get(kind, score), score)
-        return [self._model(self.populations[i], at) for _, i, at in scores.values()]
+        return [
+            self._model(self.populations[i], place) for _, i, place in scores.values()
+        ]
 
     def export(self, folder: Any, **choice: Any) -> pathlib.Path:
         """Writes one member as files; see ``Autoencoder.export``."""

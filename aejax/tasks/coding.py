@@ -165,7 +165,7 @@ def bits_back(
     def first(start):
         return jax.random.fold_in(jax.random.key(seed), start), model.params
 
-    nats = autoencoder.in_batches(run, model.batch(x, y), extra=first, most=64)
+    nats = autoencoder.in_batches(run, model.batch(x, y), extra=first, limit=64)
     return nats / math.log(2)
 
 

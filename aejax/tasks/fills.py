@@ -65,7 +65,7 @@ def energy(
     numbers = np.float32(weight), np.int32(steps), np.float32(rate)
     run = functools.partial(_lowest, model, model.params, numbers)
     limit = max(1, 256 // starts)  # 256 decoded at once: memory of a small batch
-    return autoencoder.in_batches(run, batch, np.float32(known), z, most=limit)
+    return autoencoder.in_batches(run, batch, np.float32(known), z, limit=limit)
 
 
 @functools.partial(jax.jit, static_argnums=0)

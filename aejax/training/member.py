@@ -46,7 +46,8 @@ class Member(NamedTuple):
         is drawn by ``row``, where the batch starts among the evaluated data.
       loss: (params, Batch, key, step) -> (loss, {name: scalar}, new params["state"]).
       batch: (rows, step) -> Batch of these training examples, in data units.
-      at: (step) -> (Model, hyperparameters) as the objective's functions take them.
+      model_at: (step) -> (Model, hyperparameters) as the objective's functions take
+        them.
       key: (purpose, step=0) -> a PRNG key.
     """
 
@@ -55,14 +56,14 @@ class Member(NamedTuple):
     evaluate: Callable
     loss: Callable
     batch: Callable
-    at: Callable
+    model_at: Callable
     key: Callable
 
 
 def bind(
     spec: specs.TrainSpec, hparams: Hparams, output_bias: Array | None = None
 ) -> Callable:
-    """``Member.at`` without data: what a trained model is used by, too."""
+    """``Member.model_at`` without data: what a trained model is used by, too."""
     width = spec.model.network_spec.latent_dim
     mask = model_lib.latent_mask(hparams["latent_dim"], width)
     clock = model_lib.Clock(0, spec.steps, spec.data.sizes[0])
@@ -70,11 +71,11 @@ def bind(
     static = spec.config.hparams
     values = {n: hparams.get(n, static[n]) for n in spec.objective.defaults}
 
-    def at(step: Array | int) -> tuple[model_lib.Model, dict[str, Any]]:
+    def model_at(step: Array | int) -> tuple[model_lib.Model, dict[str, Any]]:
         now = model._replace(clock=clock._replace(step=step))
         return spec.objective.bind(now, values)
 
-    return at
+    return model_at
 
 
 def fetch(split: model_lib.Batch, rows: Array, scale: float) -> model_lib.Batch:
@@ -92,18 +93,18 @@ def member(spec: specs.TrainSpec, hparams: Hparams, data: sources.Data) -> Membe
       hparams: arrays as ``TrainSpec.hparams`` gives them; may be traced.
       data: arrays on the device, which the member is initialised from and trains on.
     """
-    at = bind(spec, hparams, data.output_bias)
+    model_at = bind(spec, hparams, data.output_bias)
     key = keys(hparams["seed"])
     batch = _batches(spec, data, key)
-    loss = _loss(spec.objective, at)
-    optimizer = _optimizer(spec, hparams, at)
+    loss = _loss(spec.objective, model_at)
+    optimizer = _optimizer(spec, hparams, model_at)
     return Member(
-        init=_init(spec, at, key, batch, optimizer),
+        init=_init(spec, model_at, key, batch, optimizer),
         step=_step(loss, key, optimizer),
-        evaluate=_evaluate(spec, at, key, loss),
+        evaluate=_evaluate(spec, model_at, key, loss),
         loss=loss,
         batch=batch,
-        at=at,
+        model_at=model_at,
         key=key,
     )
 
@@ -130,9 +131,9 @@ def _batches(spec: specs.TrainSpec, data: sources.Data, key: Callable) -> Callab
     return batch
 
 
-def _loss(objective: objectives.Objective, at: Callable) -> Callable:
+def _loss(objective: objectives.Objective, model_at: Callable) -> Callable:
     def loss(params, batch, key, step) -> tuple[Array, dict[str, Array], Any]:
-        model, hp = at(step)
+        model, hp = model_at(step)
         given = jax.tree.map(lambda a: a, params)
         out = objective.loss(model, given, batch, key, **hp)
         before, after = jax.tree.flatten(params), jax.tree.flatten(given)
@@ -144,12 +145,12 @@ def _loss(objective: objectives.Objective, at: Callable) -> Callable:
     return loss
 
 
-def _optimizer(spec: specs.TrainSpec, hparams: Hparams, at: Callable) -> Callable:
+def _optimizer(spec: specs.TrainSpec, hparams: Hparams, model_at: Callable) -> Callable:
     """(step, share of data elements that are valid) -> the optimiser of this step."""
     config, size = spec.config, math.prod(spec.data.shape)
 
     def optimizer(step, valid: Array | float = 1.0) -> optax.GradientTransformation:
-        model, hp = at(step)
+        model, hp = model_at(step)
         rate = hparams["learning_rate"] * optimizers.schedule(
             config.schedule, step, spec.steps, hparams["warmup"]
         )
@@ -163,9 +164,9 @@ def _optimizer(spec: specs.TrainSpec, hparams: Hparams, at: Callable) -> Callabl
     return optimizer
 
 
-def _init(spec: specs.TrainSpec, at, key, batch, optimizer) -> Callable:
+def _init(spec: specs.TrainSpec, model_at, key, batch, optimizer) -> Callable:
     def init() -> TrainState:
-        model, hp = at(0)
+        model, hp = model_at(0)
         key_net, key_extra = jax.random.split(key(INIT))
         # From all over the split, which may be sorted: pseudo-inputs and codebooks
         # start there.
@@ -205,7 +206,7 @@ def _step(loss: Callable, key: Callable, optimizer: Callable) -> Callable:
     return step
 
 
-def _evaluate(spec: specs.TrainSpec, at, key, loss) -> Callable:
+def _evaluate(spec: specs.TrainSpec, model_at, key, loss) -> Callable:
     def evaluate(params, batch: model_lib.Batch, row: Array | int) -> dict[str, Array]:
         # A key of its own for each batch, the same at every evaluation: curves compare.
         noise = jax.random.fold_in(key(EVALUATE), row)
@@ -214,7 +215,7 @@ def _evaluate(spec: specs.TrainSpec, at, key, loss) -> Callable:
         value, metrics, _ = loss(params, batch, noise, spec.steps)
         if {"nll", "kl"} <= metrics.keys():  # whatever the loss adds to them
             metrics = {"neg_elbo": metrics["nll"] + metrics["kl"]} | metrics
-        model, hp = at(spec.steps)
+        model, hp = model_at(spec.steps)
         name = "mse" if model.likelihood.wrong is None else "error_rate"
         errors = reconstruction_error(spec.objective, model, hp, params, batch)
         return metrics | {"loss": value, name: errors.mean()}

@@ -20,10 +20,10 @@ def schedule(name: str, step: Array | int, steps: int, warmup: Array | int) -> A
     is Burda et al. (ICLR 2016): stage i = 1…8 takes 3^(i-1)/3280 of the steps at
     round(10^(1-(i-1)/7), 1)/10 of the peak. ``warmup`` steps of linear rise come first.
     """
-    at = jnp.asarray(step) / max(steps, 1)
+    progress = jnp.asarray(step) / max(steps, 1)
     factor = jnp.ones(())
     if name == "cosine":
-        factor = 0.5 * (1.0 + jnp.cos(jnp.pi * at))
+        factor = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
     elif name == "piecewise":
         stages = np.arange(8)
         # Whole steps: at 3,280 epochs' worth of them exactly the paper's.

@@ -74,15 +74,15 @@ class Program:
                 return loop.advance(spec, member, state, data, *when, metrics)
 
             def body(i, carry):
-                at = jax.tree.map(
+                inputs = jax.tree.map(
                     lambda a: jax.lax.dynamic_slice_in_dim(a, i * size, size),
                     (hparams, carry[0]),
                 )
                 if size == 1:  # vmap over one would make its convolutions groups
-                    out = one(*jax.tree.map(lambda a: a[0], at))
+                    out = one(*jax.tree.map(lambda a: a[0], inputs))
                     out = jax.tree.map(lambda a: a[None], out)
                 else:
-                    out = jax.vmap(one)(*at)
+                    out = jax.vmap(one)(*inputs)
                 return jax.tree.map(
                     lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, i * size, 0),
                     carry,
