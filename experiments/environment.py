@@ -1,29 +1,19 @@
-"""What entry points share: how jax starts, and how a command ends.
-
-``import aejax`` does none of it.
-"""
+"""What entry points share: how a command ends, and what it prints of others' errors."""
 
 import contextlib
-import importlib.metadata
 import io
 import logging
-import os
-import pathlib
-import platform
-import re
 import signal
 import sys
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from aejax import config, machine
+from aejax import config
+from aejax.runs import backend
 
-_FUSION = "--xla_cpu_experimental_ynn_fusion_type"
-_MOST_DEVICES = 1024
-_LONGEST = 4096
-_WRONG_ROWS = ("0.10.2",)
+start, prepare_xla_flags = backend.start, backend.prepare_xla_flags
+_LONGEST = 4096  # characters of a word
 
 
 def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
@@ -94,75 +84,6 @@ def quiet() -> None:
             setattr(sys, name, _Hook(before))
 
 
-def prepare_xla_flags() -> None:
-    """Works around wrong results of jaxlib 0.10.2 on CPUs; call it before jax starts.
-
-    There a jitted ``vmap(lambda r: sum((m @ r) ** 2))`` over 32,769 rows of 3 returns a
-    wrong row (jax#39103). 0.10.0, 0.10.1 and everything from 0.11.0 to 0.12.0.1 is
-    right. No fusion types at all cures it, at no measured cost. XLA ends the process at
-    a flag that it does not know, so other versions, older and newer, are left alone.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    version = importlib.metadata.version("jaxlib").partition("+")[0]
-    if version in _WRONG_ROWS and _FUSION not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_FUSION}=".strip()
-
-
-def start(members: int, devices: int | None, threads: str | None = None) -> list[Any]:
-    """Imports jax with its compilation cache on, and the devices to lay members over.
-
-    On a CPU every member computes on its own virtual device, up to one per usable core,
-    because small networks gain more from that than from threads inside an operation.
-    A backend that runs already, as in a test, keeps the devices that it has.
-
-    Args:
-      members: of the largest population.
-      devices: how many the user asked for, or None.
-      threads: size of XLA's thread pool, unless ``PJRT_NPROC`` says it; the number of
-        usable cores if None. It decides how sums of wide layers are cut, so it is part
-        of a run's last digits, and written down with it.
-
-    Raises:
-      InputError: fewer accelerators than the user asked for, or a number of devices
-        that no machine has.
-    """
-    if devices is not None and not 1 <= devices <= _MOST_DEVICES:
-        raise config.InputError(
-            f"--devices is {devices}; it must lie in [1, {_MOST_DEVICES}]"
-        )
-    prepare_xla_flags()
-    os.environ.setdefault("PJRT_NPROC", threads or str(machine.usable_cores()))
-    import jax
-
-    from aejax.data import cache
-
-    folder = jax.config.jax_compilation_cache_dir
-    if not folder:
-        version = importlib.metadata.version("jaxlib")
-        own = cache.root() / f"xla-{_cpu()}-jaxlib{version}"
-        with contextlib.suppress(OSError):  # without a cache it is only slower
-            own.mkdir(parents=True, exist_ok=True)
-            folder = str(own)
-    if folder:
-        jax.config.update("jax_compilation_cache_dir", folder)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    elsewhere = "JAX_NUM_CPU_DEVICES" in os.environ
-    elsewhere |= "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if devices or not elsewhere:
-        with contextlib.suppress(RuntimeError):
-            jax.config.update(
-                "jax_num_cpu_devices", devices or min(members, machine.usable_cores())
-            )
-    found = jax.devices()
-    if devices and devices > len(found) and found[0].platform != "cpu":
-        raise config.InputError(
-            f"--devices is {devices}, but this machine has {len(found)} of the kind "
-            f"{found[0].device_kind}; give at most that many"
-        )
-    return found[:devices]
-
-
 @contextlib.contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Here the first Ctrl-C or SIGTERM only makes the function that is given true.
@@ -185,13 +106,3 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _cpu() -> str:
-    """Of the CPU's model and instructions: compiled code is for one kind of CPU."""
-    facts = platform.machine()
-    with contextlib.suppress(OSError):
-        text = pathlib.Path("/proc/cpuinfo").read_text()
-        found = re.findall(r"^(?:model name|flags|Features)\s*: .*", text, re.M)
-        facts += str(sorted(set(found)))
-    return f"{zlib.crc32(facts.encode()):08x}"

@@ -5,7 +5,9 @@ Imports no jax: ``--help`` and most mistakes are answered before it is loaded.
 
 import argparse
 import dataclasses
+import json
 import math
+import os
 import pathlib
 import shlex
 import sys
@@ -50,12 +52,19 @@ _COMMAND = {
     "resume": (bool, False, None, "", "go on with the run in --out"),
     "vmap": (int | None, None, "N", "what fits", "members vmapped together"),
     "devices": (int | None, None, "N", "all", "number of devices to lay members over"),
+    "engine": (str, "local", "NAME", None, "of workers [local, processes, ray]"),
+    "workers": (int | None, None, "N", "all", "of an engine, at a time"),
+    "address": (str, "", "HOST:PORT", "none", "ray: of a cluster, or auto"),
+    "worker_resources": (str, "", "JSON", "1 CPU", """ray: as '{"GPU": 1}'"""),
+    "allow_mixed": (_Switch, False, None, "", "workers of several kinds: other bits"),
+    "shard": (str, "", "I/N", "all", "train a share, from 0; or auto: SLURM's"),
     "dry_run": (_Switch, False, None, "", "show plan and memory; train nothing"),
     "list": (_Switch, False, None, "", "show what there is to choose from"),
     "markdown": (_Switch, False, None, "", "--list as Markdown"),
 }
 
 
+ENGINES = ("local", "processes", "ray")
 _OLD = {"--lane-batch": "--vmap"}
 
 # A comma joins the widths of one network, a space parts two networks.
@@ -167,12 +176,75 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
     for name in axes.get("dataset", [base.dataset]):
         if name not in data.names():  # a file is read twice: its faults are told early
             data.load(name)
-    for flag, given in ("vmap", flags.vmap), ("devices", flags.devices):
+    for flag in ("vmap", "devices", "workers"):
+        given = getattr(flags, flag)
         if given is not None and given < 1:
             raise config.InputError(f"--{flag} is {given}; it must be at least 1")
+    if flags.engine not in ENGINES:
+        raise config.unknown("engine", flags.engine, ENGINES)
+    for name in ("address", "worker_resources"):
+        if getattr(flags, name) and flags.engine != "ray":
+            flag = name.replace("_", "-")
+            raise config.InputError(f"--{flag} is of --engine ray")
+    if flags.workers is not None and flags.engine == "local":
+        raise config.InputError("--workers is of --engine processes or ray")
+    if flags.shard and (flags.engine != "local" or not flags.out):
+        raise config.InputError(
+            "--shard needs --out DIR, the same for all shares, and no --engine"
+        )
     if flags.resume and not flags.out:
         raise config.InputError("--resume needs --out DIR, the directory of the run")
     return base, axes
+
+
+def resources(flags: Any) -> dict[str, float] | None:
+    """Of each of Ray's workers.
+
+    Raises:
+      InputError: not {name: number} as JSON.
+    """
+    if not flags.worker_resources:
+        return None
+    try:
+        given = json.loads(flags.worker_resources)
+        if given and all(type(v) in (int, float) and v > 0 for v in given.values()):
+            return given
+    except (ValueError, AttributeError):
+        pass
+    raise config.InputError(
+        f"--worker-resources {flags.worker_resources!r} is not of the form "
+        """'{"GPU": 1}'"""
+    )
+
+
+def share(flags: Any) -> tuple[int, int] | None:
+    """(number, how many) of --shard.
+
+    Raises:
+      InputError: not I/N with 0 <= I < N; auto, where SLURM says nothing.
+    """
+    if not flags.shard:
+        return None
+    words = flags.shard.split("/")
+    if flags.shard == "auto":
+        known = [
+            [os.environ.get(f"SLURM_{n}") for n in names]
+            for names in (("PROCID", "NTASKS"), ("ARRAY_TASK_ID", "ARRAY_TASK_COUNT"))
+        ]
+        # A job array's tasks are jobs of one process each.
+        words = next((w for w in reversed(known) if all(w)), [])
+        if not words:
+            raise config.InputError(
+                "--shard auto: neither SLURM_PROCID and SLURM_NTASKS nor "
+                "SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT are set; give I/N"
+            )
+    if len(words) == 2 and all(w.isdecimal() for w in words):
+        number, count = map(int, words)
+        if number < count:
+            return number, count
+    raise config.InputError(
+        f"--shard is {'/'.join(words)}; it must be I/N, a share from 0 to N - 1"
+    )
 
 
 def members(axes: Mapping[str, list[Any]]) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from experiments import environment, options
+from experiments import environment, options, workers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +31,12 @@ def _sweep(argv: list[str]) -> int:
     base, axes = options.settings(flags)
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
+    share = options.share(flags)
+    options.resources(flags)
     threads = options.threads(flags)
+    ours = None
+    if flags.engine != "local":
+        ours = workers.variables(threads)
     devices = environment.start(options.members(axes), flags.devices, threads)
 
     # Only now: these import jax, which has to start as the line above says.
@@ -51,18 +56,16 @@ def _sweep(argv: list[str]) -> int:
     where = f"{len(devices)} × {devices[0].device_kind}"
     shown = progress.Progress(planned, f"{members} in {programs} on {where}, to {out}")
     with environment.interruptible() as should_stop, shown:
-        run = sweeps.sweep(
-            base,
-            axes,
-            out=out,
-            resume=flags.resume,
-            devices=devices,
-            vmap=flags.vmap,
-            on_event=shown.on_event,
-            should_stop=should_stop,
-            planned=planned,
-            command=options.command(argv),
-        )
+        asked = dict(config=base, axes=axes, out=out, planned=planned)
+        asked |= dict(on_event=shown.on_event, should_stop=should_stop)
+        asked |= dict(resume=flags.resume, vmap=flags.vmap)
+        asked |= dict(command=options.command(argv))
+        if share:
+            return _share(share, workers.share(share, asked), argv, out)
+        if flags.engine == "local":
+            run = sweeps.sweep(devices=devices, **asked)
+        else:
+            run = workers.sweep(flags, asked, ours)
     if not run.info["finished"]:
         print(
             "stopped; this goes on from the last checkpoint:\n"
@@ -72,6 +75,22 @@ def _sweep(argv: list[str]) -> int:
     rows = table.final(table.read([run]))
     tables.show(*rows, "test metrics, mean over n seeds")
     return _report(run, began)
+
+
+def _share(part: tuple[int, int], done: bool, argv: list[str], out: str) -> int:
+    """Says what is left to do when a share has ended."""
+    number, count = part
+    if done:
+        print(
+            f"share {number} of 0 … {count - 1} is done; when all are, this makes the "
+            f"tables:\npython -m experiments.merge {out}"
+        )
+        return 0
+    print(
+        "stopped; this goes on from the last checkpoint:\n"
+        f"{options.resume_command(argv, out)}"
+    )
+    return 130
 
 
 def _report(run: Any, began: float) -> int:

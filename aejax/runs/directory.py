@@ -184,73 +184,19 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
     os.replace(part, path)
 
 
-# What a process that was killed at once leaves: still an empty directory.
-_TRACES = (".lock", "run.json.tmp")
-
-
-def check(
-    dir: pathlib.Path,
-    config: configs.Config,
-    axes: Mapping[str, Sequence[Any]],
-    resume: bool,
-    inputs: Mapping[str, Any],
-) -> None:
-    """Refuses a directory in which this run cannot be written. Changes nothing.
-
-    Raises:
-      InputError: it is a file, holds something else, another run, or this run and
-        ``resume`` was not asked for; ``inputs``, beside the configuration, differ.
-    """
-    try:
-        str(dir).encode()
-    except UnicodeEncodeError:
-        raise configs.InputError(
-            f"--out {str(dir)!r} holds bytes that are no UTF-8, which checkpoints "
-            "cannot be written under; give another name"
-        ) from None
-    if (dir.exists() or dir.is_symlink()) and not dir.is_dir():
-        what = "a file" if dir.exists() else "a link to nothing"
-        raise configs.InputError(f"--out '{dir}' is {what}; give a directory")
-    inside = [p for p in dir.iterdir() if p.name not in _TRACES] if dir.is_dir() else []
-    if not inside:
-        return
-    if not (dir / "run.json").is_file():
-        raise configs.InputError(
-            f"--out '{dir}' is not empty and holds no run; give another directory"
-        )
-    if not resume:
-        raise configs.InputError(
-            f"--out '{dir}' holds a run already; add --resume to go on with it; or "
-            "give another directory"
-        )
-
-    def flat(config, axes, inputs):
-        swept = {f"axis {n}": list(v) for n, v in axes.items()}
-        return config.to_json() | swept | inputs
-
-    info = read_info(dir)
-    old = flat(*read_configuration(info), info.get("inputs", {}))
-    new = flat(config, axes, inputs)
-    pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}
-    changed = [f"{n}: {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
-    if changed:
-        raise configs.InputError(
-            f"--resume: the run in '{dir}' has another configuration: "
-            f"{'; '.join(changed)}; repeat its settings (threads are PJRT_NPROC), or "
-            "give another --out"
-        )
-
-
 class Directory(contextlib.AbstractContextManager):
-    """A run directory being written, locked against a second process."""
+    """A run directory being written, locked against a second process.
 
-    def __init__(self, dir: pathlib.Path):
+    ``patience``: seconds to wait for one that holds it.
+    """
+
+    def __init__(self, dir: pathlib.Path, patience: float = 0.0):
         self.dir = dir
         dir.mkdir(parents=True, exist_ok=True)
 
         import filelock  # asyncio with it: --help can do without
 
-        self._lock = filelock.FileLock(dir / ".lock", timeout=0)
+        self._lock = filelock.FileLock(dir / ".lock", timeout=patience)
         try:
             self._lock.acquire()
         except filelock.Timeout:

@@ -5,16 +5,16 @@ progress, and closes the generator to stop.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from aejax import data as datasets
 from aejax.registry import guard
 from aejax.runs import dispatch, plan
+from aejax.training import population as populations
 from aejax.training import program as programs
 from aejax.training import source as sources
 from aejax.training import stream as streams
@@ -73,29 +73,27 @@ Event = Compiled | Advanced | Evaluated | Finished
 def run(
     planned: plan.Plan,
     states: dict[int, tuple[Any, int]],
-    devices: Sequence[jax.Device],
-    vmap: int | None,
+    build: Callable[[populations.Population], programs.Program],
 ) -> Iterator[Event]:
     """Compiles and trains the populations of ``states``, one after the other.
 
     ``states`` are {index: (host state or None, its step or -1)}; each is let go of when
-    its population's turn comes.
+    its population's turn comes. ``build`` compiles a population's program, or has it.
     """
     todo = [p for p in planned.populations if p.index in states]
     with futures.ThreadPoolExecutor(2) as pool:
         built = {}
         for population in todo:
-            make = programs.Program, population, devices, vmap
-            built[population.index] = pool.submit(*make)
+            built[population.index] = pool.submit(build, population)
             # The first has the machine to itself: it trains while the others
             # compile, and tracing holds Python's lock.
             futures.wait(list(built.values())[:1])
         try:
             for population in todo:
                 program = built.pop(population.index).result()
-                yield Compiled(program)
                 state, step = states.pop(population.index)
-                program.place(state)
+                program.place(state, population)
+                yield Compiled(program)
                 source = planned.sources.source(population.spec)
                 yield from _train(program, source, step)
         finally:

@@ -31,6 +31,7 @@ class Plan(NamedTuple):
 
     populations: tuple[populations.Population, ...]
     sources: sources.Sources
+    columns: tuple[str, ...] = ()  # of metrics; those of the whole run in a shard's
 
     @property
     def count(self) -> int:

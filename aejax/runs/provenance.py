@@ -75,14 +75,7 @@ def inputs(
     known["members of each program"] = [len(p.members) for p in populations]
     layouts = [program.layout(p, devices, vmap) for p in populations]
     known["vmap"] = [size for _, size in layouts]
-    known["kind of device"] = devices[0].device_kind
-    known |= {f"version of {n}": machine.version(n) for n in COMPUTE}
-    flags = os.environ.get("XLA_FLAGS", "").split()
-    where = "--xla_force_host_platform_device_count"  # not part of any digit
-    known["XLA_FLAGS"] = " ".join(sorted(f for f in flags if not f.startswith(where)))
-    known["threads"] = os.environ.get("PJRT_NPROC") or str(machine.usable_cores())
-    for name in ("jax_enable_x64", "jax_threefry_partitionable"):
-        known[name] = getattr(jax.config, name)
+    known |= machine_inputs(devices[0].device_kind)
     for population in populations:
         config = population.spec.config
         # As loaded: a folder, a TFDS set or one class of a file changes unseen else.
@@ -93,6 +86,27 @@ def inputs(
             if registry.is_path(name):
                 known[f"file {name}"] = _of_file(name)
     return known
+
+
+def machine_inputs(device_kind: str) -> dict[str, Any]:
+    """Those that are the machine's and its settings'."""
+    known: dict[str, Any] = {"kind of device": device_kind}
+    known |= {f"version of {n}": machine.version(n) for n in COMPUTE}
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    where = "--xla_force_host_platform_device_count"  # not part of any digit
+    known["XLA_FLAGS"] = " ".join(sorted(f for f in flags if not f.startswith(where)))
+    known["threads"] = os.environ.get("PJRT_NPROC") or str(machine.usable_cores())
+    for name in ("jax_enable_x64", "jax_threefry_partitionable"):
+        known[name] = getattr(jax.config, name)
+    return known
+
+
+def code() -> str:
+    """SHA-256, its first 16 digits, of this package's own files."""
+    digest, root = hashlib.sha256(), pathlib.Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _of_file(name: str) -> str:

@@ -31,6 +31,7 @@ def to_json(planned: Sequence[populations.Population]) -> list[dict[str, Any]]:
     return [
         {
             "config": population.spec.config.to_json(),
+            "index": population.index,
             "data": population.spec.data._asdict(),
             "latent_dim": population.spec.model.network_spec.latent_dim,
             "clip": population.spec.clip,
@@ -61,7 +62,7 @@ def from_json(
     firsts = [configs.Config.from_json(entry["config"]) for entry in entries]
     hparams = sorted({n for config in firsts for n in config.hparams})
     planned = []
-    for index, (entry, first) in enumerate(zip(entries, firsts, strict=True)):
+    for position, (entry, first) in enumerate(zip(entries, firsts, strict=True)):
         shared = {n: entry[n] for n in ("latent_dim", "clip", "decay")}
         # What an objective has got since has its default.
         first = specs.complete(first, first.hparams)
@@ -75,6 +76,7 @@ def from_json(
             about = plans.columns(config, spec.model.likelihood, hparams)
             number = entry["first"] + place
             members.append(populations.MemberSpec(number, config, about, parameters))
+        index = entry.get("index", position)  # a shard's run has one, of some number
         planned.append(populations.Population(index, tuple(members), spec))
     return tuple(planned)
 

@@ -83,6 +83,28 @@ def rows(
     return out
 
 
+def ordered(
+    rows: Sequence[Mapping[str, Any]], planned: Sequence[populations.Population]
+) -> list[Mapping[str, Any]]:
+    """Rows in the order of a run that nothing interrupts and one process trains."""
+    place = {i: p.index for p in planned for i in p.numbers}
+
+    def key(row: Mapping[str, Any]) -> tuple:
+        return place[row["member"]], row["split"] == "test", row["step"], row["member"]
+
+    return sorted(rows, key=key)  # of equal ones train comes first, as it is
+
+
+def tables(
+    rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], planned: plans.Plan
+) -> list[dict[str, Any]]:
+    """The summary of all rows of a run, and PCA."""
+    members = [m for p in planned.populations for m in p.members]
+    parameters = {m.index: m.parameters for m in members}
+    lines = summary(rows, list(members[0].columns), metrics, parameters)
+    return lines + baseline(planned, list(lines[0]))
+
+
 def summary(
     rows: Sequence[Mapping[str, Any]],
     axes: Sequence[str],

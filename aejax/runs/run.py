@@ -13,7 +13,7 @@ import jax
 from aejax import autoencoder, registry
 from aejax import config as configs
 from aejax import data as datasets
-from aejax.runs import checkpoint, directory, provenance, record
+from aejax.runs import checkpoint, directory, provenance, record, shard
 from aejax.runs import sources as sources_lib
 from aejax.training import population as population_lib
 
@@ -109,13 +109,11 @@ class Run:
             row = last.get(member.index, {})  # None in it of one that diverged
             errors = (row.get(n) for n in ("mse_restored", "mse", "error_rate"))
             error = next((e for e in errors if e is not None), math.inf)
-            score = error, population.index, place
+            score = error, member.index, place, population
             traced = population.spec.hparams(member.config)
             kind = tuple(v for n, v in member.columns.items() if n not in traced)
             scores[kind] = min(scores.get(kind, score), score)
-        return [
-            self._model(self.populations[i], place) for _, i, place in scores.values()
-        ]
+        return [self._model(owner, place) for *_, place, owner in scores.values()]
 
     def export(self, folder: Any, **choice: Any) -> pathlib.Path:
         """Writes one member as files; see ``Autoencoder.export``."""
@@ -124,8 +122,14 @@ class Run:
     def _model(
         self, population: population_lib.Population, place: int
     ) -> autoencoder.Autoencoder:
-        final, step = self._finals(population)
-        params = jax.tree.map(lambda a: a[place], final["params"])
+        part, where = population, self.dir
+        for number, (index, low, high) in enumerate(shard.of_info(self.info)):
+            if index == population.index and low <= place < high:
+                part, where = population.part(low, high), shard.folder(where, number)
+                break
+        final, step = self._finals(part, where)
+        place_in_part = place - (part.numbers.start - population.numbers.start)
+        params = jax.tree.map(lambda a: a[place_in_part], final["params"])
         if population.index not in self._functions:
             shared = autoencoder.functions(population.spec)
             self._functions[population.index] = shared
@@ -146,17 +150,24 @@ class Run:
     def _read(self) -> dict[int, tuple[Any, int]]:
         return {}
 
-    def _finals(self, population: population_lib.Population) -> tuple[Any, int]:
-        """A population's newest parameters, and the step that they are from."""
-        known = self.finals.get(population.index)
-        if known is None and (known := self._read.get(population.index)) is None:
-            known = self._read[population.index] = self._restored(population)
+    def _finals(
+        self, population: population_lib.Population, dir: pathlib.Path | None
+    ) -> tuple[Any, int]:
+        """A population's newest parameters, and the step that they are from.
+
+        Of a part of one, which a shard has trained into a directory of its own.
+        """
+        known, first = self.finals.get(population.index), population.numbers.start
+        if known is None and (known := self._read.get(first)) is None:
+            known = self._read[first] = self._restored(population, dir)
         return known
 
-    def _restored(self, population: population_lib.Population) -> tuple[Any, int]:
+    def _restored(
+        self, population: population_lib.Population, dir: pathlib.Path | None
+    ) -> tuple[Any, int]:
         state, meta = None, {}
-        if self.dir is not None:
-            state, meta = checkpoint.restore(self.dir, population, self._warn)
+        if dir is not None:
+            state, meta = checkpoint.restore(dir, population, self._warn)
         if not state:
             raise configs.InputError(
                 f"population {population.index} of this run has no checkpoint that can "

@@ -1,20 +1,22 @@
 """``sweep``: what is asked for, checked; the events of a job, written down."""
 
 import contextlib
+import functools
 import pathlib
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 
 from aejax import config as configs
 from aejax import model as model_lib
+from aejax.runs import admission, faults, job, provenance, writer
 from aejax.runs import directory as directories
-from aejax.runs import faults, job, provenance, writer
 from aejax.runs import plan as plans
 from aejax.runs import run as runs
 from aejax.runs import sources as run_sources
+from aejax.training import program as programs
 from aejax.training import source as sources
 
 
@@ -74,25 +76,11 @@ def sweep(
     with faults.explained(out), contextlib.ExitStack() as stack:
         directory = None
         if out is not None:
-            directories.check(out, config, axes, resume, inputs)
+            admission.check(out, config, axes, resume, inputs)
             directory = stack.enter_context(directories.Directory(out))
-        events = job.run(planned, log.begin(directory), chosen, vmap)
-        _write(events, log, should_stop)
+        build = functools.partial(programs.Program, devices=chosen, vmap=vmap)
+        log.write(job.run(planned, log.begin(directory), build), should_stop)
     return log.run(config, axes, out)
-
-
-def _write(
-    events: Generator[job.Event], log: writer.Writer, should_stop: Callable[[], bool]
-) -> None:
-    """Writes down what happens, to the end or until it should stop and can."""
-    stopping = False
-    with contextlib.closing(events), contextlib.closing(log):
-        for event in events:
-            log.take(event)
-            stopping = stopping or should_stop()
-            if stopping and log.stop(event):
-                break
-    log.end()
 
 
 def renamed(old: str, new: str, given: Any, value: Any) -> Any:

@@ -1,7 +1,8 @@
 """What is written of a job's events: rows, checkpoints, run.json; and progress."""
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from aejax import config as configs
@@ -37,7 +38,8 @@ class Writer:
         self._plan, self._directory = planned, None
         self._on_rows = on_rows or (lambda rows: None)
         self._on_event = on_event or (lambda event: None)
-        self._columns = results.metric_columns(planned.populations)
+        known = planned.columns or results.metric_columns(planned.populations)
+        self._columns, self._began = known, time.perf_counter()
         self._spent = provenance.Spent()
         self._seals: dict[int, list[int]] = {}  # of each population's rows
         self._saved: dict[int, list[int]] = {}  # the same, as its checkpoint has it
@@ -102,12 +104,26 @@ class Writer:
             self._saved[index] = self._seals[index]
         return state, meta, rows
 
+    def write(
+        self, events: Generator[job.Event], should_stop: Callable[[], bool]
+    ) -> None:
+        """Writes down what happens, to the end or until it should stop and can."""
+        stopping = False
+        with contextlib.closing(events), contextlib.closing(self):
+            for event in events:
+                self.take(event)
+                stopping = stopping or should_stop()
+                if stopping and self.stop(event):
+                    break
+        self.end()
+
     def take(self, event: job.Event) -> None:
         """Writes down what has happened."""
         population = event.program.population
         if isinstance(event, job.Compiled):
-            self._spent.add_compilation(*event.program.compiled)
-            self._spent.trace_s += event.program.trace_s
+            if event.program.compiled[0] > self._began:  # not for a shard before
+                self._spent.add_compilation(*event.program.compiled)
+                self._spent.trace_s += event.program.trace_s
             self._save_at, self._best = time.monotonic() + SAVE_EVERY, None
             self._saved_step = None
             if self._directory:
@@ -216,19 +232,14 @@ class Writer:
         )
 
     def _finish(self) -> None:
-        planned = self._plan.populations
-        # As if no population had had to be trained again after a later one.
-        place = {i: p.index for p in planned for i in p.numbers}
-        ordered = sorted(self.rows, key=lambda row: place[row["member"]])
+        ordered = results.ordered(self.rows, self._plan.populations)
         if self._directory and ordered != self.rows:
             self._directory.rewrite(ordered)
         self.rows = ordered
-        columns = list(planned[0].members[0].columns)
-        parameters = {m.index: m.parameters for p in planned for m in p.members}
-        table = results.summary(self.rows, columns, self._columns, parameters)
-        self.summary = table + results.baseline(self._plan, list(table[0]))
-        if self._directory:
-            self.info["summary"] = self._directory.write_summary(self.summary)
+        if not self._plan.columns:  # a shard's rows are a part of the table
+            self.summary = results.tables(self.rows, self._columns, self._plan)
+            if self._directory:
+                self.info["summary"] = self._directory.write_summary(self.summary)
         self.info["finished"] = True
 
     def _write_info(self) -> None:

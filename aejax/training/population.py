@@ -33,6 +33,7 @@ class Population:
     index: int
     members: tuple[MemberSpec, ...]  # numbered through the whole sweep
     spec: specs.TrainSpec
+    whole: "Population | None" = None  # what it is a part of
 
     @property
     def numbers(self) -> range:
@@ -40,9 +41,16 @@ class Population:
         first = self.members[0].index
         return range(first, first + len(self.members))
 
+    def part(self, low: int, high: int) -> "Population":
+        """Its members low … high - 1: what they compute stays the same."""
+        some = self.members[low:high]
+        return Population(self.index, some, self.spec, self.whole or self)
+
     @functools.cached_property
     def state_shapes(self) -> members.TrainState:
         """Shapes of one member's state, without computing it."""
+        if self.whole:  # traced once
+            return self.whole.state_shapes
         return jax.eval_shape(lambda *a: self._member(*a).init(), *self._arguments())
 
     def _member(self, hparams: Any, data: sources.Data) -> members.Member:
@@ -54,6 +62,8 @@ class Population:
     @functools.cached_property
     def metrics(self) -> loop.Metrics:
         """Shapes and types of what the program's evaluations return."""
+        if self.whole:
+            return self.whole.metrics
         return loop.metric_shapes(self.spec, *self._arguments())
 
     def state_bytes(self) -> int:

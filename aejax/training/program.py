@@ -49,22 +49,17 @@ class Program:
         vmap: int | None = None,
     ):
         self.population = population
-        count = len(population.members)
-        devices = list(devices)[: max(1, min(len(devices), count))]
+        devices = list(devices)[: max(1, min(len(devices), len(population.members)))]
         self.batches, self.vmap = layout(population, devices, vmap)
-        local = self.batches * self.vmap
-        slots = [list(range(d, count, len(devices))) for d in range(len(devices))]
-        self._order = np.array(
-            [i for s in slots for i in s + [count - 1] * (local - len(s))]
-        )
-        self._slots = np.unique(self._order, return_index=True)[1]  # of each member
+        self._devices, self._local = len(devices), self.batches * self.vmap
         self._mesh = jax.sharding.Mesh(np.array(devices), ("members",))
         self._by_member = jax.sharding.NamedSharding(self._mesh, _P("members"))
         self._everywhere = jax.sharding.NamedSharding(self._mesh, _P())
         self._shapes = population.state_shapes
-        self._compile(local)
+        self._compile()
 
-    def _compile(self, local: int) -> None:
+    def _compile(self) -> None:
+        local = self._local
         spec, metrics, size = self.population.spec, self.population.metrics, self.vmap
 
         def run(state, hparams, data, start, stop, phase, low, high):
@@ -109,7 +104,7 @@ class Program:
                 tree,
             )
 
-        total = len(self._order)
+        total = self._devices * local
         state = shapes(self._shapes, self._by_member, total)
         hparams = shapes(spec.hparams(spec.config), self._by_member, total)
         data = shapes(spec.shapes(), self._everywhere)
@@ -124,9 +119,17 @@ class Program:
         self.trace_s = traced - began
         self.compiled = (traced, time.perf_counter())
 
-    def place(self, state: Any = None) -> None:
-        """Puts members on the devices: from host arrays in their order, or blank."""
-        spec, configs = self.population.spec, self.population.members
+    def place(
+        self, state: Any = None, population: populations.Population | None = None
+    ) -> None:
+        """Puts members on the devices: from host arrays in their order, or blank.
+
+        Those of ``population`` if it is given: another part of the same whole as it was
+        compiled for, of no more members. Nothing compiles.
+        """
+        self.population = population = population or self.population
+        self._deal(len(population.members))
+        spec, configs = population.spec, population.members
         slots = [spec.hparams(configs[i].config) for i in self._order]
         hparams = {n: np.stack([s[n] for s in slots]) for n in slots[0]}
         self._hparams = jax.device_put(hparams, self._by_member)
@@ -138,6 +141,17 @@ class Program:
         else:
             state = jax.tree.map(lambda a: np.asarray(a)[self._order], state)
         self._state = jax.device_put(state, self._by_member)
+
+    def _deal(self, count: int) -> None:
+        """Deals so many members to the devices; the last one fills what is left."""
+        rounds = -(-count // self._devices)
+        self.batches = -(-rounds // self.vmap)
+        if rounds > self._local:
+            raise ValueError(f"{count} members do not fit into this program")
+        device, place = np.arange(count) % self._devices, np.arange(count)
+        self._slots = device * self._local + place // self._devices  # of each member
+        self._order = np.full(self._devices * self._local, count - 1)
+        self._order[self._slots] = place
 
     def put(self, data: Any) -> Any:
         """Host data on every device."""
@@ -175,13 +189,20 @@ def layout(
     devices: Sequence[jax.Device],
     vmap: int | None,
 ) -> tuple[int, int]:
-    """(batches, members vmapped together) on each device; the latter is part of digits.
+    """(batches, members vmapped together) on each device: the last decides digits.
 
-    ``vmap`` None is 1 on CPU, where vmap gains nothing; else what fits in memory.
+    ``vmap`` None is 1 on CPU, where vmap gains nothing; else what fits in memory. If
+    it is given it is the same for all parts of a population.
     """
-    count = len(population.members)
-    local = -(-count // max(1, min(len(devices), count)))
-    batches = -(-local // min(local, vmap or _largest(population, devices[0])))
+
+    def on_each(count: int) -> int:
+        return -(-count // max(1, min(len(devices), count)))
+
+    local = on_each(len(population.members))
+    if vmap:
+        size = min(vmap, on_each(len((population.whole or population).members)))
+        return -(-local // size), size
+    batches = -(-local // min(local, _largest(population, devices[0])))
     return batches, -(-local // batches)  # even batches: less padding
 
 

@@ -1,0 +1,223 @@
+"""Sweeps cut into shards: by a driver and an engine's workers, or each by itself.
+
+Rows and parameters are those of ``aejax.sweep`` on one machine, byte for byte, as long
+as the machines are of one kind.
+"""
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aejax import config as configs
+from aejax import model as model_lib
+from aejax.runs import admission, engine, faults, gather, provenance, record, results
+from aejax.runs import directory as directories
+from aejax.runs import plan as plans
+from aejax.runs import run as runs
+from aejax.runs import shard as shards
+from aejax.runs import sources as run_sources
+from aejax.training import source as sources
+
+ENDING = 60.0  # seconds that workers have to save
+
+
+class Device(NamedTuple):
+    """A worker's device, as much of it as planning asks a jax.Device for."""
+
+    platform: str
+    device_kind: str
+    bytes_limit: int
+
+    def memory_stats(self) -> dict[str, int]:
+        """As of jax.Device."""
+        return {"bytes_limit": self.bytes_limit} if self.bytes_limit else {}
+
+
+class Settings(NamedTuple):
+    """What is asked for beside configuration and axes; as of ``aejax.sweep``."""
+
+    out: pathlib.Path
+    resume: bool = False
+    vmap: int | None = None
+    resident_bytes: int = sources.RESIDENT_BYTES
+    mixed: bool = False  # whether workers may be of several kinds
+    command: str | None = None
+
+
+@model_lib.usual_settings()
+def sweep(
+    config: configs.Config,
+    axes: Mapping[str, Sequence[Any]],
+    planned: plans.Plan,
+    asked: Settings,
+    workers: engine.Engine,
+    environment: Mapping[str, str],
+    on_event: Callable[[dict[str, Any]], None],
+    should_stop: Callable[[], bool],
+) -> runs.Run:
+    """Has every combination of the axes trained by an engine's workers.
+
+    Args:
+      planned: what ``plan`` makes of config and axes.
+      workers: opened; closed at the end.
+      environment: variables that workers start jax with.
+      on_event, should_stop: as of ``aejax.sweep``.
+
+    Returns:
+      A Run; ``info["finished"]`` is False if it was stopped.
+
+    Raises:
+      InputError: bad input; a worker that cannot train, or differs from the others.
+    """
+    out = asked.out.resolve()
+    admission.place(out, asked.resume)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(workers))
+        stack.enter_context(faults.explained(out))
+        locked = stack.enter_context(directories.Directory(out))
+        lease = stack.enter_context(engine.Lease(out))
+        told = shards.Settings(str(out), lease.token, environment, workers.claim)
+        devices, known = _workers_devices(workers, told, lease)
+        inputs = provenance.inputs(planned, devices, asked.vmap) | known
+        info = _info(config, axes, planned, asked, devices, inputs, workers.workers)
+        log = gather.Gathered(planned, info, locked, on_event)
+
+        def idle(running: list[int]) -> bool:
+            lease.renew()
+            log.progress(running)
+            if should_stop():
+                (out / shards.STOP).touch()
+            return (out / shards.STOP).exists()
+
+        try:
+            for number, answer in engine.answers(workers, told, log.todo(), idle):
+                log.take(number, answer)
+        except BaseException:
+            _stop_all(out)
+            raise
+        log.end()
+        (out / shards.STOP).unlink(missing_ok=True)
+    return log.run(config, axes)
+
+
+def _stop_all(out: pathlib.Path) -> None:
+    """Workers save and end when they see it; the lease that ends stops the others."""
+    with contextlib.suppress(OSError):
+        (out / shards.STOP).touch()
+
+
+def _workers_devices(workers, told, lease) -> tuple[list[Device], dict[str, Any]]:
+    """A worker's devices, and what a run's digits depend on of its machine."""
+    handle, began = workers.submit(shards.facts, told), time.monotonic()
+    while not workers.wait([handle], engine.POLL):
+        lease.renew()
+        if time.monotonic() > began + 10 * ENDING:
+            raise configs.InputError(
+                "no worker has answered for ten minutes; does the cluster have the "
+                "resources that --worker-resources asks for?"
+            )
+    try:
+        facts = workers.result(handle)
+    except engine.Lost as lost:
+        raise configs.InputError(
+            f"the first worker ended at its start ({lost})"
+        ) from lost
+    if "error" in facts:
+        raise configs.InputError(facts["error"])
+    device = Device(facts["platform"], facts["device_kind"], facts["bytes_limit"])
+    if workers.claim and device.platform != "cpu" and workers.workers > 1:
+        raise configs.InputError(
+            f"each of {workers.workers} workers would take this machine's "
+            f"{device.device_kind}; use --engine local, which computes on all of them"
+        )
+    return [device] * facts["devices"], facts["machine"]
+
+
+def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, Any]:
+    """run.json of a run in shards: cut anew, or as it was."""
+    admission.check(asked.out, config, axes, asked.resume, inputs, in_shards=True)
+    info = provenance.describe(config, axes, planned, devices, inputs, asked.command)
+    if (asked.out / "run.json").is_file():
+        cut = shards.of_info(directories.read_info(asked.out))
+    else:
+        each = len(devices) * max(inputs["vmap"])
+        cut = shards.cut(planned.populations, workers, each)
+    firsts = {s.population: s for s in reversed(cut)}.values()
+    parts = [planned.populations[p].part(low, high) for p, low, high in firsts]
+    faults.check_memory(parts, devices)
+    return info | {
+        "shards": cut,
+        "columns": results.metric_columns(planned.populations),
+        "resident_bytes": asked.resident_bytes,
+        "mixed": asked.mixed,
+        "code": provenance.code(),
+    }
+
+
+@model_lib.usual_settings()
+def share(
+    config: configs.Config,
+    axes: Mapping[str, Sequence[Any]],
+    planned: plans.Plan,
+    asked: Settings,
+    part: tuple[int, int],
+    on_event: Callable[[dict[str, Any]], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Trains the share of one of several processes that no driver speaks to.
+
+    Each plans by itself, to the same shards; the first writes the run's plan down.
+
+    Args:
+      part: (number, how many processes): "2 of 4" is (2, 4), counted from 0.
+
+    Returns:
+      Whether the share is done; ``merge`` makes the tables when all are.
+    """
+    import jax
+
+    out, (number, count) = asked.out.resolve(), part
+    devices = jax.local_devices()
+    inputs = provenance.inputs(planned, devices, asked.vmap)
+    again = asked._replace(out=out, resume=True)  # another may have been here first
+    with faults.explained(out):
+        with directories.Directory(out, shards.PATIENCE) as directory:
+            info = _info(config, axes, planned, again, devices, inputs, count)
+            if not (out / "run.json").is_file():
+                directory.write_info(info | provenance.speeds(provenance.Spent()))
+        worker = shards.Worker(out)
+        todo = shards.share(worker.shards, number, count)
+        for one in todo:
+            if shards.folder(out, one).is_dir() and not asked.resume:
+                raise configs.InputError(
+                    f"the share {number}/{count} in '{out}' was begun before; add "
+                    "--resume to go on with it"
+                )
+        return all(worker.train(n, on_event, should_stop)["finished"] for n in todo)
+
+
+def merge(dir: Any) -> runs.Run:
+    """Makes the tables of a run whose shares are all done, from its files alone.
+
+    Raises:
+      InputError: there is no run in shards, or some are not done.
+    """
+    dir = pathlib.Path(dir).expanduser().resolve()
+    info = directories.read_info(dir)
+    config, axes = directories.read_configuration(info)
+    if not shards.of_info(info):
+        raise configs.InputError(f"the run in '{dir}' was not trained in shards")
+    populations = record.read(info, dir)
+    planned = plans.Plan(populations, run_sources.Sources(info["resident_bytes"]))
+    with faults.explained(dir), directories.Directory(dir) as locked:
+        log = gather.Gathered(planned, info, locked)
+        if todo := log.todo():
+            raise configs.InputError(
+                f"{len(todo)} of {len(info['shards'])} shards in '{dir}' are not done: "
+                f"{configs.listed(todo)}; repeat the commands of their shares with "
+                "--resume"
+            )
+        log.end()
+    return log.run(config, axes)

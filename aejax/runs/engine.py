@@ -1,0 +1,190 @@
+"""Engines: where shards run; and the driver, which gathers their rows.
+
+The driver starts jax on its CPU alone. It plans, cuts the plan into shards, has them
+trained by an engine's workers, and is the only writer of the run's own files. Workers
+or the driver may be killed at any moment: shards go on from their checkpoints.
+"""
+
+import collections
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
+from typing import Any, Protocol
+
+from aejax import config as configs
+from aejax import machine
+from aejax.runs import shard as shards
+
+RETRIES = 3  # of a shard whose worker ends without a word
+BEAT = 2.0  # seconds between two signs of life of the driver
+POLL = 0.2  # seconds between two looks at what workers do
+
+
+class Lost(Exception):
+    """A worker has ended without an answer."""
+
+
+class Engine(Protocol):
+    """Runs functions of JSON in other processes.
+
+    Attributes:
+      workers: how many at a time.
+      claim: whether each binds itself to a core of its own.
+    """
+
+    workers: int
+    claim: bool
+
+    def submit(self, function: Callable, *arguments: Any) -> Any:
+        """A handle of a call that has begun, or waits for a worker."""
+
+    def wait(self, handles: Sequence[Any], seconds: float) -> list[Any]:
+        """Those that are done, after so many seconds at most."""
+
+    def result(self, handle: Any) -> Any:
+        """What a call that is done returned; raises Lost."""
+
+    def close(self) -> None:
+        """Ends all workers."""
+
+
+class Processes:
+    """Processes of this machine: the standard library's pool, spawned.
+
+    For CPUs: one process drives all GPUs of a machine, which ``--engine local`` does.
+    """
+
+    claim = True
+
+    def __init__(self, workers: int | None = None):
+        self.workers = workers or machine.usable_cores()
+        self._pool = self._new()
+
+    def _new(self) -> futures.ProcessPoolExecutor:
+        # Forking after jax has started hangs.
+        context = multiprocessing.get_context("spawn")
+        return futures.ProcessPoolExecutor(self.workers, mp_context=context)
+
+    def submit(self, function: Callable, *arguments: Any) -> futures.Future:
+        try:
+            return self._pool.submit(function, *arguments)
+        except futures.process.BrokenProcessPool:  # one that died takes all with it
+            self._pool = self._new()
+            return self._pool.submit(function, *arguments)
+
+    def wait(self, handles: Sequence[futures.Future], seconds: float) -> list:
+        return list(futures.wait(handles, seconds, futures.FIRST_COMPLETED).done)
+
+    def result(self, handle: futures.Future) -> Any:
+        try:
+            return handle.result()
+        except futures.process.BrokenProcessPool as error:
+            raise Lost("a worker's process ended") from error
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def open_engine(name: str, workers: int | None, **options: Any) -> Engine:
+    """The engine of a name.
+
+    Raises:
+      InputError: an unknown one, or one that cannot start.
+    """
+    if name == "processes":
+        return Processes(workers)
+    if name == "ray":
+        from aejax.runs import ray_engine
+
+        return ray_engine.Ray(workers, **options)
+    raise configs.unknown("engine", name, ("local", "processes", "ray"))
+
+
+class Lease(contextlib.AbstractContextManager):
+    """The driver's sign of life in a run's directory, for workers and other drivers.
+
+    Raises:
+      InputError: another driver's is renewed.
+    """
+
+    def __init__(self, dir: pathlib.Path):
+        self._path, self.token = dir / shards.LEASE, secrets.token_hex(8)
+        self._beats, self._next = 0, 0.0
+        (dir / shards.STOP).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            # Where locks do not hold (NFS), or a driver was killed just now.
+            before = self._path.read_text()
+            time.sleep(2 * BEAT)
+            if self._path.read_text() != before:
+                raise configs.InputError(
+                    f"another driver is at work on '{dir}'; wait for it, or give "
+                    "another --out"
+                )
+        self.renew()
+
+    def renew(self) -> None:
+        """Tells, every ``BEAT`` seconds, that the driver is there."""
+        if time.monotonic() >= self._next:
+            self._next, self._beats = time.monotonic() + BEAT, self._beats + 1
+            part = self._path.with_suffix(".tmp")
+            part.write_text(f"{self.token} {self._beats}")
+            os.replace(part, self._path)
+
+    def __exit__(self, *error: Any) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def answers(
+    engine: Engine,
+    settings: shards.Settings,
+    todo: Mapping[int, shards.Shard],
+    idle: Callable[[list[int]], bool],
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number, answer) of each shard, as they end.
+
+    The first of each population has its compilation to itself: the others find it in
+    the cache. ``idle`` is called with the shards in work, some times a second; once it
+    is true, no more begin.
+
+    Raises:
+      InputError: a shard cannot be trained.
+    """
+    waiting = collections.defaultdict(collections.deque)
+    for number, one in todo.items():
+        waiting[one.population].append(number)
+    compiled: set[int] = set()
+    running: dict[Any, int] = {}
+    tries: collections.Counter[int] = collections.Counter()
+    stopping = False
+    while running or (any(waiting.values()) and not stopping):
+        busy = {todo[n].population for n in running.values()} - compiled
+        for population, numbers in waiting.items():
+            free = len(running) < engine.workers and not stopping
+            while numbers and free and population not in busy:
+                number = numbers.popleft()
+                running[engine.submit(shards.train, settings, number)] = number
+                free = len(running) < engine.workers
+                busy |= {population} - compiled
+        for handle in engine.wait(list(running), POLL):
+            number = running.pop(handle)
+            try:
+                answer = engine.result(handle)
+            except Lost as lost:
+                tries[number] += 1
+                if tries[number] > RETRIES:
+                    raise configs.InputError(
+                        f"shard {number} has ended {RETRIES + 1} workers ({lost}); is "
+                        "there enough memory? --resume goes on with it"
+                    ) from lost
+                waiting[todo[number].population].appendleft(number)
+                continue
+            if "error" in answer:
+                raise configs.InputError(answer["error"])
+            compiled.add(todo[number].population)
+            yield number, answer
+        stopping = idle(list(running.values())) or stopping

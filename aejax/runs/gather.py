@@ -1,0 +1,162 @@
+"""The rows of shards, gathered into the files of one run."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aejax import config as configs
+from aejax.runs import directory as directories
+from aejax.runs import plan as plans
+from aejax.runs import provenance, results
+from aejax.runs import run as runs
+from aejax.runs import shard as shards
+
+SAVE_EVERY = 10.0  # seconds between two writes of run.json, at least
+EVERY = 2.0  # seconds between two looks at how far workers are
+
+
+class Gathered:
+    """Rows of shards, as they end, and the run's files that are made of them."""
+
+    def __init__(
+        self,
+        planned: plans.Plan,
+        info: dict[str, Any],
+        directory: directories.Directory,
+        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+    ):
+        self.info, self._plan, self._directory = info, planned, directory
+        self._shards = shards.of_info(info)
+        self._on_event, self._best = on_event, None
+        self._rows: dict[int, list[dict[str, Any]]] = {}
+        self._spent = provenance.spent_before(directory.dir)
+        self.summary: list[dict[str, Any]] = []
+        for number in range(len(self._shards)):
+            if (rows := self._done(number)) is not None:
+                self._rows[number] = rows
+        self._began = self._told = time.monotonic()
+        self._write_info()
+        directory.rewrite(self.rows)
+        self._saved = time.monotonic()
+        on_event({"kind": "compile", "programs": len(planned.populations)})
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All so far, in the order of a run that is trained whole."""
+        rows = [row for number in sorted(self._rows) for row in self._rows[number]]
+        return results.ordered(rows, self._plan.populations)
+
+    def todo(self) -> dict[int, shards.Shard]:
+        """Shards that are not done."""
+        known = enumerate(self._shards)
+        return {n: shard for n, shard in known if n not in self._rows}
+
+    def _done(self, number: int) -> list[dict[str, Any]] | None:
+        """The rows of a shard that its directory says is finished, and sound."""
+        where = shards.folder(self._directory.dir, number)
+        if not (where / "run.json").is_file():
+            return None
+        try:
+            info = directories.read_info(where)
+        except configs.InputError:  # its worker will say so
+            return None
+        rows = directories.read_rows(where)
+        sound = info["finished"] and not directories.problems(where, info, rows)
+        return rows if sound else None
+
+    def take(self, number: int, answer: Mapping[str, Any]) -> None:
+        """Writes down what a worker has answered."""
+        for text in answer["warnings"]:
+            self._on_event({"kind": "warn", "text": f"shard {number}: {text}"})
+        self._spent.compile_s += answer["compile_s"]
+        self._spent.trace_s += answer["trace_s"]
+        self.info["cache"] = answer["cache"]
+        if not answer["finished"]:
+            return
+        rows = self._rows[number] = answer["rows"]
+        self._directory.append(rows)
+        population, low, high = self._shards[number]
+        spec = self._plan.populations[population].spec
+        steps = (high - low) * spec.steps
+        self._spent.member_steps += steps
+        self._spent.images += steps * spec.config.batch_size
+        losses = [r["loss"] for r in rows if r["split"] == "valid"]
+        losses = [v for v in (*losses, self._best) if v is not None]
+        self._best = min(losses, default=None)
+        if time.monotonic() > self._saved + SAVE_EVERY:
+            self._saved = time.monotonic()
+            self._write_info()
+
+    def progress(self, running: Sequence[int]) -> None:
+        """Tells how far all workers are, every other second."""
+        if time.monotonic() < self._told + EVERY:
+            return
+        self._told = time.monotonic()
+        for population in {self._shards[n].population for n in running}:
+            whole = self._plan.populations[population]
+            done = sum(self._steps(n, running) for n in self._of(population))
+            count, steps = len(whole.members), whole.spec.steps
+            seconds = max(time.monotonic() - self._began, 1e-9)
+            rate = max(self._spent.member_steps, done) / seconds
+            self._on_event(
+                {
+                    "kind": "train",
+                    "population": population,
+                    "step": done // count,
+                    "steps": steps,
+                    "members": count,
+                    "steps_per_s": rate,
+                    "images_per_s": rate * whole.spec.config.batch_size,
+                    "seconds_left": (count * steps - done) / max(rate, 1e-9),
+                    "best_valid": self._best,
+                }
+            )
+
+    def _of(self, population: int) -> list[int]:
+        known = enumerate(self._shards)
+        return [n for n, shard in known if shard.population == population]
+
+    def _steps(self, number: int, running: Sequence[int]) -> int:
+        """Member-steps of a shard so far."""
+        population, low, high = self._shards[number]
+        step = 0
+        if number in self._rows:
+            step = self._plan.populations[population].spec.steps
+        elif number in running:
+            path = shards.folder(self._directory.dir, number) / shards.PROGRESS
+            with contextlib.suppress(OSError, ValueError):
+                step = int(path.read_text())
+        return step * (high - low)
+
+    def end(self) -> None:
+        """The tables, if all is done; run.json."""
+        if not self.todo():
+            rows = self.rows
+            self._directory.rewrite(rows)
+            self.summary = results.tables(rows, self.info["columns"], self._plan)
+            self.info["summary"] = self._directory.write_summary(self.summary)
+            self.info["finished"] = True
+        self._write_info()
+
+    def run(self, config: configs.Config, axes: Any) -> runs.Run:
+        """What is left behind, to read."""
+        written = self.info, self.rows, self.summary, self._directory.dir
+        plan = {"sources": self._plan.sources, "plan": self._plan.populations}
+        return runs.Run(config, axes, *written, **plan)
+
+    def _write_info(self) -> None:
+        now = time.monotonic()
+        self._spent.train_s += now - self._began
+        self._began = now
+        self.info |= provenance.speeds(self._spent)
+        self.info["sealed"] = [
+            [self._first(number), high - low, *directories.seal(self._rows[number])]
+            for number, (_, low, high) in enumerate(self._shards)
+            if number in self._rows
+        ]
+        self._directory.write_info(self.info)
+
+    def _first(self, number: int) -> int:
+        population, low, _ = self._shards[number]
+        return self._plan.populations[population].members[low].index

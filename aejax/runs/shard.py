@@ -1,0 +1,291 @@
+"""Shards: slices of a run's populations, each trained by a worker as a run of its own.
+
+A driver writes down plan and shards in run.json; a worker, in any process that sees the
+run's directory, reads them there, so that it plans nothing and no array travels. Its
+shard is a run directory in ``shards/``, with checkpoints and exact resume; the driver
+alone writes the tables of the whole.
+"""
+
+import functools
+import math
+import os
+import pathlib
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aejax import config as configs
+from aejax.runs import backend, directory
+
+# Shards per worker: so many that none waits long for the last one, and few enough that
+# starting each, some tenths of a second, is lost in its training.
+SHARDS = 3
+PATIENCE = 60.0  # seconds that a driver may be silent, or a dead worker's lock be held
+STOP, LEASE, PROGRESS = "stop", "lease", "progress"  # files of driver and workers
+
+
+class Shard(NamedTuple):
+    """Members low … high - 1 of a population, by its number in the plan."""
+
+    population: int
+    low: int
+    high: int
+
+
+def cut(planned: Sequence[Any], workers: int, each: int = 1) -> list[Shard]:
+    """Shards of populations for so many workers, of about equal work.
+
+    Sizes are multiples of ``each``, what a worker's devices compute with at once. All
+    shards of a population but its last are of one size: a worker compiles once for it.
+    """
+    work = [
+        len(p.members)
+        * p.spec.steps
+        * p.spec.config.batch_size
+        * p.members[-1].parameters
+        for p in planned
+    ]
+    shards = []
+    for population, part_of_work in zip(planned, work, strict=True):
+        count = len(population.members)
+        wanted = max(1, round(SHARDS * workers * part_of_work / sum(work)))
+        size = -(-math.ceil(count / wanted) // each) * each
+        for low in range(0, count, size):
+            shards.append(Shard(population.index, low, min(low + size, count)))
+    return shards
+
+
+def share(shards: Sequence[Shard], number: int, workers: int) -> list[int]:
+    """The shards of one of so many workers that no driver gives any."""
+    return list(range(number, len(shards), workers))
+
+
+def folder(dir: pathlib.Path, number: int) -> pathlib.Path:
+    """The run directory of a shard."""
+    return dir / "shards" / f"{number:05d}"
+
+
+def of_info(info: Mapping[str, Any]) -> list[Shard]:
+    """The shards in a run.json; none if its run was trained whole."""
+    return [Shard(*entry) for entry in info.get("shards", ())]
+
+
+class Settings(NamedTuple):
+    """What a driver tells its workers; the rest they read in its directory.
+
+    Attributes:
+      dir: of the run.
+      token: in the driver's lease, new with each driver.
+      variables: of the environment, which jax reads once; "" unsets one.
+      claim: whether a worker binds itself to a core of its own.
+    """
+
+    dir: str
+    token: str
+    variables: Mapping[str, str]
+    claim: bool
+
+    def start(self) -> None:
+        """Starts jax in this process, unless it runs."""
+        for name, value in self.variables.items():
+            os.environ[name] = value
+            if not value:
+                del os.environ[name]
+        if self.claim:
+            backend.claim_core()
+        backend.start(1, None, os.environ.get("PJRT_NPROC"))
+
+
+def facts(settings: Settings) -> dict[str, Any]:
+    """What a worker is: asked of the first, before anything is planned for it."""
+    host = socket.gethostname()
+    try:
+        lease = (pathlib.Path(settings.dir) / LEASE).read_text()
+    except OSError as error:
+        lease = f"{error.strerror or error}"
+    if not lease.startswith(settings.token):
+        return {
+            "error": f"a worker on {host} does not see '{settings.dir}' as the driver "
+            f"does ({lease[:80]}); --out must be a directory that all machines share"
+        }
+    settings.start()
+    import jax
+
+    from aejax.runs import provenance
+
+    device = jax.local_devices()[0]
+    stats: Any = device.memory_stats() or {}
+    return {
+        "host": host,
+        "platform": device.platform,
+        "device_kind": device.device_kind,
+        "devices": len(jax.local_devices()),
+        "bytes_limit": stats.get("bytes_limit", 0),
+        "machine": provenance.machine_inputs(device.device_kind),
+    }
+
+
+def train(settings: Settings, number: int) -> dict[str, Any]:
+    """Trains a shard, or goes on with it: what engines run, in JSON's types.
+
+    Returns:
+      Its rows if it is done, seconds and counts; {"error": why} in one paragraph.
+    """
+    try:
+        settings.start()
+        return worker(settings.dir, settings.token).train(number)
+    except configs.InputError as error:
+        return {"error": str(error)}
+    except Exception as error:  # XLA's own do not pickle: their text travels
+        return {"error": f"{type(error).__name__}: {error}"[:1400]}
+
+
+@functools.lru_cache(1)  # of a run that has ended nothing is kept
+def worker(dir: str, token: str) -> "Worker":
+    """This process's worker of a run: what it has compiled serves all its shards."""
+    return Worker(pathlib.Path(dir))
+
+
+class Worker:
+    """Trains shards of the run in a directory on this process's devices."""
+
+    def __init__(self, dir: pathlib.Path):
+        import jax
+
+        from aejax.runs import provenance, record, sources
+
+        self.dir, self.info = dir, directory.read_info(dir)
+        self.config, self.axes = directory.read_configuration(self.info)
+        self.populations = record.read(self.info, dir)
+        self.shards = of_info(self.info)
+        self.sources = sources.Sources(self.info["resident_bytes"])
+        self.devices = jax.local_devices()
+        self.programs: dict[int, Any] = {}
+        ours = provenance.machine_inputs(self.devices[0].device_kind)
+        ours["code of aejax"] = provenance.code()
+        if self.info["mixed"]:
+            ours.pop("kind of device")
+        theirs = self.info["inputs"] | {"code of aejax": self.info["code"]}
+        wrong = [
+            f"{n}: {v} on {socket.gethostname()}, {theirs.get(n)} in the run"
+            for n, v in ours.items()
+            if v != theirs.get(n)
+        ]
+        if wrong:
+            raise configs.InputError(
+                "a worker differs from what the run was planned for, so that its rows "
+                f"would have other last digits: {'; '.join(wrong)}. Make them equal"
+                + ", or add --allow-mixed"
+                * any("kind of" in w for w in wrong)
+            )
+
+    def train(
+        self,
+        number: int,
+        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        """One shard, to its end or until it should stop, or the driver is gone."""
+        from aejax.runs import admission, plan, provenance, writer
+
+        where = folder(self.dir, number)
+        part = self._part(number)
+        vmap = self.info["inputs"]["vmap"][part.index]
+        columns = tuple(self.info["columns"])
+        planned = plan.Plan((part,), self.sources, columns)
+        inputs = provenance.inputs(planned, self.devices, vmap)
+        self._same_files(inputs)
+        about = provenance.describe(
+            self.config, self.axes, planned, self.devices, inputs, None
+        )
+        progress = Progress(where, self.dir)
+
+        def say(event: dict[str, Any]) -> None:
+            progress.on_event(event)
+            on_event(event)
+
+        def stop() -> bool:
+            return should_stop() or progress.should_stop()
+
+        log = writer.Writer(planned, about, None, say)
+        admission.check(where, self.config, self.axes, True, inputs)
+        with directory.Directory(where, PATIENCE) as kept:
+            states = log.begin(kept)
+            log.write(self._events(planned, states, vmap), stop)
+        done = bool(log.info["finished"])
+        return {
+            "finished": done,
+            "rows": log.rows if done else [],
+            "host": socket.gethostname(),
+            "warnings": progress.warnings,
+            **{n: log.info[n] for n in ("compile_s", "trace_s", "train_s")},
+            "cache": log.info["cache"],
+        }
+
+    def _part(self, number: int) -> Any:
+        shard = self.shards[number]
+        return self.populations[shard.population].part(shard.low, shard.high)
+
+    def _events(self, planned: Any, states: dict, vmap: int) -> Iterable[Any]:
+        from aejax.runs import job
+        from aejax.training import program
+
+        def build(part: Any) -> Any:
+            if part.index not in self.programs:
+                # Of the population's first shard, which is as large as any.
+                first = min(s for s in self.shards if s.population == part.index)
+                whole = self.populations[part.index].part(first.low, first.high)
+                self.programs[part.index] = program.Program(whole, self.devices, vmap)
+            return self.programs[part.index]
+
+        return job.run(planned, states, build)
+
+    def _same_files(self, inputs: Mapping[str, Any]) -> None:
+        """Refuses data and files that are not those of the driver."""
+        theirs = self.info["inputs"]
+        for name, digest in inputs.items():
+            if name.startswith(("data ", "file ")) and theirs.get(name) != digest:
+                raise configs.InputError(
+                    f"{name} is another on {socket.gethostname()} than where the run "
+                    f"was planned ({digest}, {theirs.get(name)}); copy it there"
+                )
+
+
+class Progress:
+    """A worker's side of the files by which driver and workers hear of each other.
+
+    ``should_stop`` is true when the driver asks for it, or is silent for ``PATIENCE``
+    seconds: nobody would gather the rows. A run that has no driver has no lease.
+    """
+
+    def __init__(self, where: pathlib.Path, dir: pathlib.Path):
+        self._where, self._dir, self.warnings = where, dir, []
+        self._written = self._heard = time.monotonic()
+        self._lease = self._read()
+
+    def on_event(self, event: Mapping[str, Any]) -> None:
+        """Tells the driver, once a second at most, how far the shard is."""
+        if event["kind"] == "warn":
+            self.warnings.append(event["text"])
+        if event["kind"] == "train" and time.monotonic() > self._written + 1:
+            self._written = time.monotonic()
+            part = self._where / f"{PROGRESS}.tmp"
+            part.write_text(str(event["step"]))
+            os.replace(part, self._where / PROGRESS)
+
+    def should_stop(self) -> bool:
+        """Whether to save and end here."""
+        if (self._dir / STOP).exists():
+            return True
+        if self._lease is None:
+            return False
+        if (lease := self._read()) not in (None, self._lease):
+            self._lease, self._heard = lease, time.monotonic()
+        return time.monotonic() > self._heard + PATIENCE
+
+    def _read(self) -> str | None:
+        try:
+            return (self._dir / LEASE).read_text()
+        except OSError:
+            return None
