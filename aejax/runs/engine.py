@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pathlib
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
@@ -68,7 +69,7 @@ class Processes:
     def _new(self) -> futures.ProcessPoolExecutor:
         # Forking after jax has started hangs.
         context = multiprocessing.get_context("spawn")
-        return futures.ProcessPoolExecutor(self.workers, mp_context=context)
+        return futures.ProcessPoolExecutor(self.workers, context, _follow)
 
     def submit(self, function: Callable, *arguments: Any) -> futures.Future:
         try:
@@ -88,6 +89,20 @@ class Processes:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _follow() -> None:
+    """Ends this process when the one that has started it ends, whatever the reason.
+
+    A pool's workers wait for calls for ever otherwise. What a shard has saved is safe.
+    """
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def open_engine(name: str, workers: int | None, **options: Any) -> Engine:

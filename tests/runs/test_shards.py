@@ -1,0 +1,236 @@
+"""P10: a run in shards is byte for byte the one that is trained whole."""
+
+import collections
+import functools
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import aejax
+from aejax import config as configs
+from aejax.runs import directory, driver, engine, plan, shard
+from tests.runs.common import AXES, CONFIG, assert_same, stop_after
+
+pytestmark = pytest.mark.usefixtures("users_generator")
+BASE = aejax.Config(**CONFIG)
+
+
+class Inline:
+    """An engine of this process: a call is made when it is waited for.
+
+    The first ``lost`` calls of ``train`` end without an answer, as does a worker that
+    is killed when it has saved ``after`` times.
+    """
+
+    claim = False
+
+    def __init__(self, workers, lost=0):
+        self.workers, self.lost, self.most, self.closed = workers, lost, 0, False
+        self.calls = collections.Counter()
+
+    def submit(self, function, *arguments):
+        self.calls[function.__name__] += 1
+        return functools.partial(function, *arguments)
+
+    def wait(self, handles, seconds):
+        self.most = max(self.most, len(handles))
+        return handles[:1]
+
+    def result(self, handle):
+        if handle.func is shard.train and self.lost:
+            self.lost -= 1
+            settings, number = handle.args
+            worker = shard.worker(settings.dir, settings.token)
+            worker.train(number, should_stop=stop_after(3))
+            raise engine.Lost("killed")
+        # JSON alone may travel.
+        return json.loads(json.dumps(handle()))
+
+    def close(self):
+        self.closed = True
+
+
+def sweep(out, workers, resume=False, should_stop=lambda: False, **more):
+    planned = plan.plan(BASE, AXES)
+    asked = driver.Settings(out, resume, **more)
+    calls = {"on_event": lambda event: None, "should_stop": should_stop}
+    run = driver.sweep(BASE, AXES, planned, asked, workers, {}, **calls)
+    assert workers.closed
+    return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_device():
+    """As of a worker on a core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+        yield
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory):
+    """A finished run of two workers."""
+    return sweep(tmp_path_factory.mktemp("runs") / "run", Inline(2))
+
+
+def test_rows_and_parameters_are_those_of_the_whole(sharded, whole):
+    assert sharded.info["finished"] and len(sharded.info["shards"]) > 2
+    assert_same(sharded, whole)
+    opened = aejax.open_run(sharded.dir)
+    assert opened.problems == [] and opened.rows == whole.rows
+    for ours, theirs in zip(opened.best(), whole.best(), strict=True):
+        assert ours.config == theirs.config
+        x = whole.dataset().test.x[:3] / 16
+        np.testing.assert_array_equal(ours.encode(x), theirs.encode(x))
+
+
+def test_lost_workers_and_stops_change_nothing(tmp_path, whole, often):
+    out = tmp_path / "run"
+    assert not sweep(out, Inline(2, lost=2), should_stop=stop_after(3)).info["finished"]
+    assert list(out.glob("shards/*/checkpoints/*/*"))
+    # With another number of workers the shards stay those of the first.
+    assert_same(sweep(out, Inline(5, lost=1), resume=True), whole)
+    assert not (out / shard.LEASE).exists() and not (out / shard.STOP).exists()
+
+
+def test_a_damaged_shard_is_trained_again(sharded, whole, tmp_path):
+    shutil.copytree(sharded.dir, out := tmp_path / "run")
+    rows = shard.folder(out, 1) / "results.jsonl"
+    rows.write_text(rows.read_text().replace("0.", "1.", 1))
+    workers = Inline(1)
+    assert_same(sweep(out, workers, resume=True), whole)
+    assert workers.calls["train"] == 1
+
+
+def test_a_worker_that_always_ends_is_told(tmp_path):
+    with pytest.raises(configs.InputError, match="has ended 4 workers.*enough memory"):
+        sweep(tmp_path / "run", Inline(1, lost=9))
+
+
+def test_shares_without_a_driver_are_merged(tmp_path, whole):
+    out, planned = tmp_path / "run", plan.plan(BASE, AXES)
+    quiet = (lambda event: None), (lambda: False)
+
+    def share(number, resume=False, stop=quiet[1]):
+        asked = driver.Settings(out, resume)
+        return driver.share(BASE, AXES, planned, asked, (number, 2), quiet[0], stop)
+
+    assert share(0)
+    with pytest.raises(configs.InputError, match="shards .* are not done: 1, 3"):
+        driver.merge(out)
+    assert not share(1, stop=stop_after(1))
+    with pytest.raises(configs.InputError, match="share 1/2 .* add --resume"):
+        share(1)
+    assert share(1, resume=True)
+    assert_same(driver.merge(out), whole)
+    assert_same(driver.merge(out), whole)
+
+
+def test_what_differs_from_the_plan_is_refused(sharded, tmp_path):
+    shutil.copytree(sharded.dir, out := tmp_path / "run")
+    info = directory.read_info(out)
+    ours = {"dir": str(out), "token": "1", "variables": {}, "claim": False}
+
+    def answer(**changes):
+        text = json.dumps(info | changes)
+        (out / "run.json").write_text(text)
+        shard.worker.cache_clear()
+        return shard.train(shard.Settings(**ours), 0).get("error", "")
+
+    assert answer() == ""
+    assert "code of aejax" in answer(code="0")
+    changed = {"version of jax": "0.1", "kind of device": "TPU v9"}
+    text = answer(inputs=info["inputs"] | changed)
+    assert "version of jax" in text and "add --allow-mixed" in text
+    del changed["version of jax"]
+    assert answer(inputs=info["inputs"] | changed, mixed=True) == ""
+    assert "data digits is another" in answer(
+        inputs=info["inputs"] | {"data digits": 1}
+    )
+
+
+def test_a_directory_that_workers_do_not_see(tmp_path):
+    settings = shard.Settings(str(tmp_path), "token", {}, False)
+    assert "all machines share" in shard.facts(settings)["error"]
+    (tmp_path / shard.LEASE).write_text("token 1")
+    assert shard.facts(settings)["devices"] == 1
+
+
+def test_runs_begun_otherwise_are_left_alone(sharded, whole, tmp_path):
+    with pytest.raises(configs.InputError, match="begun in shards"):
+        aejax.sweep(BASE, AXES, out=sharded.dir, resume=True)
+    with pytest.raises(configs.InputError, match="holds a run already"):
+        sweep(sharded.dir, Inline(1))
+    shutil.copytree(whole.dir, out := tmp_path / "run")
+    with pytest.raises(configs.InputError, match="begun whole|another configuration"):
+        sweep(out, Inline(1), resume=True)
+
+
+def test_a_second_driver_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "BEAT", 0.01)
+    (lease := tmp_path / shard.LEASE).write_text("other 1")
+    engine.Lease(tmp_path).__exit__()  # one that was killed: nobody renews it
+    lease.write_text("other 1")
+    beat = lambda seconds: lease.write_text("other 2")  # noqa: E731
+    monkeypatch.setattr(engine.time, "sleep", beat)
+    with pytest.raises(configs.InputError, match="another driver is at work"):
+        engine.Lease(tmp_path)
+
+
+def test_a_worker_whose_driver_is_gone_stops(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(shard.time, "monotonic", lambda: now[0])
+    (lease := tmp_path / shard.LEASE).write_text("driver 1")
+    ours = shard.Progress(tmp_path, tmp_path)
+
+    def stops(seconds):
+        now[0] += seconds
+        return ours.should_stop()
+
+    assert not stops(50)
+    lease.write_text("driver 2")
+    assert not stops(50) and not stops(50)
+    lease.unlink()
+    assert stops(50)
+    (tmp_path / shard.STOP).touch()
+    assert shard.Progress(tmp_path, tmp_path).should_stop()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+@pytest.mark.parametrize("each", [1, 4])
+def test_shards_hold_every_member_once(workers, each):
+    planned = plan.plan(BASE, AXES | {"seed": list(range(9))}).populations
+    shards = shard.cut(planned, workers, each)
+    for population in planned:
+        of = [s for s in shards if s.population == population.index]
+        members = [i for s in of for i in range(s.low, s.high)]
+        assert members == list(range(len(population.members)))
+        sizes = [s.high - s.low for s in of]
+        assert set(sizes[:-1]) <= {sizes[0]} and sizes[-1] <= sizes[0]
+        assert all(size % each == 0 for size in sizes[:-1])
+    shares = [shard.share(shards, i, workers) for i in range(workers)]
+    assert sorted(sum(shares, [])) == list(range(len(shards)))
+
+
+def test_the_first_of_a_population_compiles_alone():
+    """Thousands of shards, answered at once: the driver's own work."""
+    todo = {i: shard.Shard(i % 3, i, i + 1) for i in range(2000)}
+    answered, widths = set(), set()
+
+    class Fake(Inline):
+        def submit(self, function, settings, number):
+            first = [n for n in todo if n % 3 == number % 3][0]
+            assert number == first or first in answered
+            return number
+
+        def result(self, number):
+            widths.add(self.most)
+            answered.add(number)
+            return {}
+
+    settings = shard.Settings("", "", {}, False)
+    got = engine.answers(Fake(8), settings, todo, lambda running: False)
+    assert sorted(n for n, _ in got) == list(todo) and max(widths) == 8
