@@ -139,10 +139,10 @@ def start(members: int, devices: int | None, threads: str | None = None) -> list
     folder = jax.config.jax_compilation_cache_dir
     if not folder:
         version = importlib.metadata.version("jaxlib")
-        own = cache.root() / f"xla-{_cpu()}-jaxlib{version}"
+        default = cache.root() / f"xla-{_cpu()}-jaxlib{version}"
         with contextlib.suppress(OSError):  # without a cache it is only slower
-            own.mkdir(parents=True, exist_ok=True)
-            folder = str(own)
+            default.mkdir(parents=True, exist_ok=True)
+            folder = str(default)
     if folder:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -154,13 +154,13 @@ def start(members: int, devices: int | None, threads: str | None = None) -> list
             jax.config.update(
                 "jax_num_cpu_devices", devices or min(members, machine.usable_cores())
             )
-    found = jax.devices()
-    if devices and devices > len(found) and found[0].platform != "cpu":
+    present = jax.devices()
+    if devices and devices > len(present) and present[0].platform != "cpu":
         raise config.InputError(
-            f"--devices is {devices}, but this machine has {len(found)} of the kind "
-            f"{found[0].device_kind}; give at most that many"
+            f"--devices is {devices}, but this machine has {len(present)} of the kind "
+            f"{present[0].device_kind}; give at most that many"
         )
-    return found[:devices]
+    return present[:devices]
 
 
 @contextlib.contextmanager
@@ -192,6 +192,6 @@ def _cpu() -> str:
     facts = platform.machine()
     with contextlib.suppress(OSError):
         text = pathlib.Path("/proc/cpuinfo").read_text()
-        found = re.findall(r"^(?:model name|flags|Features)\s*: .*", text, re.M)
-        facts += str(sorted(set(found)))
+        lines = re.findall(r"^(?:model name|flags|Features)\s*: .*", text, re.M)
+        facts += str(sorted(set(lines)))
     return f"{zlib.crc32(facts.encode()):08x}"

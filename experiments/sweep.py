@@ -49,8 +49,10 @@ def _sweep(argv: list[str]) -> int:
     members = progress.count(planned.count, "autoencoder")
     programs = progress.count(len(planned.populations), "program")
     where = f"{len(devices)} × {devices[0].device_kind}"
-    shown = progress.Progress(planned, f"{members} in {programs} on {where}, to {out}")
-    with environment.interruptible() as should_stop, shown:
+    display = progress.Progress(
+        planned, f"{members} in {programs} on {where}, to {out}"
+    )
+    with environment.interruptible() as should_stop, display:
         run = sweeps.sweep(
             base,
             axes,
@@ -58,7 +60,7 @@ def _sweep(argv: list[str]) -> int:
             resume=flags.resume,
             devices=devices,
             vmap=flags.vmap,
-            on_event=shown.on_event,
+            on_event=display.on_event,
             should_stop=should_stop,
             planned=planned,
             command=options.command(argv),
