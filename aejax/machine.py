@@ -17,19 +17,19 @@ def usable_cores() -> int:
 
 def memory(free: bool = False) -> float:
     """Bytes of host memory that there are at all, or ``free``; infinite if unknown."""
-    found = [float("inf")]
+    limits = [float("inf")]
     name = "MemAvailable" if free else "MemTotal"
     with contextlib.suppress(OSError, TypeError):  # no Linux
         meminfo = Path("/proc/meminfo").read_text()
-        found.append(1024 * int(re.search(rf"{name}:\s*(\d+)", meminfo)[1]))
+        limits.append(1024 * int(re.search(rf"{name}:\s*(\d+)", meminfo)[1]))
     with contextlib.suppress(OSError, ValueError):  # of a container: may be "max"
-        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     with contextlib.suppress(ImportError):  # Windows has no such limits
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        found += [limit] * (limit != resource.RLIM_INFINITY)
-    return min(found)
+        limits += [limit] * (limit != resource.RLIM_INFINITY)
+    return min(limits)
 
 
 def is_full(error: BaseException) -> bool:

@@ -51,12 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _benchmark(argv: list[str]) -> int:
     flags = tyro.cli(Flags, args=argv, prog=PROGRAM)
     if flags.markdown:
-        told = json.loads(pathlib.Path(flags.markdown).read_text())
-        print(tables.markdown(*timings.by_workload(told["rows"])))
-        found = goals.table(told["rows"], told["suite"])
-        print(f"\n{timings.where(told)}\n\n{tables.markdown(*found)}")
+        report = json.loads(pathlib.Path(flags.markdown).read_text())
+        print(tables.markdown(*timings.by_workload(report["rows"])))
+        verdicts = goals.table(report["rows"], report["suite"])
+        print(f"\n{timings.where(report)}\n\n{tables.markdown(*verdicts)}")
         if flags.figure:
-            pathlib.Path(flags.figure).write_text(timings.figure(told["rows"]))
+            pathlib.Path(flags.figure).write_text(timings.figure(report["rows"]))
         return 0
     suite = {w.name: w for w in workloads.SUITES[flags.suite]}
     sweeps = ["default_sweep"] * (flags.suite == "cpu")
@@ -67,7 +67,7 @@ def _benchmark(argv: list[str]) -> int:
         raise config.InputError(f"--repeats is {flags.repeats}; it must be at least 1")
     rows: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
-    told = {"suite": flags.suite, "repeats": flags.repeats, "missing": missing}
+    report = {"suite": flags.suite, "repeats": flags.repeats, "missing": missing}
     with tempfile.TemporaryDirectory() as folder:
         for name in (*suite, *sweeps):
             if flags.only and name not in flags.only:
@@ -78,27 +78,27 @@ def _benchmark(argv: list[str]) -> int:
             else:
                 rows += _default_sweep(flags.repeats, pathlib.Path(folder))
             readings.fractions(rows)
-            told |= readings.where(rows) | {"rows": rows}
+            report |= readings.where(rows) | {"rows": rows}
             if flags.json:  # after each: what comes later may fail
-                pathlib.Path(flags.json).write_text(json.dumps(told, indent=1) + "\n")
+                pathlib.Path(flags.json).write_text(json.dumps(report, indent=1) + "\n")
     if not rows:
         raise config.InputError("nothing was timed; see above")
     title = f"medians of {flags.repeats} readings"
     tables.show(timings.HEADERS, timings.cells(rows), title)
-    print(timings.where(told))
+    print(timings.where(report))
     for system, why in missing.items():
         print(f"{system}: {why}")
-    headers, found = goals.table(rows, flags.suite)
-    if found:
-        tables.show(headers, found, "goals")
-    return int(any(row[-1] == "MISS" for row in found))
+    headers, verdicts = goals.table(rows, flags.suite)
+    if verdicts:
+        tables.show(headers, verdicts, "goals")
+    return int(any(row[-1] == "MISS" for row in verdicts))
 
 
 def _default_sweep(repeats: int, folder: pathlib.Path) -> list[dict[str, Any]]:
     """The command to its report, as a user runs it: cold once, then warm."""
     spent: dict[str, list[float]] = {"cold": [], "warm": []}
-    own = os.environ | {"AEJAX_CACHE_DIR": str(folder / "cache")}
-    own |= {"TFDS_DATA_DIR": str(folder / "tfds")}
+    variables = os.environ | {"AEJAX_CACHE_DIR": str(folder / "cache")}
+    variables |= {"TFDS_DATA_DIR": str(folder / "tfds")}
     for i in range(repeats):
         print(f"default_sweep: {i + 1} of {repeats}, cold and warm", flush=True)
         for name in ("cache", "tfds"):
@@ -107,7 +107,9 @@ def _default_sweep(repeats: int, folder: pathlib.Path) -> list[dict[str, Any]]:
             command = [sys.executable, "-m", "experiments.sweep"]
             command += ["--out", str(folder / f"{kind}{i}")]
             began = time.perf_counter()
-            subprocess.run(command, env=own, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                command, env=variables, check=True, stdout=subprocess.DEVNULL
+            )
             seconds.append(time.perf_counter() - began)
     return [
         {

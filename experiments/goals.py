@@ -74,7 +74,7 @@ def table(
     """Headers and a row for every goal of the suite whose workload was timed."""
     by = {(r["workload"], r["system"]): r for r in rows}
     timed = {r["workload"] for r in rows}
-    found = []
+    lines = []
     for goal in GOALS[suite]:
         if goal.workload not in timed:
             continue
@@ -82,10 +82,10 @@ def table(
         row = by.get((goal.workload, goal.system))
         other = goal.over and by.get((goal.over[0] or goal.workload, goal.over[1]))
         if row is None or row.get(goal.field) is None or (goal.over and other is None):
-            found.append([goal.workload, goal.what, "–", bound, "not measured"])
+            lines.append([goal.workload, goal.what, "–", bound, "not measured"])
             continue
         got = row[goal.field] / (other[goal.field] if other else 1.0)
         good = got <= goal.bound if goal.at_most else got >= goal.bound
         verdict = "ok" if good else "MISS"
-        found.append([goal.workload, goal.what, f"{got:.3g}", bound, verdict])
-    return ("workload", "what", "got", "goal", ""), found
+        lines.append([goal.workload, goal.what, f"{got:.3g}", bound, verdict])
+    return ("workload", "what", "got", "goal", ""), lines

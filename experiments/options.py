@@ -115,8 +115,8 @@ def _flags(preset: presets.Preset) -> type:
     """The command line as a dataclass: its fields are the flags, with their help."""
     flags = []
 
-    def add(name, kind, default, metavar, shown, text):
-        hint = shown and f"(default: {shown})"
+    def add(name, kind, default, metavar, value, text):
+        hint = value and f"(default: {value})"
         about = tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint=hint)
         field = dataclasses.field(default=default)
         flags.append((name, Annotated[kind, about], field))

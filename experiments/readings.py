@@ -50,8 +50,8 @@ def timed(
             if "error" in facts:
                 print(f": {facts['error']}")
                 lacks = facts["error"].startswith("not installed")
-                which = system if lacks else f"{workload.name}: {system}"
-                missing[which] = facts["error"]
+                name = system if lacks else f"{workload.name}: {system}"
+                missing[name] = facts["error"]
                 continue
             print(f", ready ({facts['version']})", flush=True)
             workers[system] = process, facts, []
@@ -92,10 +92,10 @@ def _row(workload, system, facts, speeds) -> dict[str, Any]:
 def _worker(suite, workload, system, folder) -> subprocess.Popen:
     command = [sys.executable, "-m", "experiments.peers"]
     command += [suite, workload.name, system, str(folder)]
-    own = {"TQDM_DISABLE": "1"}  # pythae's bars
-    own["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # several hold one accelerator
-    own["AEJAX_CACHE_DIR"] = str(folder / f"cache-{workload.name}-{system}")
-    env = os.environ | own
+    variables = {"TQDM_DISABLE": "1"}  # pythae's bars
+    variables["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # several hold one accelerator
+    variables["AEJAX_CACHE_DIR"] = str(folder / f"cache-{workload.name}-{system}")
+    env = os.environ | variables
     env.pop("JAX_COMPILATION_CACHE_DIR", None)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return subprocess.Popen(command, env=env, text=True, **pipes)
@@ -130,11 +130,11 @@ def fractions(rows: list[dict[str, Any]]) -> None:
 
 def where(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Device, cores, versions and date."""
-    own = next((r for r in rows if r["system"] == "aejax"), {})
+    ours = next((r for r in rows if r["system"] == "aejax"), {})
     packages = ("jax", "jaxlib", "flax", "optax", "aejax")
     return {
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
-        "device": own.get("device", "cpu"),
+        "device": ours.get("device", "cpu"),
         "cores": machine.usable_cores(),
         "machine": platform.machine(),
         "python": platform.python_version(),

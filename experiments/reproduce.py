@@ -96,18 +96,18 @@ def _digits(flags: Flags) -> bool:
     for name in _chosen(flags.only, sorted(digits.DIGITS)):
         settings, metric, expected, tolerance = digits.DIGITS[name]
         fields = {n: v for n, v in settings.items() if n in config.FIELDS}
-        own = {n: v for n, v in settings.items() if n not in fields}
+        hparams = {n: v for n, v in settings.items() if n not in fields}
         began = time.monotonic()
-        base = config.Config(**{"objective": name, "hparams": own} | fields)
+        base = config.Config(**{"objective": name, "hparams": hparams} | fields)
         got = sweep.sweep(base, {"seed": SEEDS}).summary[0][f"{metric}_mean"]
         near = got is not None and abs(got - expected) <= tolerance
         good &= near
-        told = ", ".join(f"{n}={v}" for n, v in settings.items())
-        shown = "–" if got is None else f"{got:.4g}"
+        words = ", ".join(f"{n}={v}" for n, v in settings.items())
+        number = "–" if got is None else f"{got:.4g}"
         wanted = f"{expected:.4g} ± {tolerance:.2g}"
         seconds = f"{time.monotonic() - began:.0f}"
         verdict = "ok" if near else "MISS"
-        rows.append((name, told, metric, shown, wanted, seconds, verdict))
+        rows.append((name, words, metric, number, wanted, seconds, verdict))
         print(*rows[-1], sep="  ", flush=True)
     headers = ("objective", "settings", "test metric", "got", "expected", "s", "")
     tables.show(headers, rows, f"digits, mean of {len(SEEDS)} seeds")
@@ -122,7 +122,7 @@ def _mnist(flags: Flags) -> bool:
     from aejax.runs import sweep
     from experiments import presets, tables
 
-    samples, found, rows, good = SAMPLES[flags.full], {}, [], True
+    samples, scores, rows, good = SAMPLES[flags.full], {}, [], True
     for name in _chosen(flags.only, list(STUDIES)):
         study, began = STUDIES[name], time.monotonic()
         preset = presets.PRESETS.get(name)
@@ -130,11 +130,11 @@ def _mnist(flags: Flags) -> bool:
         run = sweep.sweep(base, {})
         source = run.sources.source(run.populations[0].spec)
         start = sum(source.spec.lengths[:2])
-        test = jax.tree.map(lambda a, at=start: a[at:], source.evaluated)
+        test = jax.tree.map(lambda a, first=start: a[first:], source.evaluated)
         x, y = test.x.astype(np.float32), test.y  # x drawn from the grey ones, once
         key = jax.random.key(0)
         nll = evaluate.log_likelihood(run.model(), x, y, key=key, samples=samples).nll
-        found[name] = nll
+        scores[name] = nll
         minutes = (time.monotonic() - began) / 60
         error = nll.std(ddof=1) / math.sqrt(len(nll))
         bound = run.summary[0]["loss_mean"]
@@ -144,8 +144,8 @@ def _mnist(flags: Flags) -> bool:
             good &= bool(bound <= FLAX)
             verdicts.append(f"bound {'≤' if bound <= FLAX else 'NOT ≤'} {FLAX}")
         for other in study.below:
-            if other in found:
-                gap = found[other] - nll  # the same images: their spread cancels
+            if other in scores:
+                gap = scores[other] - nll  # the same images: their spread cancels
                 z = gap.mean() / (gap.std(ddof=1) / math.sqrt(len(gap)))
                 good &= bool(z > 2)
                 sign = "<" if z > 2 else "NOT <"

@@ -54,10 +54,12 @@ def _sweep(argv: list[str]) -> int:
     members = progress.count(planned.count, "autoencoder")
     programs = progress.count(len(planned.populations), "program")
     where = f"{len(devices)} × {devices[0].device_kind}"
-    shown = progress.Progress(planned, f"{members} in {programs} on {where}, to {out}")
-    with environment.interruptible() as should_stop, shown:
+    display = progress.Progress(
+        planned, f"{members} in {programs} on {where}, to {out}"
+    )
+    with environment.interruptible() as should_stop, display:
         asked = dict(config=base, axes=axes, out=out, planned=planned)
-        asked |= dict(on_event=shown.on_event, should_stop=should_stop)
+        asked |= dict(on_event=display.on_event, should_stop=should_stop)
         asked |= dict(resume=flags.resume, vmap=flags.vmap)
         asked |= dict(command=options.command(argv))
         if share:

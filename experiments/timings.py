@@ -21,10 +21,10 @@ def _number(row: Mapping[str, Any], name: str, form: str = ",.0f") -> str:
 
 def cells(rows: Rows) -> list[list[str]]:
     """Of ``HEADERS``, a line per workload and system."""
-    found = []
+    lines = []
     for row in rows:
         ends = f"{row['low']:,.4g} … {row['high']:,.4g}"
-        found.append(
+        lines.append(
             [
                 row["workload"],
                 row["system"],
@@ -38,7 +38,7 @@ def cells(rows: Rows) -> list[list[str]]:
                 _number(row, "memory_mb"),
             ]
         )
-    return found
+    return lines
 
 
 def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
@@ -47,32 +47,32 @@ def by_workload(rows: Rows) -> tuple[list[str], list[list[str]]]:
     systems = list(dict.fromkeys(r["system"] for r in timed))
     ranges = ["aejax, lowest … highest", "torch, lowest … highest"]
     headers = ["images/s", *systems, *ranges, "aejax of gemm", "aejax compile s"]
-    found = []
+    lines = []
     for name in dict.fromkeys(r["workload"] for r in timed):
         by = {r["system"]: r for r in timed if r["workload"] == name}
         if "aejax" not in by:
             continue
-        own = by["aejax"]
-        size = own["images_per_s"] / own["steps_per_s"]
+        ours = by["aejax"]
+        size = ours["images_per_s"] / ours["steps_per_s"]
         ends = [
             f"{r['low'] * size:,.0f} … {r['high'] * size:,.0f}" if r else "–"
-            for r in (own, by.get("torch"))
+            for r in (ours, by.get("torch"))
         ]
         speeds = [_number(by.get(s, {}), "images_per_s") for s in systems]
-        of_gemm = _number(own, "gemm_fraction", ".2f")
-        found.append([name, *speeds, *ends, of_gemm, _number(own, "compile_s", ".1f")])
-    return headers, found
+        of_gemm = _number(ours, "gemm_fraction", ".2f")
+        lines.append([name, *speeds, *ends, of_gemm, _number(ours, "compile_s", ".1f")])
+    return headers, lines
 
 
-def where(told: Mapping[str, Any]) -> str:
+def where(report: Mapping[str, Any]) -> str:
     """Device, versions and date."""
-    versions = ", ".join(f"{n} {v}" for n, v in told["versions"].items())
-    others = {r["system"]: r["version"] for r in told["rows"] if "version" in r}
+    versions = ", ".join(f"{n} {v}" for n, v in report["versions"].items())
+    others = {r["system"]: r["version"] for r in report["rows"] if "version" in r}
     others = {n: v for n, v in others.items() if n in ("torch", "pythae")}
     more = "".join(f", {n} {v}" for n, v in others.items())
     return (
-        f"{told['device']}, {told['cores']} cores ({told['machine']}), Python "
-        f"{told['python']}, {versions}{more}; {told['date']}"
+        f"{report['device']}, {report['cores']} cores ({report['machine']}), Python "
+        f"{report['python']}, {versions}{more}; {report['date']}"
     )
 
 
@@ -80,9 +80,9 @@ def figure(rows: Rows) -> str:
     """SVG of steps per second, and of memory, against the number of members."""
     from aejax.report import canvas, table
 
-    mine = [r for r in rows if r["system"] == "aejax"]
+    timed = [r for r in rows if r["system"] == "aejax"]
     ours = {
-        r["members"]: r for r in mine if re.fullmatch(r"members_\d+", r["workload"])
+        r["members"]: r for r in timed if re.fullmatch(r"members_\d+", r["workload"])
     }
     if not ours:
         raise config.InputError("the file has no workload members_N to draw")

@@ -271,4 +271,4 @@ def test_a_file_that_is_no_python_has_no_title():
 def test_arrays_are_named_by_shape():
     from aejax.registry import guard
 
-    assert guard._shown(np.zeros((2, 3))) == "an array of shape (2, 3) and type float64"
+    assert guard._text(np.zeros((2, 3))) == "an array of shape (2, 3) and type float64"

@@ -178,6 +178,43 @@ def test_functions_are_short():
     assert not [f for f in functions(PYTHON) if f[2] > 60]
 
 
+# What a thing is, not what was done to it, whose it is or where. Of constants, which
+# are the limits of something, MOST says enough.
+BANNED = tuple(
+    "told found shown every own at most mine held which feed judge carve holes group "
+    "blueprint".split()
+)
+
+
+def named(code):
+    """(line, name) of what code names: variables, parameters, functions, aliases."""
+    for node in ast.walk(code):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.lineno, node.name
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (
+                (node.lineno, alias.asname or alias.name) for alias in node.names
+            )
+
+
+def no_nouns(code):
+    return [(line, n) for line, n in named(code) if n.lstrip("_") in BANNED]
+
+
+def test_variables_are_nouns():
+    wrong = "import numpy as own\n\ndef _told(at, *, most=1):\n    a, (held, b) = c\n"
+    wrong += "    [found for every in d if (mine := every)]\n"
+    names = {"own", "_told", "at", "most", "held", "every", "mine"}
+    assert {n for _, n in no_nouns(ast.parse(wrong))} == names
+    assert not no_nouns(ast.parse("kernel.at[0].set(most=held.own)"))
+    words = {name(p): no_nouns(tree(p)) for p in PYTHON}
+    assert not {file: lines for file, lines in words.items() if lines}
+
+
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 

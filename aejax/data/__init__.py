@@ -69,17 +69,19 @@ def _load(name: str) -> Dataset:
         return manifolds.draw(name)
     if name == "tunes":
         return music.tunes()
-    own = name in catalogue.ENTRIES and catalogue.ENTRIES[name].needs == "nothing"
-    if own and prepared.find(name) is None:
+    is_embedded = (
+        name in catalogue.ENTRIES and catalogue.ENTRIES[name].needs == "nothing"
+    )
+    if is_embedded and prepared.find(name) is None:
         from aejax.data import prepare
 
         prepare.prepare(name)
     if name not in catalogue.ENTRIES and files.is_path(name):
         return files.load(name)
-    if found := prepared.find(name):
-        data = prepared.load(name, found)
-        if (own := prepared.base(name)) in sprites.EXAMPLES:
-            known = {"factors": sprites.factors(own)}
+    if directory := prepared.find(name):
+        data = prepared.load(name, directory)
+        if (base := prepared.base(name)) in sprites.EXAMPLES:
+            known = {"factors": sprites.factors(base)}
             data = data._replace(**known, factor_names=tuple(sprites.FACTORS))
         return data
     entry = catalogue.ENTRIES.get(prepared.base(name))
@@ -103,11 +105,11 @@ def classes_of(name: str) -> tuple[str, str | None]:
         return name, None
     heads = [name[: match.start()] for match in re.finditer(":", name)][::-1]
     known = catalogue.ENTRIES
-    own = next((h for h in heads if h and h not in known and files.is_path(h)), None)
-    head = own or "".join(heads[:1])
+    file = next((h for h in heads if h and h not in known and files.is_path(h)), None)
+    head = file or "".join(heads[:1])
     text = name[len(head) + 1 :]
     other = f":{text}" == captions.END or re.fullmatch(r"\d+(\.\d+)+", text)  # version
-    return (name, None) if not head or (other and not own) else (head, text)
+    return (name, None) if not head or (other and not file) else (head, text)
 
 
 def factors(name: str) -> dict[str, np.ndarray]:

@@ -30,10 +30,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _list() -> None:
     for name, shape, likelihood, splits, note in data.describe():
-        own = catalogue.ENTRIES[name].needs in ("", "nothing")
-        ready = "ready" if own or prepared.find(name) else "not prepared"
-        told = f"{name:16} {ready:13} {'x'.join(map(str, shape)):8} {likelihood:9}"
-        print(told, splits, note, sep="  ")
+        is_embedded = catalogue.ENTRIES[name].needs in ("", "nothing")
+        ready = "ready" if is_embedded or prepared.find(name) else "not prepared"
+        line = f"{name:16} {ready:13} {'x'.join(map(str, shape)):8} {likelihood:9}"
+        print(line, splits, note, sep="  ")
 
 
 if __name__ == "__main__":

@@ -60,15 +60,15 @@ def load(name: str, path: Path) -> dataset.Dataset:
     """
     given, factor_names = _read(name, path)
     given = {split: _checked(name, fields) for split, fields in given.items()}
-    told = {
+    sentences = {
         s: f"{s} has {', '.join(f)} and examples {f['x'].shape[1:]} of {kind}"
         for s, (f, kind) in given.items()
     }
-    if len({t.partition(" has ")[2] for t in told.values()}) > 1:
+    if len({t.partition(" has ")[2] for t in sentences.values()}) > 1:
         raise config.InputError(
             f"the splits of '{name}' must be alike: one shape of an example, one kind "
             "of number, y, length and factors for all or none; but "
-            f"{'; '.join(told.values())}"
+            f"{'; '.join(sentences.values())}"
         )
     kind = given["train"][1]
     given = {split: fields for split, (fields, _) in given.items()}
@@ -76,7 +76,9 @@ def load(name: str, path: Path) -> dataset.Dataset:
     about = _number_labels(name, given) if "y" in given["train"] else {}
     scale = 255.0 if kind == "uint8" else 1.0
     unit = all(f["x"].min() >= 0 and f["x"].max() <= scale for f in given.values())
-    parts = dataset.carve(name, {s: len(fields["x"]) for s, fields in given.items()})
+    parts = dataset.partition(
+        name, {s: len(fields["x"]) for s, fields in given.items()}
+    )
     fields = {
         split: {f: a[rows] for f, a in given[origin].items()}
         for split, (origin, rows) in parts.items()
@@ -93,9 +95,9 @@ def _read(name: str, path: Path) -> tuple[dict[str, dict[str, tuple]], Any]:
 
     Object arrays are pickles, which run code: refused. Other members are not opened.
     """
-    told = f"'{path}' is no readable .npy or .npz file of numbers"
+    problem = f"'{path}' is no readable .npy or .npz file of numbers"
     advice = "; save e.g. np.stack(images).astype(np.uint8) with np.savez"
-    with dataset.explained(told, advice), _no_pickles(), path.open("rb") as file:
+    with dataset.explained(problem, advice), _no_pickles(), path.open("rb") as file:
         if not is_one(path):  # NumPy would take it for a pickle
             raise ValueError("it begins as neither does")
         if path.suffix.lower() == ".npy":
@@ -128,27 +130,27 @@ def _no_pickles() -> Iterator[None]:
 
 def _places(name: str, names: Sequence[str]) -> dict[str, tuple[str, str]]:
     """{name of an array: (split, field)} of those that are read."""
-    found: dict[tuple[str, str], str] = {}
+    arrays: dict[tuple[str, str], str] = {}
     near = []
     for array in names:
         if match := _NAME.fullmatch(array):
             split = dataset.ALIASES[match[2].lower()] if match[2] else ""
             key = split, _FIELDS[match[1].lower()]
-            if key in found:
+            if key in arrays:
                 raise config.InputError(
-                    f"'{name}' has both {found[key]} and {array}, two names of one "
+                    f"'{name}' has both {arrays[key]} and {array}, two names of one "
                     "array: leave one"
                 )
-            found[key] = array
+            arrays[key] = array
         elif array != "factor_names" and _NEAR.fullmatch(array):
             near.append(array)
-    splits = {split for split, field in found if field == "x"}
+    splits = {split for split, field in arrays if field == "x"}
     if splits != {""} and ("" in splits or "train" not in splits):
         raise config.InputError(
             f"'{name}' must hold either x or x_train (with optional x_valid, x_test), "
             f"but it holds: {config.listed(sorted(names) or ['nothing'], 10)}"
         )
-    near += [array for (split, _), array in found.items() if split not in splits]
+    near += [array for (split, _), array in arrays.items() if split not in splits]
     if near:
         raise config.InputError(
             f"'{name}' holds {config.listed(near, 10)}, of no name that is read but "
@@ -156,7 +158,7 @@ def _places(name: str, names: Sequence[str]) -> dict[str, tuple[str, str]]:
             "_train, _valid (_val, _validation, _dev) or _test, as its x has it, and "
             "factor_names; rename or remove it"
         )
-    return {array: (split or "train", f) for (split, f), array in found.items()}
+    return {array: (split or "train", f) for (split, f), array in arrays.items()}
 
 
 def _checked(
@@ -291,5 +293,7 @@ def _number_labels(name: str, given: Mapping[str, dict[str, np.ndarray]]) -> dic
         fields["y"] = np.searchsorted(values, fields["y"]).astype(np.int32)
     if kinds == {"b"}:
         values = values.astype(int)
-    told = [v.decode("utf-8", "replace") if kinds == {"S"} else str(v) for v in values]
-    return {"num_classes": len(values), "labels": tuple(told)}
+    labels = [
+        v.decode("utf-8", "replace") if kinds == {"S"} else str(v) for v in values
+    ]
+    return {"num_classes": len(values), "labels": tuple(labels)}

@@ -34,8 +34,8 @@ Build = Callable[[], tuple[About, Mapping[str, Stream]]]
 
 def root() -> Path:
     """$AEJAX_CACHE_DIR, else $XDG_CACHE_HOME/aejax, else ~/.cache/aejax."""
-    if own := os.environ.get("AEJAX_CACHE_DIR"):
-        return Path(own).expanduser()
+    if folder := os.environ.get("AEJAX_CACHE_DIR"):
+        return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aejax"
 
 
@@ -57,13 +57,13 @@ def fetch(
     label = "-".join([*source.parts[-2:], hashlib.sha256(facts).hexdigest()[:16]])
     directory = root() / "data" / label
     try:
-        found = _open(directory) or _make(name, directory, build)
+        data = _open(directory) or _make(name, directory, build)
     except OSError as error:  # of writing: those of the source are InputErrors
         raise config.InputError(
             f"data set '{name}' cannot be decoded into the cache ({error}); set "
             "AEJAX_CACHE_DIR to a directory with room for it"
         ) from error
-    return found._replace(name=name)
+    return data._replace(name=name)
 
 
 def _open(directory: Path) -> dataset.Dataset | None:
@@ -93,10 +93,10 @@ def _make(name: str, directory: Path, build: Build) -> dataset.Dataset:
     with tempfile.TemporaryDirectory(dir=parent, prefix="unfinished-") as temporary:
         (entry := Path(temporary) / "entry").mkdir()
         _write(name, entry, *build())
-        if (found := _open(entry)) is None:
+        if (data := _open(entry)) is None:
             raise OSError(f"{entry} is not as it was written")
         _publish(entry, directory, Path(temporary))
-    return found  # opened already: another process may put its own, equal, in its place
+    return data  # opened already: another process may put its own, equal, in its place
 
 
 def _publish(entry: Path, directory: Path, temporary: Path) -> None:

@@ -45,9 +45,9 @@ def captioned(name: str, data: dataset.Dataset) -> dataset.Dataset:
             shape, scale, turn, x, y = data.factors[split].T
             size, row, column = scale // 2, y * 3 // 16, x * 3 // 16
             factors = {"size": size, "shape": shape, "row": row, "column": column}
-            held = (row == (shape + size) % 3) & (column == (shape + 2 * size) % 3)
+            unseen = (row == (shape + size) % 3) & (column == (shape + 2 * size) % 3)
             upright = (turn + 1) % sprites.FACTORS["rotation"] < 3
-            keep = upright & (~held | (split == "test"))
+            keep = upright & (~unseen | (split == "test"))
         words = [np.take(FACTORS[n], v[keep]) for n, v in factors.items()]
         captions[split] = tokens([_sentence(w) for w in zip(*words, strict=True)])
         rows[split] = keep
@@ -57,8 +57,8 @@ def captioned(name: str, data: dataset.Dataset) -> dataset.Dataset:
 
 
 def _sentence(words: Sequence[str]) -> str:
-    told = " ".join(w for w in words if w)
-    return f"{'an' if told[0] in 'aei' else 'a'} {told}"
+    phrase = " ".join(w for w in words if w)
+    return f"{'an' if phrase[0] in 'aei' else 'a'} {phrase}"
 
 
 def tokens(captions: Sequence[str], vocabulary: Sequence[str] = WORDS) -> np.ndarray:
@@ -91,10 +91,10 @@ def factors(y: np.ndarray) -> dict[str, np.ndarray]:
 
     A factor with a value that has no word has that value instead.
     """
-    found = {}
+    values = {}
     for name, words in FACTORS.items():
         ids = np.array([WORDS.index(w) + 1 if w else 0 for w in words])
         has = (y[:, :, None] == ids) & (ids > 0)  # (N, L, values)
         none = words.index("") if "" in words else -1
-        found[name] = np.where(has.any((1, 2)), has.any(1).argmax(1), none)
-    return found
+        values[name] = np.where(has.any((1, 2)), has.any(1).argmax(1), none)
+    return values

@@ -55,8 +55,8 @@ class Entry(NamedTuple):
 
 _CARVED = "54,000 / last 6,000 of train / 10,000"
 _MNIST = Entry((28, 28, 1), _CARVED, "handwritten digits", needs="numpy")
-_TOLD = "three shapes of five known factors, also as NAME:captions; needs no download"
-_SPRITES = Entry((32, 32, 1), "24,000 / 3,000 / 3,000", _TOLD, needs="nothing")
+_NOTE = "three shapes of five known factors, also as NAME:captions; needs no download"
+_SPRITES = Entry((32, 32, 1), "24,000 / 3,000 / 3,000", _NOTE, needs="nothing")
 
 ENTRIES = {
     "digits": Entry(

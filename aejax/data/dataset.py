@@ -1,4 +1,4 @@
-"""What a data set is, how its splits are carved, and which likelihood may model it."""
+"""What a data set is, how its splits are made, and which likelihood may model it."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -70,26 +70,26 @@ def split_names(where: str, names: Iterable[str]) -> dict[str, str]:
     Raises:
       InputError: two names of one split.
     """
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for name in names:
-        if (split := ALIASES.get(name.lower())) in found:
+        if (split := ALIASES.get(name.lower())) in splits:
             raise config.InputError(
-                f"{where} has both '{found[split]}' and '{name}', two names of one "
+                f"{where} has both '{splits[split]}' and '{name}', two names of one "
                 "split: leave one"
             )
         if split:
-            found[split] = name
-    return found
+            splits[split] = name
+    return splits
 
 
 def taken(data: Dataset, rows: Mapping[str, Any]) -> Dataset:
     """The data set with these rows alone of the splits {split: rows}, factors too."""
     parts = {
-        split: Split(*(None if a is None else a[at] for a in getattr(data, split)))
-        for split, at in rows.items()
+        split: Split(*(None if a is None else a[picks] for a in getattr(data, split)))
+        for split, picks in rows.items()
     }
     if data.factors is not None:
-        kept = {split: data.factors[split][at] for split, at in rows.items()}
+        kept = {split: data.factors[split][picks] for split, picks in rows.items()}
         parts["factors"] = {**data.factors, **kept}
     return data._replace(**parts)
 
@@ -117,7 +117,7 @@ def in_units(x: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(x, np.float32) / np.float32(scale)
 
 
-def carve(
+def partition(
     name: str, counts: Mapping[str, int], shuffle: bool = True
 ) -> dict[str, tuple[str, np.ndarray]]:
     """{split: (the given split that it is taken from, its rows there)}, all three.
@@ -148,7 +148,7 @@ def carve(
 
 
 @contextlib.contextmanager
-def explained(told: str, advice: str = "") -> Iterator[None]:
+def explained(problem: str, advice: str = "") -> Iterator[None]:
     """Turns whatever a library raises into an InputError of one paragraph."""
     try:
         yield
@@ -156,7 +156,7 @@ def explained(told: str, advice: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise config.InputError(f"{told} ({reason[:300]}){advice}") from error
+        raise config.InputError(f"{problem} ({reason[:300]}){advice}") from error
 
 
 def check_memory(name: str, size: int) -> None:

@@ -35,7 +35,7 @@ def load(name: str) -> dataset.Dataset:
     are its splits, others the classes of images, and classes may lie in splits. Names
     that begin with a dot are passed over. Decoded once, into the cache.
 
-    Missing splits are carved after a shuffle (see ``dataset.carve``), because such data
+    Missing splits are made after a shuffle (``dataset.partition``), because such data
     are often sorted. Likelihood: bernoulli if all values lie in [0, 1], else gaussian.
 
     Raises:
@@ -43,9 +43,9 @@ def load(name: str) -> dataset.Dataset:
     """
     path = paths.path(name)
     if paths.is_folder(name):
-        found = paths.walk(path, (*images.SUFFIXES, *midi.SUFFIXES))
-        notes = [f for f in found if f.suffix.lower() in midi.SUFFIXES]
-        return (music if notes else images).load(name, path, notes or found)
+        matches = paths.walk(path, (*images.SUFFIXES, *midi.SUFFIXES))
+        notes = [f for f in matches if f.suffix.lower() in midi.SUFFIXES]
+        return (music if notes else images).load(name, path, notes or matches)
     match suffix := path.suffix.lower():
         case ".json":
             return music.load(name, path, [])

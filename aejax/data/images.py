@@ -73,7 +73,7 @@ def _build(name: str, given: Mapping[str, Sequence[Path]], labels: Sequence[str]
     decode = functools.partial(_decode, mode, {n: k for k, n in enumerate(labels)})
     streams = {
         split: ([given[origin][i] for i in rows], decode)
-        for split, (origin, rows) in dataset.carve(name, counts).items()
+        for split, (origin, rows) in dataset.partition(name, counts).items()
     }
     about = {"likelihood": "bernoulli", "scale": 255.0, "num_classes": len(labels)}
     return about | {"labels": labels}, streams

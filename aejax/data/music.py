@@ -26,7 +26,7 @@ def load(name: str, path: Path, midis: Sequence[Path]) -> dataset.Dataset:
     the voices; 0, -1, NaN and null are rests. Of more than four notes the highest are
     taken, highest first, as of MIDI files. Pieces start at every bar, 16 sixteenths
     from the song's beginning; those of train are there in all keys. Songs without a
-    piece are left out; then missing splits are carved by songs.
+    piece are left out; then missing splits are made by songs.
 
     Raises:
       InputError: not such a file, or no piece in a split.
@@ -39,7 +39,8 @@ def load(name: str, path: Path, midis: Sequence[Path]) -> dataset.Dataset:
             raise config.InputError(
                 f"data set '{name}' has no song of two bars in {', '.join(empty)}"
             )
-        parts = dataset.carve(name, {s: len(each) for s, each in cut.items()}).items()
+        counts = {s: len(each) for s, each in cut.items()}
+        parts = dataset.partition(name, counts).items()
         about, x = _ids(
             {s: np.concatenate([cut[o][i] for i in r]) for s, (o, r) in parts}
         )
@@ -55,8 +56,8 @@ def _midi(folder: Path, files: Sequence[Path]) -> dict[str, Iterator[np.ndarray]
 
 
 def _chorales(name: str, path: Path) -> dict[str, list[np.ndarray]]:
-    told = '; a .json file has {"train": [[[74, 70, 65, 58], …], …]}'
-    with dataset.explained(f"'{name}' holds no music", told):
+    advice = '; a .json file has {"train": [[[74, 70, 65, 58], …], …]}'
+    with dataset.explained(f"'{name}' holds no music", advice):
         given = json.loads(path.read_text("utf-8"))
         given = {"train": given} if isinstance(given, list) else given
         named = dataset.split_names(f"'{name}'", given)
@@ -95,14 +96,15 @@ def _song(chords: Sequence[Sequence[float | None]], where: str) -> np.ndarray:
 def pieces(song: np.ndarray) -> np.ndarray:
     """(n, 32, 4) of a song (T, 4): from every bar on, without those of rests alone."""
     starts = range(0, len(song) - STEPS + 1, BAR)
-    cut = [song[at : at + STEPS] for at in starts if song[at : at + STEPS].any()]
+    cut = [song[start : start + STEPS] for start in starts]
+    cut = [piece for piece in cut if piece.any()]
     return np.reshape(cut, (-1, STEPS, VOICES)).astype(int)
 
 
 def _ids(splits: Mapping[str, np.ndarray]):
     """What makes a Dataset, and its x, of {split: MIDI numbers (N, 32, 4)}."""
-    every = np.concatenate(list(splits.values()))
-    low, high = int(every[every > 0].min()), int(every.max())
+    notes = np.concatenate(list(splits.values()))
+    low, high = int(notes[notes > 0].min()), int(notes.max())
     symbols = "\0" + "".join(map(chr, range(low, high + 1)))
     about = {"likelihood": "tokens", "scale": len(symbols) - 1.0, "symbols": symbols}
     x = {s: np.maximum(x - low + 1, 0).astype(np.uint8) for s, x in splits.items()}

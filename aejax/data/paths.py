@@ -30,18 +30,18 @@ def is_folder(name: str) -> bool:
     Raises:
       InputError: it is neither, a device or a pipe, say, or cannot be looked at.
     """
-    at, shown = path(name), config.listed([name])
+    place, label = path(name), config.listed([name])
     try:
-        mode = at.stat().st_mode
+        mode = place.stat().st_mode
     except (OSError, ValueError) as error:  # too long, without permission, with a NUL
         reason = getattr(error, "strerror", None) or error
-        where = config.listed([at.absolute()])
+        where = config.listed([place.absolute()])
         raise config.InputError(
-            f"there is no file '{shown}' ({reason}: {where})"
+            f"there is no file '{label}' ({reason}: {where})"
         ) from error
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise config.InputError(
-            f"'{shown}' is a device, a pipe or a socket; a data set is a file or a "
+            f"'{label}' is a device, a pipe or a socket; a data set is a file or a "
             "folder, because it is read more than once"
         )
     return stat.S_ISDIR(mode)
@@ -57,16 +57,18 @@ def walk(folder: Path, suffixes: Collection[str] = ()) -> list[Path]:
       InputError: a link to nothing or a special file with such a suffix; ``MOST`` other
         entries, as in the root of a file system.
     """
-    found, others, folders, seen = [], 0, [folder], set()
-    for at in folders:  # which grows: upper folders first
+    matches, others, folders, seen = [], 0, [folder], set()
+    for place in folders:  # which grows: upper folders first
         try:
-            state = at.stat()
-            with os.scandir(at) as inside:
+            state = place.stat()
+            with os.scandir(place) as inside:
                 entries = sorted(inside, key=lambda entry: entry.name)
         except OSError as error:
-            if at != folder:
+            if place != folder:
                 continue
-            raise config.InputError(f"{at} cannot be read: {error.strerror}") from error
+            raise config.InputError(
+                f"{place} cannot be read: {error.strerror}"
+            ) from error
         if (key := (state.st_dev, state.st_ino)) in seen:
             continue
         seen.add(key)
@@ -75,22 +77,22 @@ def walk(folder: Path, suffixes: Collection[str] = ()) -> list[Path]:
                 continue
             link = entry.is_symlink()  # only links cost another look at the disk
             if entry.is_dir(follow_symlinks=False) or link and os.path.isdir(entry):
-                folders.append(at / entry.name)
+                folders.append(place / entry.name)
             elif suffixes and Path(entry.name).suffix.lower() not in suffixes:
                 others += 1
             elif entry.is_file(follow_symlinks=False) or os.path.isfile(entry):
-                found.append(at / entry.name)
+                matches.append(place / entry.name)
             elif suffixes:
                 raise config.InputError(
                     f"'{entry.path}' is no file (a link to nothing, a pipe or a "
                     "device); remove it"
                 )
-        if suffixes and others + len(folders) > MOST + 3 * len(found):
+        if suffixes and others + len(folders) > MOST + 3 * len(matches):
             raise config.InputError(
                 f"{folder} holds more than {MOST:,} entries that are no "
                 f"{config.listed(suffixes)}; give the folder that holds the data alone"
             )
-    return sorted(found)
+    return sorted(matches)
 
 
 def splits(folder: Path, files: Sequence[Path]) -> tuple[dict[str, list[Path]], bool]:
@@ -109,16 +111,17 @@ def splits(folder: Path, files: Sequence[Path]) -> tuple[dict[str, list[Path]], 
     named = dataset.split_names(f"the folder {folder}", tops)
     if not named:
         return {"train": list(files)}, False
-    told = f"{config.listed(named.values())} in the folder {folder}"
+    parts = f"{config.listed(named.values())} in the folder {folder}"
     if others := sorted(set(tops) - {*named.values(), MASKS}):
         what = config.listed(n or "loose files" for n in others)
         raise config.InputError(
-            f"{told} would be its splits, but {what} lie beside: put all examples into "
-            "sub-folders train, valid and test, or rename a class that is called so"
+            f"{parts} would be its splits, but {what} lie beside: put all examples "
+            "into sub-folders train, valid and test, or rename a class that is called "
+            "so"
         )
     if "train" not in named:
         raise config.InputError(
-            f"{told} would be its splits, but train is missing, of what models are "
+            f"{parts} would be its splits, but train is missing, of what models are "
             "trained on"
         )
     return {s: tops[named[s]] for s in dataset.SPLITS if s in named}, True

@@ -28,8 +28,8 @@ def prepare(name: str, source: str | None = None) -> Path:
       InputError: unknown name; files missing, or others than TFDS recorded; no network;
         a directory that cannot be written; TensorFlow is needed and not there.
     """
-    if found := prepared.find(name):
-        return found
+    if directory := prepared.find(name):
+        return directory
     if source is not None and not Path(source).is_dir():
         raise config.InputError(f"--from {source}: there is no such directory")
     needs = catalogue.ENTRIES.get(name, catalogue.Entry(())).needs
@@ -69,13 +69,13 @@ def builder(name: str, **options: Any) -> Any:
         splits = digits()
     else:
         features["factors"] = tfds.features.Tensor(shape=(5,), dtype=np.int32)
-        found = sprites.factors(name).items()
-        splits = {s: (sprites.render(v), v[:, 0], v) for s, v in found}
+        factors = sprites.factors(name).items()
+        splits = {s: (sprites.render(v), v[:, 0], v) for s, v in factors}
 
     # Unregistered: loading this twice is no error, and no stock name is hidden.
     with tfds.core.registered.skip_registration():
 
-        class Own(tfds.core.GeneratorBasedBuilder):
+        class Embedded(tfds.core.GeneratorBasedBuilder):
             """A data set of aejax's own."""
 
             code_path = None
@@ -95,8 +95,8 @@ def builder(name: str, **options: Any) -> Any:
                 for i, values in enumerate(zip(*part, strict=True)):
                     yield i, dict(zip(features, values, strict=True))
 
-    Own.name = name
-    return Own(**options)
+    Embedded.name = name
+    return Embedded(**options)
 
 
 def _prepare_own(name: str, source: str | None) -> None:
@@ -135,8 +135,8 @@ def _prepare_idx(name: str, source: str | None) -> None:
                 def get(urls: Mapping[str, str]) -> dict[str, Path]:
                     return {key: local[url] for key, url in urls.items()}
 
-                own = types.SimpleNamespace(download_and_extract=get)
-                return super()._split_generators(own if local else dl_manager)
+                manager = types.SimpleNamespace(download_and_extract=get)
+                return super()._split_generators(manager if local else dl_manager)
 
             def _generate_examples(
                 self, num_examples: int, data_path: Any, label_path: Any

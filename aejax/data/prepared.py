@@ -50,15 +50,17 @@ def _find(name: str, within: Path) -> Path | None:
     # None of a name that is longer than any can be.
     there = os.path.isdir(directory)
     infos = directory.glob("**/dataset_info.json") if there else ()
-    found = [i.parent for i in infos if re.fullmatch(r"\d+\.\d+\.\d+", i.parent.name)]
-    choices = sorted({str(at.parent.relative_to(within)) for at in found})
+    versions = [
+        i.parent for i in infos if re.fullmatch(r"\d+\.\d+\.\d+", i.parent.name)
+    ]
+    choices = sorted({str(v.parent.relative_to(within)) for v in versions})
     if len(choices) > 1:
         raise config.InputError(
             f"data set '{name}' is prepared in several configurations; choose one: "
             f"{', '.join(choices)}"
         )
-    newest = sorted(found, key=lambda at: [int(n) for n in at.name.split(".")])
-    return newest[-1] if found else None
+    newest = sorted(versions, key=lambda v: [int(n) for n in v.name.split(".")])
+    return newest[-1] if versions else None
 
 
 def load(name: str, directory: Path) -> dataset.Dataset:
@@ -97,7 +99,9 @@ def _build(directory: Path, entry: catalogue.Entry | None):
     label = info.features[entry.label] if entry.label else None
     counts = {split: len(source) for split, source in sources.items()}
     # What TFDS did not shuffle may be sorted.
-    parts = dataset.carve(directory.parent.name, counts, shuffle=info.disable_shuffling)
+    parts = dataset.partition(
+        directory.parent.name, counts, shuffle=info.disable_shuffling
+    )
     streams = {}
     for split, (given, rows) in parts.items():
         decode = functools.partial(_decode, directory, entry, sources[given])
@@ -125,12 +129,12 @@ def _decode(
 
 @contextlib.contextmanager
 def _reading(directory: Path) -> Iterator[None]:
-    told = f"the prepared data set in {directory} cannot be read without TensorFlow"
+    problem = f"the prepared data set in {directory} cannot be read without TensorFlow"
     advice = (
         "; it is damaged or not in the format array_record: remove this directory and "
         "run: python -m aejax.data prepare NAME"
     )
-    with dataset.explained(told, advice), quiet():
+    with dataset.explained(problem, advice), quiet():
         yield
 
 

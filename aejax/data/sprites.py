@@ -44,8 +44,8 @@ def render(factors: np.ndarray) -> np.ndarray:
 @functools.cache
 def _stamps() -> np.ndarray:
     """(3, 6, 21, 17, 17) uint8: each shape, scale and rotation, centred."""
-    at = (np.arange(_STAMP * _FINE) + 0.5) / _FINE - _STAMP / 2
-    right, up = at.astype(np.float32), -at.astype(np.float32)[:, None]
+    offsets = (np.arange(_STAMP * _FINE) + 0.5) / _FINE - _STAMP / 2
+    right, up = offsets.astype(np.float32), -offsets.astype(np.float32)[:, None]
     out = []
     for turn in np.arange(FACTORS["rotation"]) * 2 * np.pi / FACTORS["rotation"]:
         cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))

@@ -15,7 +15,7 @@ def load(name: str) -> dataset.Dataset:
     """The lines of a UTF-8 .txt file as x (N, T, 1) symbol ids with their lengths.
 
     Symbols are the file's distinct characters in order, at most 256; what lies beyond
-    a line's length is 0. Splits are carved after a shuffle (``dataset.carve``).
+    a line's length is 0. Splits are made after a shuffle (``dataset.partition``).
 
     Raises:
       InputError: not text, fewer than two distinct characters or more than 256.
@@ -25,9 +25,9 @@ def load(name: str) -> dataset.Dataset:
         if "\0" in text:  # the first symbol of music
             raise ValueError("it has a NUL character")
     lines = [
-        line[at : at + LONGEST]
+        line[start : start + LONGEST]
         for line in text.splitlines()
-        for at in range(0, len(line), LONGEST)
+        for start in range(0, len(line), LONGEST)
         if line.strip()
     ]
     symbols = "".join(sorted(set("".join(lines))))
@@ -37,7 +37,7 @@ def load(name: str) -> dataset.Dataset:
             "symbols of a sequence"
         )
     x, length = to_ids(lines, symbols, max(map(len, lines)))
-    parts = dataset.carve(name, {"train": len(lines)})
+    parts = dataset.partition(name, {"train": len(lines)})
     splits = {
         split: dataset.Split(x[rows], length=length[rows])
         for split, (_, rows) in parts.items()

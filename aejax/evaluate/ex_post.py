@@ -53,9 +53,9 @@ def fit(codes: np.ndarray, kind: str = "gaussian") -> Density:
     def draw(key: Array, n: int) -> np.ndarray:
         # NumPy draws: jax would compile a program for every shape.
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-        which = rng.choice(len(weights), n, p=weights / weights.sum())
+        component = rng.choice(len(weights), n, p=weights / weights.sum())
         eps = rng.standard_normal((n, x.shape[1]))
-        z = means[which] + np.einsum("nij,nj->ni", roots[which], eps)
+        z = means[component] + np.einsum("nij,nj->ni", roots[component], eps)
         return (z * scale).astype(np.float32)
 
     return draw

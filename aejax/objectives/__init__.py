@@ -81,20 +81,20 @@ class Objective(NamedTuple):
     @property
     def defaults(self) -> dict[str, Any]:
         """Hyperparameters and their defaults: keywords of loss, and ``kl_control``."""
-        own = self.kl_defaults
-        shared = {n: type(v)(own.get(n, v)) for n, (v, _) in self._shared.items()}
+        values = self.kl_defaults
+        shared = {n: type(v)(values.get(n, v)) for n, (v, _) in self._shared.items()}
         return registry.keywords(self.loss) | shared
 
     @property
     def _shared(self) -> dict[str, tuple[Any, tuple]]:
-        chosen = [own for c, own in KL_CONTROLS.items() if c in self.kl_control]
-        return {name: facts for own in chosen for name, facts in own.items()}
+        chosen = [control for c, control in KL_CONTROLS.items() if c in self.kl_control]
+        return {name: facts for control in chosen for name, facts in control.items()}
 
     def bind(self, model: Any, hp: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The Model whose ``kl`` obeys these hyperparameters; and those left over."""
         shared = {n: hp[n] for n in self._shared}
-        own = {n: v for n, v in hp.items() if n not in shared}
-        return model._replace(kl=model.kl.at_step(*model.clock[:2], **shared)), own
+        rest = {n: v for n, v in hp.items() if n not in shared}
+        return model._replace(kl=model.kl.at_step(*model.clock[:2], **shared)), rest
 
     def is_traced(self, name: str) -> bool:
         """Whether members differ in this hyperparameter, or else programs."""
@@ -103,8 +103,8 @@ class Objective(NamedTuple):
 
     def bounds(self, hp: Mapping[str, Any]) -> Mapping[str, Any]:
         """``ranges``, where the other hyperparameters have these values."""
-        own = self.ranges(**hp) if callable(self.ranges) else self.ranges
-        return {n: ends for n, (_, ends) in self._shared.items()} | dict(own)
+        ranges = self.ranges(**hp) if callable(self.ranges) else self.ranges
+        return {n: ends for n, (_, ends) in self._shared.items()} | dict(ranges)
 
     def check(
         self,
@@ -161,9 +161,9 @@ def _entry(module: Any) -> Objective:
         "in kl_defaults, not in kl_control": set(objective.kl_defaults)
         - set(objective._shared),
     }
-    for problem, found in problems.items():
-        if found:
-            raise config.InputError(f"{problem}: {sorted(found, key=str)}")
+    for problem, names in problems.items():
+        if names:
+            raise config.InputError(f"{problem}: {sorted(names, key=str)}")
     objective.check(defaults, LARGEST, ())
     sets = {n: frozenset(getattr(objective, n)) for n in ("needs", "kl_control")}
     return objective._replace(**sets)

@@ -34,8 +34,8 @@ def _flow(
     parity = jnp.arange(z.shape[1])[None] % 2
     for i in range(len(params["extra"])):
         moved = (parity == i % 2) * model.latent_mask
-        told = z * (1.0 - moved), context
-        scale, shift = apply(params["extra"][f"flow_{i}"], told)
+        inputs = z * (1.0 - moved), context
+        scale, shift = apply(params["extra"][f"flow_{i}"], inputs)
         scale = jnp.tanh(scale) * moved
         z = z * jnp.exp(scale) + shift * moved
         log_det = log_det + scale.sum(-1)

@@ -54,8 +54,8 @@ def loss(
 def prior(model, params, key, n, y, **hp) -> Float[Array, "{n} Z"]:
     key_c, key_z = jax.random.split(key)
     mu, logvar = _components(model, params)
-    which = jax.random.randint(key_c, (n,), 0, len(mu))
-    return model.sample(key_z, mu[which], logvar[which])
+    index = jax.random.randint(key_c, (n,), 0, len(mu))
+    return model.sample(key_z, mu[index], logvar[index])
 
 
 def log_weight(model, params, batch, key, **hp) -> Float[Array, " B"]:

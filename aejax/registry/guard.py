@@ -44,7 +44,7 @@ def load(kind: str, name: str) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as error:
         raise config.InputError(
-            f"{kind} file '{name}' fails when it is imported: {_told(error, path)}"
+            f"{kind} file '{name}' fails when it is imported: {_cause(error, path)}"
         ) from error
     return module
 
@@ -62,9 +62,9 @@ def entry(kind: str, name: str, build: Callable[[Any], Any]) -> Any:
     except config.InputError as error:
         raise config.InputError(f"{kind} file '{name}': {error}") from error
     except BaseException as error:
-        told = _told(error, guard.path)
+        reason = _cause(error, guard.path)
         raise config.InputError(
-            f"{kind} file '{name}' does not keep the contract of {kind}s: {told}"
+            f"{kind} file '{name}' does not keep the contract of {kind}s: {reason}"
         ) from error
     guarded = {"objective": guard.objective, "network": guard.network}
     return guarded[kind](made) if kind in guarded else made
@@ -83,10 +83,10 @@ def blamed(what: str, **names: str) -> Iterator[None]:
             raise
         listed = " and ".join(f"{kind} file '{name}'" for kind, name in files.items())
         paths = [path_of(name) for name in files.values()]
-        raise config.InputError(f"{listed}: {what}: {_told(error, *paths)}") from error
+        raise config.InputError(f"{listed}: {what}: {_cause(error, *paths)}") from error
 
 
-def _told(error: BaseException, *paths: pathlib.Path) -> str:
+def _cause(error: BaseException, *paths: pathlib.Path) -> str:
     """Type and message of an error, and the last line of these files that led to it."""
     if isinstance(error, KeyboardInterrupt):
         raise error
@@ -121,7 +121,7 @@ class _Guard:
         ``reason`` is given that and all arguments, and says what is wrong, or None.
         """
         if not callable(function):
-            raise self.wrong(name, f"is {_shown(function)}, where a function belongs")
+            raise self.wrong(name, f"is {_text(function)}, where a function belongs")
 
         @functools.wraps(function)
         def run(*arguments, **more):
@@ -130,7 +130,7 @@ class _Guard:
             except config.InputError:
                 raise
             except BaseException as error:
-                raise self.wrong(f"{name} fails:", _told(error, self.path)) from error
+                raise self.wrong(f"{name} fails:", _cause(error, self.path)) from error
             if why := reason(out, *arguments, **more):
                 raise self.wrong(f"{name} returned", why)
             return out
@@ -155,7 +155,7 @@ class _Guard:
             net = make(*spec, **options)
             fields = {n: getattr(net, n, None) for n in ("init", "encode", "decode")}
             if None in fields.values():
-                raise self.wrong("build", f"returned {_shown(net)}, not a Network")
+                raise self.wrong("build", f"returned {_text(net)}, not a Network")
             for name, function in fields.items():
                 reason = functools.partial(_NETWORK[name], spec[0])
                 fields[name] = self.call(name, function, reason)
@@ -171,7 +171,7 @@ class _Guard:
         def reason(value, **hp):
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole or not 1 <= value <= _MOST:
-                return f"{_shown(value)}; a whole number from 1 to {_MOST} belongs here"
+                return f"{_text(value)}; a whole number from 1 to {_MOST} belongs here"
 
         if callable(value):
             return self.call(name, value, reason)
@@ -180,12 +180,12 @@ class _Guard:
         return value
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     """An array by its type and shape, anything else by its value, cut."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"an array of shape {tuple(value.shape)} and type {value.dtype}"
     if isinstance(value, (tuple, list)):
-        return f"({', '.join(map(_shown, value[:4]))}{', …' * (len(value) > 4)})"
+        return f"({', '.join(map(_text, value[:4]))}{', …' * (len(value) > 4)})"
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 80 else text[:80] + '…'}"
 
@@ -213,17 +213,17 @@ def _is_array(value: Any, shape: tuple) -> bool:
 
 def _loss_reason(out, model, params, batch, key, **hp) -> str | None:
     if not isinstance(out, tuple) or len(out) not in (2, 3):
-        return f"{_shown(out)}; it must return (loss, {{name: metric}}[, new state])"
+        return f"{_text(out)}; it must return (loss, {{name: metric}}[, new state])"
     loss, metrics = out[:2]
     if not _is_number(loss, "floating"):
-        return f"as loss {_shown(loss)}; it must be one float, e.g. nll.mean()"
+        return f"as loss {_text(loss)}; it must be one float, e.g. nll.mean()"
     if not isinstance(metrics, Mapping) or not all(isinstance(n, str) for n in metrics):
-        return f"as metrics {_shown(metrics)}; they must be {{name: number}}"
+        return f"as metrics {_text(metrics)}; they must be {{name: number}}"
     for name, value in metrics.items():
         if not 0 < len(name) <= 60 or not name.isprintable() or name in _TAKEN:
             return f"a metric named {name[:60]}; give it a name that is new and short"
         if not _is_number(value):
-            return f"as metric '{name}' {_shown(value)}; it must be one number"
+            return f"as metric '{name}' {_text(value)}; it must be one number"
     if len(out) > 2 and (new := _tree(out[2])) != (old := _tree(params["state"])):
         return f"as new state {new}; it must be like params['state'], {old}"
 
@@ -233,12 +233,12 @@ def _tree(tree: Any) -> str:
     import jax
 
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return str({jax.tree_util.keystr(p): _shown(a) for p, a in leaves})
+    return str({jax.tree_util.keystr(p): _text(a) for p, a in leaves})
 
 
 def _init_reason(out, model, net, batch, key, **hp) -> str | None:
     if not isinstance(out, Mapping) or not set(out) <= {"extra", "state"}:
-        return f'{_shown(out)}; it must be {{"extra": …, "state": …}}'
+        return f'{_text(out)}; it must be {{"extra": …, "state": …}}'
 
 
 def _codes_reason(out, rows: int, width: int, count: int = 0) -> str | None:
@@ -247,7 +247,7 @@ def _codes_reason(out, rows: int, width: int, count: int = 0) -> str | None:
     fits = [_is_array(a, (rows, width)) for a in arrays]
     if not all(fits) or len(fits) != (count or len(fits) or 1):
         many = f"a tuple of {count}, each" if count > 1 else "an array"
-        return f"{_shown(out)}; it must be {many} of floats (B, Z) = ({rows}, {width})"
+        return f"{_text(out)}; it must be {many} of floats (B, Z) = ({rows}, {width})"
 
 
 def _code_reason(out, model, params, batch, **hp) -> str | None:
@@ -260,22 +260,22 @@ def _prior_reason(out, model, params, key, n, y, **hp) -> str | None:
 
 def _weight_reason(out, model, params, batch, key, **hp) -> str | None:
     if getattr(out, "shape", None) != (len(batch.x),):
-        return f"{_shown(out)}; it must be an array of shape (B,) = ({len(batch.x)},)"
+        return f"{_text(out)}; it must be an array of shape (B,) = ({len(batch.x)},)"
 
 
 def _optimizer_reason(out, tx, model, **hp) -> str | None:
     if not callable(getattr(out, "update", None)):
-        return f"{_shown(out)}; it must be an optax.GradientTransformation"
+        return f"{_text(out)}; it must be an optax.GradientTransformation"
 
 
 def _check_reason(out, spec, **options) -> str | None:
     if out is not None and not isinstance(out, str):
-        return f"{_shown(out)}; it must return the reason, a str, or None"
+        return f"{_text(out)}; it must return the reason, a str, or None"
 
 
 def _params_reason(spec, out, key, batch, mask) -> str | None:
     if not isinstance(out, Mapping):
-        return f"{_shown(out)}; it must be a dict of parameters"
+        return f"{_text(out)}; it must be a dict of parameters"
 
 
 def _encode_reason(spec, out, params, batch, mask) -> str | None:
@@ -286,7 +286,7 @@ def _decode_reason(spec, out, params, z, batch, mask) -> str | None:
     rows = len(z[0] if isinstance(z, (tuple, list)) else z)
     wanted = (rows, *spec.shape, spec.outputs)
     if not _is_array(out, wanted):
-        return f"{_shown(out)}; it must be floats (B, *S, outputs), {wanted}"
+        return f"{_text(out)}; it must be floats (B, *S, outputs), {wanted}"
 
 
 _OBJECTIVE = {

@@ -31,7 +31,7 @@ def objective(setting: tables.Setting) -> objectives.Objective | None:
     return objectives.OBJECTIVES[name] if name in objectives.OBJECTIVES else None
 
 
-def _at(x: str | None, settings: Sequence[tables.Setting]) -> str:
+def _with(x: str | None, settings: Sequence[tables.Setting]) -> str:
     """'2, 8, 16 latent dimensions', 'beta 4, 8'."""
     name = "latent_dim" if settings[0].axes.get(x) is None else x
     values = [s.axes[name] for s in settings]
@@ -47,7 +47,9 @@ def _collapse(x: str | None, line: tables.Line) -> str | None:
             continue
         what = "" if metric == "kl" else "The second layer of "
         value = max(s.metric(metric)[0] for s in low)
-        out = f"{what}`{line.label}` with {_at(x, low)} has collapsed onto its prior: "
+        out = (
+            f"{what}`{line.label}` with {_with(x, low)} has collapsed onto its prior: "
+        )
         out += f"KL {'at most ' * (len(low) > 1)}{value:.1g} nats"
         out += _active(low[-1]) if metric == "kl" else ""
         ways = _remedies(low[-1])
@@ -93,7 +95,7 @@ def _wider(x: str | None, line: tables.Line) -> str | None:
     gap, wide, best = max(worse, key=lambda case: case[0][0])
     rest = [s for _, s, _ in worse if s is not wide]
     out = (
-        f"`{line.label}` with {_at(x, [wide])} has a test loss {words.interval(gap)} "
+        f"`{line.label}` with {_with(x, [wide])} has a test loss {words.interval(gap)} "
         f"nats above that with {best.axes[x]}, though it could ignore the rest"
     )
     out += f" (worse too: {', '.join(str(s.axes[x]) for s in rest)})" if rest else ""

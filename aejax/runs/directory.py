@@ -151,7 +151,7 @@ def problems(
     dir: pathlib.Path, info: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """What of a run's files is not as it was written, a sentence each."""
-    found, bad, seals = [], [], info.get("sealed", ())
+    sentences, bad, seals = [], [], info.get("sealed", ())
     for first, count, number, crc in seals:
         some = of_members(rows, range(first, first + count))
         sealed, rest = some[:number], some[number:]
@@ -162,7 +162,7 @@ def problems(
         if seal(sealed) != [number, crc] or not later or (ended and rest):
             bad.append(first)
     if bad:
-        found.append(
+        sentences.append(
             f"'{dir / 'results.jsonl'}' is not as it was written: rows of {len(bad)} "
             f"of {len(seals)} populations are missing, doubled or changed; do not "
             "trust what is drawn from them. --resume computes them again"
@@ -170,8 +170,8 @@ def problems(
     known = info.get("finished") and info.get("summary") is not None
     if known and not has_summary(dir, info):
         text = "is not as it was written; --resume makes it anew"
-        found.append(f"'{dir / 'summary.csv'}' {text}")
-    return found
+        sentences.append(f"'{dir / 'summary.csv'}' {text}")
+    return sentences
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:

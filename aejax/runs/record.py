@@ -107,8 +107,8 @@ def read(
     Raises:
       InputError: they are damaged, or need a file that is not there any more.
     """
-    if found := problems(info, dir):
-        raise configs.InputError(found[0])
+    if sentences := problems(info, dir):
+        raise configs.InputError(sentences[0])
     try:
         return from_json(info["plan"])
     except configs.InputError:

@@ -5,7 +5,9 @@ have the other fields of ``Task``; beside them stand its library functions, for 
 own models and arrays. It draws nothing: its panels say what is to be seen.
 """
 
+import functools
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -53,9 +55,9 @@ class Task(NamedTuple):
 
     Attributes:
       apply: (models, data, *, option=default, …) -> Result. ``data`` is what models are
-        tested on; keyword-only parameters are options, of which ``most`` is the number
-        of test examples, at most. Metrics are of held-out data only. Raises InputError
-        where the models or the data will not do, and says which would.
+        tested on; keyword-only parameters are options, of which ``limit`` is the
+        number of test examples, at most. Metrics are of held-out data only. Raises
+        InputError where the models or the data will not do, and says which would.
       sweeps: (data) -> models that suit the task, where no run is given; the ``zoo``.
       choose: {axis: value, or a set of them}: those of ``sweeps`` that it takes.
       dataset: what ``sweeps`` are trained on unless the user says otherwise.
@@ -93,8 +95,36 @@ class Task(NamedTuple):
                 )
 
 
+_OLD = {"most": "limit", "holes": "masks", "shown": "pieces"}  # of aejax 0.1
+
+
+def renamed(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as they are called now, with a warning; old names go with aejax 0.3.
+
+    Raises:
+      InputError: one is given by both names.
+    """
+    now = {}
+    for name, value in given.items():
+        new = _OLD.get(name)
+        if name not in options and new in options:
+            if new in given:
+                raise config.InputError(f"{name} is called {new} now; both are given")
+            text = f"{name} is called {new} now; its old name goes with aejax 0.3"
+            warnings.warn(text, FutureWarning, stacklevel=3)
+            name = new
+        now[name] = value
+    return now
+
+
 def _entry(module: Any) -> Task:
-    return Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
+    task = Task(**{n: getattr(module, n) for n in Task._fields if hasattr(module, n)})
+
+    @functools.wraps(task.apply)
+    def apply(models: Models, data: datasets.Dataset, **given: Any) -> Result:
+        return task.apply(models, data, **renamed(given, task.options))
+
+    return task._replace(apply=apply)
 
 
 # What tasks share, no tasks themselves.

@@ -36,24 +36,24 @@ def errors(model: autoencoder.Autoencoder, part: datasets.Split) -> np.ndarray:
     return evaluate.error(part.x, model.reconstruct(*part), part.length)
 
 
-def scores(model: autoencoder.Autoencoder, normal: datasets.Split, held) -> Score:
+def scores(model: autoencoder.Autoencoder, normal: datasets.Split, valid) -> Score:
     """The function Split of N -> {score: (N,)}, each larger where x is less normal.
 
     "error" is the mse; "mahalanobis" the distance of the code from those of ``normal``
     training examples; "both" their sum, the error as ‖x − x̂‖² over its mean square in
-    ``held`` normal ones: -2 log p(x, z) of a Gaussian model but for a constant; "nll",
+    ``valid`` normal ones: -2 log p(x, z) of a Gaussian model but for a constant; "nll",
     where there is a likelihood, -log p(x) in nats by 32 importance samples; that is
     called "cross-entropy" of grey values under a Bernoulli likelihood, which has none.
     """
     distance = mahalanobis(represent.flat(model.encode(*normal)))
-    weight = held.x[0].size / errors(model, held).mean()
+    weight = valid.x[0].size / errors(model, valid).mean()
 
     def score(part: datasets.Split) -> dict[str, np.ndarray]:
         mse = errors(model, part)
         far = distance(represent.flat(model.encode(*part)))
         out = {"error": mse, "mahalanobis": far, "both": weight * mse + far}
         if model.has_likelihood:
-            name = "nll" if evaluate.is_likelihood(model, held.x) else "cross-entropy"
+            name = "nll" if evaluate.is_likelihood(model, valid.x) else "cross-entropy"
             draws = {"key": jax.random.key(0), "samples": 32, "grey": True}
             out[name] = evaluate.log_likelihood(model, *part, **draws).nll
         return out
@@ -116,15 +116,15 @@ def apply(
     cut = lambda data, split: tasks.held_out(data, split)._replace(y=None)  # noqa: E731
     test, views = cut(data, "test"), tasks.by_dataset(models)
     compared = []
-    for name, group in views.items():
+    for name, members in views.items():
         view = datasets.load(name)
         strange = _strange(view, data)
-        train, held = (cut(view, split) for split in ("train", "valid"))
-        ours = tasks.named(group).items()
-        systems = {f"{n} ": scores(m, train, held) for n, m in ours}
-        systems[""] = baselines(train, sorted({*pca, *(m.latent_dim for m in group)}))
+        train, valid = (cut(view, split) for split in ("train", "valid"))
+        ours = tasks.named(members).items()
+        systems = {f"{n} ": scores(m, train, valid) for n, m in ours}
+        systems[""] = baselines(train, sorted({*pca, *(m.latent_dim for m in members)}))
         for prefix, score in systems.items():
-            before, after = score(held), score(test)
+            before, after = score(valid), score(test)
             for kind, values in after.items():
                 row = detection(strange, before[kind], values, rate)
                 compared.append(compare.Compared({}, prefix + kind, row))
@@ -134,7 +134,7 @@ def apply(
         normal = [datasets.classes_of(name)[1] or name for name in views]
         grid = compare.grid("AUROC by normal class", compared, "auroc", normal)
         pictures.append(grid)
-    model = group[0]
+    model = members[0]
     x_hat, order = model.reconstruct(*test), np.argsort(errors(model, test))
     missed, odd = order[strange[order]][:10], order[~strange[order]][:-11:-1]
     for kind, picks in (("anomalies, least", missed), ("normal, largest", odd)):
@@ -144,7 +144,7 @@ def apply(
         f"Means over normal classes, {len(views)} in turn. Test examples of the others "
         f"are anomalies: of {len(test.x)} {strange.mean():.0%} for '{name}'. The score "
         f"'{DEFAULT}' was fixed beforehand; baselines know the same training examples. "
-        f"At most {rate:.0%} of the normal validation examples, {len(held.x)} for "
+        f"At most {rate:.0%} of the normal validation examples, {len(valid.x)} for "
         f"'{name}', exceed the threshold; the rates of alarms are those on test."
     )
     return tasks.Result(compare.means(compared), pictures, text)

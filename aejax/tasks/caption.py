@@ -156,8 +156,8 @@ def apply(
     metrics.append({"system": "chance", "captions": "", "images": 0} | chance)
     new = ~_among(asked, known)
     pictures: list[panels.Panel] = []
-    for kind, group in (("Seen captions", asked[~new]), ("New ones", asked[new])):
-        if rows := _drawn(model, group, test):
+    for kind, ids in (("Seen captions", asked[~new]), ("New ones", asked[new])):
+        if rows := _drawn(model, ids, test):
             pictures.append(panels.Images(f"{kind}: one real, then drawn", rows))
     if sentences := [s for s in ", ".join(map(str, text)).split(";") if s.strip()]:
         made = [images(model, [s] * 8, key) for s in sentences]

@@ -77,7 +77,7 @@ def _coded(systems, test, valid, steps, psnr, picks):
             points.setdefault(system, []).append(point)
             files[path] = file
             tables |= {f"{path}/{field}": a for field, a in coder._asdict().items()}
-    return {s: _front(group) for s, group in points.items()}, files, tables
+    return {s: _front(settings) for s, settings in points.items()}, files, tables
 
 
 def _codecs(eight, test, qualities, psnr, limits, picks) -> dict[str, list[tuple]]:
@@ -100,8 +100,8 @@ def _pictures(points: dict[str, list[tuple]], ours: list[tuple], clean: np.ndarr
     """Curves, and images of every system nearest in rate to the middle of ours."""
     lines = {s: [(r[RATE], r[PSNR]) for *_, r, _ in g] for s, g in points.items()}
     goal, rows = ours[len(ours) // 2][0], [("original", "", clean)]
-    for system, group in points.items():
-        *_, row, x_hat = min(group, key=lambda p: abs(math.log(p[0] / goal)))
+    for system, settings in points.items():
+        *_, row, x_hat = min(settings, key=lambda p: abs(math.log(p[0] / goal)))
         rows.append((system, f"{row[RATE]:.3g} B, {row[PSNR]:.1f} dB", x_hat))
     title, axes = "rate and distortion", ("bytes per image", "PSNR [dB]")
     curves = panels.Curves(title, *axes, lines, "x")
@@ -114,7 +114,7 @@ def apply(
     *,
     steps: tuple = (2.0, 1.0, 0.5, 0.25),
     qualities: tuple = (1, 10, 30, 60, 90),
-    most: int = 1000,
+    limit: int = 1000,
 ) -> tasks.Result:
     """Bytes per image and PSNR of test images, by latent size and step.
 
@@ -123,7 +123,7 @@ def apply(
       steps: of the quantiser, in units of the rms spread of training codes.
       qualities: of JPEG and WebP, 0 to 100.
     """
-    test, valid = (tasks.held_out(data, s, most) for s in ("test", "valid"))
+    test, valid = (tasks.held_out(data, s, limit) for s in ("test", "valid"))
     peak, n, picks = datasets.peak(data), len(test.x), tasks.examples(test, 16)
 
     def psnr(x, x_hat):
@@ -136,7 +136,7 @@ def apply(
     points |= _codecs(eight, test, qualities, psnr, limits, picks)
     ours = points[tasks.names(models)[0].split()[0]]
     pictures = _pictures(points, ours, test.x[picks])
-    metrics = [row for group in points.values() for *_, row, _ in group]
+    metrics = [row for settings in points.values() for *_, row, _ in settings]
     exact = coding.lossless(models, data, n)
     if exact:
         metrics += [{"system": s, "setting": "lossless", RATE: r} for s, r in exact]

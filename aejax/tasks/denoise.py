@@ -93,7 +93,7 @@ def apply(
     *,
     corruptions: tuple = CORRUPTIONS,
     levels: tuple = LEVELS,
-    most: int = 1000,
+    limit: int = 1000,
 ) -> tasks.Result:
     """PSNR and SSIM of restored test images, by noise and level.
 
@@ -105,7 +105,7 @@ def apply(
       corruptions: names of ``corruptions.CORRUPTIONS``.
       levels: σ in data units, or a share of pixels.
     """
-    test = tasks.held_out(data, "test", most)
+    test = tasks.held_out(data, "test", limit)
     valid = tasks.held_out(data, "valid", VALID)
     peak, picks, strongest = datasets.peak(data), tasks.examples(test), max(levels)
     conditions = (
@@ -122,11 +122,11 @@ def apply(
     )
     clean, pictures = [("clean", "PSNR", test.x[picks])], []
     for kind in corruptions:
-        group = compare.where(compared, {"corruption": kind})
-        last = compare.where(group, {"level": strongest})
+        results = compare.where(compared, {"corruption": kind})
+        last = compare.where(results, {"level": strongest})
         pictures += [
             compare.images(f"{kind} {strongest:g}", clean, last),
-            compare.curves(kind, group, "level", compare.PSNR),
+            compare.curves(kind, results, "level", compare.PSNR),
         ]
     text = (
         f"{len(test.x)} test images of {data.name}, noise of a fixed seed; PSNR and "
@@ -145,8 +145,8 @@ def chosen(models: tasks.Models, valid: datasets.Split, noisy, peak: float):
         kind = model.config.objective, model.config.network
         kinds.setdefault(kind, []).append(model)
     guesses = (
-        {m: m.reconstruct(noisy, valid.y, corrupted=True) for m in group}
-        for group in kinds.values()
+        {m: m.reconstruct(noisy, valid.y, corrupted=True) for m in rivals}
+        for rivals in kinds.values()
     )
     return [compare.best(x_hat, valid.x, peak) for x_hat in guesses]
 

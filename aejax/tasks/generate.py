@@ -87,7 +87,7 @@ def apply(
     data: datasets.Dataset,
     *,
     densities: tuple = ("prior", "gmm"),
-    most: int = 1000,
+    limit: int = 1000,
     draws: int = 3,
 ) -> tasks.Result:
     """Fréchet distance, precision, recall and copies of samples, against test images.
@@ -97,20 +97,20 @@ def apply(
       data: its test split is what samples should look like.
       densities: of codes, see ``Trained.sample``; where an objective has no prior
         "prior" is the Gaussian.
-      most: test images and samples of a draw, at most.
+      limit: test images and samples of a draw, at most.
       draws: of samples; metrics are their means.
     """
     train, test = tasks.held_out(data, "train", FIT), tasks.held_out(data)
-    unseen = tasks.held_out(data, "valid", most).x
-    n = min(most, len(test.x), len(train.x))
+    unseen = tasks.held_out(data, "valid", limit).x
+    n = min(limit, len(test.x), len(train.x))
     features, kind = reader(train, test)
     real = features(test.x[:n])
-    limit = np.quantile(sample_quality.nearest(unseen, train.x)[0], 0.05)
+    radius = np.quantile(sample_quality.nearest(unseen, train.x)[0], 0.05)
 
     def score(x: np.ndarray) -> dict[str, float]:
         near, made = sample_quality.nearest(x, train.x)[0], features(x)
         both = sample_quality.precision_recall(real, made)
-        numbers = sample_quality.frechet(made, real), *both, (near <= limit).mean()
+        numbers = sample_quality.frechet(made, real), *both, (near <= radius).mean()
         return dict(zip(TITLES, numbers, strict=True))
 
     conditions = (

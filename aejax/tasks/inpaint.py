@@ -51,13 +51,13 @@ def systems(models: tasks.Models) -> Settings:
     settings: Settings = {}
     for name, model in tasks.named(models).items():
         objective, _, words = name.partition(" ")
-        group = settings.setdefault(objective, {})
+        choices = settings.setdefault(objective, {})
         if objective == "denoising":
-            group[words] = functools.partial(fills.forward, model)
+            choices[words] = functools.partial(fills.forward, model)
             continue
         for w in WEIGHTS:
             fill = functools.partial(fills.energy, model, weight=w)
-            group[f"{words} weight={w:g}".strip()] = fill
+            choices[f"{words} weight={w:g}".strip()] = fill
     return settings
 
 
@@ -105,37 +105,37 @@ def apply(
     models: tasks.Models,
     data: datasets.Dataset,
     *,
-    holes: tuple = fills.HOLES,
+    masks: tuple = fills.HOLES,
     share: float = fills.SHARE,
-    most: int = 200,
+    limit: int = 200,
 ) -> tasks.Result:
     """PSNR of hidden pixels of test images, by hole and system.
 
     Args:
       models: of images; of those of one objective the best on valid is taken.
-      holes: kinds, of ``fills.HOLES``.
+      masks: kinds, of ``fills.HOLES``.
       share: how much is hidden, see ``fills.mask``.
     """
-    test, valid = tasks.held_out(data, "test", most), tasks.held_out(data, "valid", 64)
+    test, valid = tasks.held_out(data, "test", limit), tasks.held_out(data, "valid", 64)
     limits, picks = datasets.limits(data), tasks.examples(test, 6)
     compared, pictures = [], []
-    for hole in holes:
+    for hole in masks:
         known = fills.mask(hole, test.x.shape, share)
         tried = valid, fills.mask(hole, valid.x.shape, share, seed=1)
-        group = []
+        results = []
         for name, setting, x_hat in filled(models, (test, known), tried, limits):
             psnr = hidden_psnr(test.x, x_hat, known, limits)
             row = {"chosen": setting, compare.PSNR: psnr}
             images = np.where(known, test.x, x_hat)[picks]
-            group.append(compare.Compared({"hole": hole}, name, row, images))
+            results.append(compare.Compared({"hole": hole}, name, row, images))
         grey = np.where(known, test.x, np.mean(limits))[picks]
         first = ("clean", "PSNR", test.x[picks]), ("hidden", "", grey)
         what = "each side" if hole == "patch" else hole
         title = f"{hole}: {share:.0%} of {what} hidden"
-        pictures.append(compare.images(title, first, group))
-        compared += group
+        pictures.append(compare.images(title, first, results))
+        compared += results
     title = "PSNR of hidden pixels [dB]"
-    grid = compare.grid(title, compared, compare.PSNR, holes)
+    grid = compare.grid(title, compared, compare.PSNR, masks)
     text = (
         f"{len(test.x)} test images of {data.name}, holes of a fixed seed. PSNR is of "
         "the mean squared error of all hidden pixels; known pixels are kept. Of a "

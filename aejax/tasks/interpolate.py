@@ -73,17 +73,17 @@ def apply(
     *,
     pairs: int = 100,
     frames: int = 13,
-    most: int = 10_000,
+    limit: int = 10_000,
 ) -> tasks.Result:
     """Distances of frames between test images to the nearest real image.
 
     Args:
       pairs: of test images, of each kind (two classes, one class).
       frames: of a path, its ends included.
-      most: images of a split that are compared with, at most.
+      limit: images of a split that are compared with, at most.
     """
     test, t = tasks.held_out(data), np.linspace(0, 1, frames)
-    near = {s: tasks.held_out(data, s, most).x for s in ("valid", "train")}
+    near = {s: tasks.held_out(data, s, limit).x for s in ("valid", "train")}
     drawn, metrics, charts, pictures = _pairs(test, pairs), [], [], []
     if not drawn or frames < 3:
         raise config.InputError(

@@ -89,10 +89,10 @@ def apply(
       factor: of the plateau, which the knee's mse may reach.
     """
     metrics, pictures, clouds = [], [], {}
-    for part, group in tasks.parts(models, data):
+    for part, members in tasks.parts(models, data):
         test, valid = tasks.held_out(part), tasks.held_out(part, "valid")
         known, lines = manifolds.MANIFOLDS.get(part.name), {}
-        for name, (sizes, mse) in _curves(group, part, test).items():
+        for name, (sizes, mse) in _curves(members, part, test).items():
             row = {"data": part.name, "system": f"knee, {name}"}
             best = row["dimension"] = int(knee(sizes, mse.mean(0), factor))
             if len(mse) > 1:

@@ -89,8 +89,8 @@ def apply(
       levels: σ of the noise that is added to test points, data units.
     """
     rows, pictures = [], []
-    for part, group in tasks.parts(models, data):
-        table, drawn = _one(group, part, levels)
+    for part, members in tasks.parts(models, data):
+        table, drawn = _one(members, part, levels)
         rows += table
         pictures += drawn
     return tasks.Result(rows, pictures, TEXT)

@@ -69,31 +69,32 @@ def rolls(title: str, rows: Mapping[str, np.ndarray]) -> panels.Images:
         picture[:, :, music.BAR :] = 0.89
         for voice in reversed(range(voices)):
             i, step = np.nonzero(pieces[..., voice])
-            at = i, high - pieces[i, step, voice], step
-            picture[at] = COLORS[voice % len(COLORS)]
+            pixels = i, high - pieces[i, step, voice], step
+            picture[pixels] = COLORS[voice % len(COLORS)]
         drawn.append((name, "", picture.repeat(2, 2)))  # wider than tall
     return panels.Images(title, drawn, wide=True)
 
 
 def apply(
-    models: tasks.Models, data: datasets.Dataset, *, most: int = 2000, shown: int = 6
+    models: tasks.Models, data: datasets.Dataset, *, limit: int = 2000, pieces: int = 6
 ) -> tasks.Result:
     """Notes of test pieces that are right, teacher-forced and from the code alone.
 
     Args:
       models: of music, with or without ``segments``.
       data: what they are tested on, with the pitches that they were trained on.
-      most: test pieces, at most.
-      shown: pieces drawn and written.
+      limit: test pieces, at most.
+      pieces: how many are drawn and written.
     """
-    pitch, test = midi.pitches(data), tasks.held_out(data, "test", most)
+    pitch, test = midi.pitches(data), tasks.held_out(data, "test", limit)
     x, train = _notes(test.x, pitch), pitch[data.train.x]
     common = pitch[np.argmax([(train == note).sum(0) for note in pitch], 0)]
     common = np.broadcast_to(common, x.shape)
     before = np.concatenate([common[:, :1], x[:, :-1]], 1)
     forced = {"most frequent note": common, "step before": before}
     free = {"most frequent note": common, "nearest training piece": nearest(x, train)}
-    picks, share = tasks.examples(test, shown), np.linspace(0, 1, 8, dtype="f")[:, None]
+    picks = tasks.examples(test, pieces)
+    share = np.linspace(0, 1, 8, dtype="f")[:, None]
     (a, b), order = picks[[0, -1]], np.random.default_rng(0).random((1, x.shape[1], 1))
     between = {"steps of either": np.where(order < share[..., None], x[b], x[a])}
     new = {}
@@ -106,15 +107,15 @@ def apply(
             )
         path = z[a] * (1 - share) + z[b] * share
         played = teacher_forced(model, test.x), *map(model.decode, (z, path))
-        played += (model.sample(jax.random.key(0), shown),)
+        played += (model.sample(jax.random.key(0), pieces),)
         notes = (_notes(p, pitch) for p in played)
         forced[name], free[name], between[name], new[name] = notes
     metrics, curves = _scores({"teacher-forced": forced, "sampled": free}, x)
     heard = {n: p[picks] for n, p in {"original": x, **free}.items() if p is not common}
     files = {f"interpolation-{n}": np.concatenate(p) for n, p in between.items()}
     for kind, systems in (("piece", heard), ("sample", new)):
-        pieces = ((n, *one) for n in systems for one in enumerate(systems[n], 1))
-        files |= {f"{kind}-{i}-{n}": p for n, i, p in pieces}
+        parts = ((n, *one) for n in systems for one in enumerate(systems[n], 1))
+        files |= {f"{kind}-{i}-{n}": p for n, i, p in parts}
     pictures = (
         rolls("test pieces, and played from their codes alone", heard),
         rolls("samples from the prior", new),

@@ -50,7 +50,7 @@ def fine_tuned(model: autoencoder.Autoencoder, net: Any, pool, rows, counts, tes
     """
     objective = objectives.OBJECTIVES[model.config.objective]
     adam = optax.adam(model.config.learning_rate)
-    given, held = (model.batch(p.x, None, p.length) for p in (pool, test))
+    given, queries = (model.batch(p.x, None, p.length) for p in (pool, test))
 
     def logits(theta, batch):
         net, kernel, bias = theta
@@ -78,7 +78,9 @@ def fine_tuned(model: autoencoder.Autoencoder, net: Any, pool, rows, counts, tes
     score = jax.jit(jax.vmap(logits, (0, None), 1))
     for count in counts:
         theta = many(rows, count, start, (given, pool.y))
-        yield autoencoder.in_batches(functools.partial(score, theta), held).argmax(-1)
+        yield autoencoder.in_batches(functools.partial(score, theta), queries).argmax(
+            -1
+        )
 
 
 def apply(

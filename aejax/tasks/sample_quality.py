@@ -44,9 +44,9 @@ def _nearest(reference, x):
 
 
 def nearest(x: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance ‖x - r‖ (N,) of x (N, *S) to the nearest r of (M, *S), and which."""
+    """Distance ‖x - r‖ (N,) of x (N, *S) to the nearest r of (M, *S) and its row."""
     x, reference = (a.reshape(len(a), -1) for a in (x, reference))
     middle = reference.mean(0)  # near 0 products of large numbers do not cancel
-    held = jnp.asarray(reference - middle)
-    which = autoencoder.in_batches(_nearest, x - middle, extra=lambda start: (held,))
-    return np.linalg.norm(x - reference[which], axis=1), which
+    others = jnp.asarray(reference - middle)
+    index = autoencoder.in_batches(_nearest, x - middle, extra=lambda start: (others,))
+    return np.linalg.norm(x - reference[index], axis=1), index

@@ -96,7 +96,7 @@ def apply(
     data: datasets.Dataset,
     *,
     factors: tuple = (),
-    most: int = 1000,
+    limit: int = 1000,
 ) -> tasks.Result:
     """PSNR and SSIM of enlarged test images, by factor and system.
 
@@ -104,7 +104,7 @@ def apply(
       models: of images; see ``systems``.
       factors: whole numbers that divide the sides; without them 2 and 4, if they do.
     """
-    test, limits = tasks.held_out(data, "test", most), datasets.limits(data)
+    test, limits = tasks.held_out(data, "test", limit), datasets.limits(data)
     peak, picks = datasets.peak(data), tasks.examples(test, 6)
     factors = suitable(data, factors)
     small = {f: low_resolution(test.x, f) for f in factors}
@@ -119,8 +119,8 @@ def apply(
     clean, pictures = [("clean", "PSNR", test.x[picks])], []
     for f, low in small.items():
         title = f"×{f}, from {'×'.join(map(str, low.shape[1:3]))}"
-        group = compare.where(compared, {"factor": f})
-        pictures.append(compare.images(title, clean, group))
+        results = compare.where(compared, {"factor": f})
+        pictures.append(compare.images(title, clean, results))
     columns = [f"×{f}" for f in factors]
     grid = compare.grid("PSNR [dB]", compared, compare.PSNR, columns)
     text = (

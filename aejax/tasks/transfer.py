@@ -67,13 +67,13 @@ def apply(models: tasks.Models, data: datasets.Dataset) -> tasks.Result:
         groups = {label: rows for label, rows in groups.items() if rows.any()}
     picks, rows, table, worst = tasks.examples(test), [], [], []
     pictures = [("test", "mse", models[0].batch(*_rows(test, picks)).x)]
-    for name, group in views.items():
+    for name, members in views.items():
         view = datasets.load(name)
         home = _rows(tasks.held_out(view), ~foreign(view, view))
         away = foreign(view, data)
-        systems = {n: m.reconstruct for n, m in tasks.named(group).items()}
+        systems = {n: m.reconstruct for n, m in tasks.named(members).items()}
         train = tasks.held_out(view, "train", FIT).x
-        sizes = {m.latent_dim for m in group or models}
+        sizes = {m.latent_dim for m in members or models}
         systems |= {f"PCA k={k}": pca(train, k) for k in sorted(sizes)}
         for system, reconstruct in systems.items():
             system = f"{system} of {datasets.classes_of(name)[1] or name}"

@@ -61,17 +61,17 @@ def apply(
     data: datasets.Dataset,
     *,
     transformations: tuple = tuple(LARGEST),
-    most: int = 1000,
+    limit: int = 1000,
 ) -> tasks.Result:
     """PSNR between predicted and really transformed test images.
 
     Args:
       data: images; directions are learned on its training split.
       transformations: of shift, zoom, rotation, brightness.
-      most: images of each split, at most.
+      limit: images of each split, at most.
     """
     named = tasks.named(models)
-    splits = {s: tasks.held_out(data, s, most) for s in ("train", "test")}
+    splits = {s: tasks.held_out(data, s, limit) for s in ("train", "test")}
     test, pick = splits["test"], tasks.examples(splits["test"], 3)[1]
     limits, peak = datasets.limits(data), datasets.peak(data)
     y = None if test.y is None else np.repeat(test.y[pick], 9)

@@ -91,7 +91,7 @@ def flatten(fitted: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def apply(
-    models: tasks.Models, data: datasets.Dataset, *, most: int = 1000
+    models: tasks.Models, data: datasets.Dataset, *, limit: int = 1000
 ) -> tasks.Result:
     """Maps of test codes, scored; decoded planes, encoder filters, decoder atoms.
 
@@ -100,7 +100,7 @@ def apply(
     """
     models = list({(m.config.objective, m.latent_dim == 2): m for m in models}.values())
     named = tasks.named(models)
-    test, train = tasks.held_out(data, "test", most), tasks.held_out(data, "train")
+    test, train = tasks.held_out(data, "test", limit), tasks.held_out(data, "train")
     y = test.y if test.y is not None and test.y.ndim == 1 else None
     maps = {"data": flatten(*(p.x.reshape(len(p.x), -1) for p in (train, test)))}
     for name, model in named.items():

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = _flags(argv)
     out = pathlib.Path(flags.out)
     out.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {"tiny": flags.tiny, "parts": {}}
+    report: dict[str, Any] = {"tiny": flags.tiny, "parts": {}}
     path, named = out / "accelerator-unknown.json", False
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -41,28 +41,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             if left < parts.LEAST:
                 why = f"not begun: {max(left, 0):.0f} s were left"
                 blank = {"status": "skipped", "why": why, "rows": []}
-                told["parts"].setdefault(part.name, blank)  # an earlier call's stays
+                report["parts"].setdefault(part.name, blank)  # an earlier call's stays
                 continue
             print(f"{part.name}: {part.about}", end=" … ", flush=True)
-            found = told["parts"][part.name] = {"status": "running", "rows": []}
+            result = report["parts"][part.name] = {"status": "running", "rows": []}
             limit = min(part.seconds, left)
             for row in run(part.name, pathlib.Path(folder), flags.tiny, limit, env):
-                found |= row.pop("end", {})
-                found["rows"] += [row] * bool(row)
+                result |= row.pop("end", {})
+                result["rows"] += [row] * bool(row)
                 if not named and "kind" in row:
                     named = True
-                    path, told = _begin(out, told, row, bool(flags.only))
-                _write(path, told)
-            print(_ended(found), flush=True)
-            if found["rows"] and found["rows"][0].get("platform") == "cpu":
+                    path, report = _begin(out, report, row, bool(flags.only))
+                _write(path, report)
+            print(_ended(result), flush=True)
+            if result["rows"] and result["rows"][0].get("platform") == "cpu":
                 if not flags.tiny:  # nine minutes for nothing
                     print("jax sees no accelerator here; --tiny is a trial without one")
                     return 1
-    told["seconds"] = round(time.monotonic() - began, 1)
-    _write(path, told)
-    print(f"\n{summary.text(told)}\n\n{told['seconds']:.0f} s in all; {path}")
+    report["seconds"] = round(time.monotonic() - began, 1)
+    _write(path, report)
+    print(f"\n{summary.text(report)}\n\n{report['seconds']:.0f} s in all; {path}")
     return int(
-        any(p["status"] in ("failed", "stopped") for p in told["parts"].values())
+        any(p["status"] in ("failed", "stopped") for p in report["parts"].values())
     )
 
 
@@ -135,24 +135,24 @@ def run(part: str, folder: pathlib.Path, tiny: bool, limit: float, env: dict[str
     yield {"end": end}
 
 
-def _begin(out, told, row, more: bool):
+def _begin(out, report, row, more: bool):
     """Path of the file of this device, and what it holds so far."""
     name = re.sub(r"[^a-z0-9]+", "-", row["kind"].lower()).strip("-")
-    path = out / f"accelerator-{name}{'-tiny' * told['tiny']}.json"
-    told = readings.where([{"system": "aejax", "device": row["device"]}]) | told
+    path = out / f"accelerator-{name}{'-tiny' * report['tiny']}.json"
+    report = readings.where([{"system": "aejax", "device": row["device"]}]) | report
     if more and path.is_file():  # the other parts of an earlier call
-        told["parts"] = json.loads(path.read_text())["parts"] | told["parts"]
-    return path, told
+        report["parts"] = json.loads(path.read_text())["parts"] | report["parts"]
+    return path, report
 
 
-def _write(path: pathlib.Path, told: dict[str, Any]) -> None:
-    told["summary"] = summary.rows(told["parts"], told["tiny"])
-    directory.write_atomically(path, json.dumps(told, indent=1) + "\n")
+def _write(path: pathlib.Path, report: dict[str, Any]) -> None:
+    report["summary"] = summary.rows(report["parts"], report["tiny"])
+    directory.write_atomically(path, json.dumps(report, indent=1) + "\n")
 
 
-def _ended(found: dict[str, Any]) -> str:
-    text = f"{found['status']}, {found['seconds']:.0f} s"
-    why = found.get("why", "").strip()
+def _ended(result: dict[str, Any]) -> str:
+    text = f"{result['status']}, {result['seconds']:.0f} s"
+    why = result.get("why", "").strip()
     return text + (f": {why.splitlines()[-1]}" if why else "")
 
 

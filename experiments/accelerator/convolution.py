@@ -95,14 +95,14 @@ def _descend(down, up, members: int):
     def gradient(kernels, x):
         if members > 1:
             return jax.vmap(each)(kernels, x)
-        one, found = each([k[0] for k in kernels], x[0])  # vmap would make groups
-        return one, [g[None] for g in found]
+        one, grads = each([k[0] for k in kernels], x[0])  # vmap would make groups
+        return one, [g[None] for g in grads]
 
     def run(kernels, x, n):
         def body(_, carry):
             kernels, _ = carry
-            losses, found = gradient(kernels, x)
-            kernels = [k - 1e-2 * g for k, g in zip(kernels, found, strict=True)]
+            losses, grads = gradient(kernels, x)
+            kernels = [k - 1e-2 * g for k, g in zip(kernels, grads, strict=True)]
             return kernels, losses.sum()
 
         return jax.lax.fori_loop(0, n, body, (kernels, 0.0))

@@ -16,7 +16,7 @@ def digits(folder: pathlib.Path, side: int = 8) -> str:
             x = np.float32(datasets.load_digits().images) / np.float32(16)
         except ImportError:
             x = np.float32(np.random.default_rng(0).random((1797, 8, 8)) < 0.3)
-        at = np.arange(side) * 8 // side
-        x = x[:, at][:, :, at, None]
+        index = np.arange(side) * 8 // side
+        x = x[:, index][:, :, index, None]
         np.savez(path, x_train=x[:1280], x_valid=x[1280:1536], x_test=x[1536:])
     return str(path)

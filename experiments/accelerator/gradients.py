@@ -47,9 +47,9 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
             latent_dim=8,
             **network,
         )
-        found = deviations(*_computed(plan.plan(base, {}), devices[0], cpu))
+        numbers = deviations(*_computed(plan.plan(base, {}), devices[0], cpu))
         facts = {"objective": objective, "network": network["network"]}
-        return facts | {"precision": precision} | found
+        return facts | {"precision": precision} | numbers
 
     # Compiling is all of the work: side by side.
     with futures.ThreadPoolExecutor(min(4, machine.usable_cores())) as pool:
@@ -100,12 +100,14 @@ def deviations(got: tuple, want: tuple) -> dict[str, Any]:
     pairs = zip(jax.tree.leaves(got[1]), leaves, strict=True)
     norms = [(_norm(a - b), _norm(b), path) for a, (path, b) in pairs]
     least = max(1e-3 * _norm([n for _, n, _ in norms]), 1e-30)
-    most, path = max((d / max(n, least), jax.tree_util.keystr(p)) for d, n, p in norms)
+    largest, path = max(
+        (d / max(n, least), jax.tree_util.keystr(p)) for d, n, p in norms
+    )
     return {
         "loss": float(got[0]),
         "loss_cpu": float(want[0]),
         "loss_deviation": float(abs(got[0] - want[0]) / max(abs(want[0]), 1e-30)),
-        "gradient_deviation": most,
+        "gradient_deviation": largest,
         "of": path,
     }
 

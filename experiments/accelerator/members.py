@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments import environment, workloads
 from experiments.accelerator import clock
-from experiments.peers import aejax as own
+from experiments.peers import aejax as ours
 
 ROUNDS = ((1, 64), (4, 16), (256, 1024))  # the target first
 TINY = ((1, 3),)
@@ -32,7 +32,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     for counts in TINY if tiny else ROUNDS:
         kinds = [(name, n) for name in models for n in counts]
         plans = [
-            own.planned(models[name]._replace(latent=models[name].latent * n), folder)
+            ours.planned(models[name]._replace(latent=models[name].latent * n), folder)
             for name, n in kinds
         ]
         # The target's alone: the compiler times kernels, and chooses by that.
@@ -42,7 +42,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
             ready = list(pool.map(lambda p: program.Program(p, devices), some))
         for name, n in kinds:
             one = ready.pop(0)
-            data = own.placed(one, plans.pop(0))
+            data = ours.placed(one, plans.pop(0))
             times = clock.step(one, data, 0.02 if tiny else 0.3)
             first.setdefault(name, times["step_s"])
             yield {

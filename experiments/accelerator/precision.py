@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments import environment
 from experiments.accelerator import clock, examples
-from experiments.peers import aejax as own
+from experiments.peers import aejax as ours
 
 ORDER = ("float32", "tf32", "bf16")
 
@@ -46,7 +46,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     losses: dict[str, np.ndarray] = {}
     speeds: dict[str, float] = {}
     for precision, (one, planned) in zip(ORDER, ready, strict=True):
-        data, end = own.placed(one, planned), one.population.spec.steps
+        data, end = ours.placed(one, planned), one.population.spec.steps
         whole = range(one.batches)
         one.advance(data, -1, end, Phase.EVALUATE, whole)
         metrics, diverged = one.advance(data, end, end, Phase.TEST, whole)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments import environment, workloads
-from experiments.peers import aejax as own
+from experiments.peers import aejax as ours
 
 PRODUCT = re.compile(r"gemm|dot|cutlass|cublas|nvjet|xmma|matmul|splitk|ynn", re.I)
 CONTROL = re.compile(r"^(while|call|conditional|tuple)\b")
@@ -31,17 +31,17 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
 
     suite = {w.name: w for w in workloads.SUITES["tiny" if tiny else "accelerator"]}
     workload = suite["dense_members_64"]
-    planned = own.planned(workload, folder)
+    planned = ours.planned(workload, folder)
     one = program.Program(planned.populations[0], devices)
-    data, chunk = own.placed(one, planned), one.population.spec.chunk
+    data, chunk = ours.placed(one, planned), one.population.spec.chunk
     for start in (-1, 0):
         one.advance(data, start, chunk, 0, range(one.batches))
     with jax.profiler.trace(folder / "trace"):
         one.advance(data, 0, chunk, 0, range(one.batches))
     (path,) = (folder / "trace").rglob("*.trace.json.gz")
     events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
-    told = {"members": len(workload.latent), "steps": chunk, "events": len(events)}
-    yield told | shares(events)
+    facts = {"members": len(workload.latent), "steps": chunk, "events": len(events)}
+    yield facts | shares(events)
 
 
 def shares(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -80,14 +80,14 @@ def _kernels(timed: Sequence[Mapping], names: Mapping[tuple, str]) -> tuple[list
     """What has run on the device, once each, and where that was read."""
     # Of a GPU the lines of other names are derived from its streams' again.
     for line, rule in ("Stream", "the GPU's streams"), ("XLA Ops", "the TPU's XLA Ops"):
-        found = [
+        operations = [
             e
             for e in timed
             if names.get((e["pid"], None), "").startswith("/device:")
             and names.get((e["pid"], e["tid"]), "").startswith(line)
         ]
-        if found:
-            return found, rule
-    found = [e for e in timed if "hlo_op" in e.get("args", {})]
-    found = [e for e in found if not CONTROL.match(e["args"]["hlo_op"])]
-    return found, "HLO operations on the host's threads"
+        if operations:
+            return operations, rule
+    operations = [e for e in timed if "hlo_op" in e.get("args", {})]
+    operations = [e for e in operations if not CONTROL.match(e["args"]["hlo_op"])]
+    return operations, "HLO operations on the host's threads"

@@ -22,19 +22,21 @@ DISPATCHES = 3  # after which it is stopped
 
 def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     """A row per run that is compared with the uninterrupted one."""
-    at = folder / "resume"
-    whole = _run(folder, tiny, at / "whole")
+    place = folder / "resume"
+    whole = _run(folder, tiny, place / "whole")
     # Nothing is timed here: the others run side by side.
     with futures.ThreadPoolExecutor(3) as pool:
         others = {}
         if not tiny:
-            own = {"AEJAX_CACHE_DIR": str(at / "cache")}
+            variables = {"AEJAX_CACHE_DIR": str(place / "cache")}
             others = {
-                "again": pool.submit(_run, folder, tiny, at / "again"),
-                "compiled anew": pool.submit(_run, folder, tiny, at / "anew", own=own),
+                "again": pool.submit(_run, folder, tiny, place / "again"),
+                "compiled anew": pool.submit(
+                    _run, folder, tiny, place / "anew", variables=variables
+                ),
             }
-        stopped = _run(folder, tiny, at / "cut", stop=True)
-        yield _compared("resumed", whole, _run(folder, tiny, at / "cut"), stopped)
+        stopped = _run(folder, tiny, place / "cut", stop=True)
+        yield _compared("resumed", whole, _run(folder, tiny, place / "cut"), stopped)
         for name, other in others.items():
             yield _compared(name, whole, other.result())
 
@@ -64,12 +66,12 @@ def _run(
     tiny: bool,
     out: pathlib.Path,
     stop: bool = False,
-    own: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     command = [sys.executable, "-m", "experiments.accelerator.resume"]
     command += [str(folder), str(int(tiny)), str(out), str(int(stop))]
     # What it prints goes to this part's log, but for the last line.
-    env = os.environ | dict(own or {})
+    env = os.environ | dict(variables or {})
     done = subprocess.run(
         command, env=env, stdout=subprocess.PIPE, text=True, check=True
     )
@@ -109,13 +111,13 @@ def main(folder: str, tiny: str, out: str, stop: str) -> int:
         should_stop=lambda: stop == "1" and len(steps) >= DISPATCHES,
         on_event=on_event,
     )
-    found = {"rows": run.rows, "step": max(steps, default=0), "crc32": None}
-    found |= {"members": len(axes["latent_dim"]) * len(axes["seed"])}
-    found |= {"finished": run.info["finished"]}
-    if found["finished"]:
+    answer = {"rows": run.rows, "step": max(steps, default=0), "crc32": None}
+    answer |= {"members": len(axes["latent_dim"]) * len(axes["seed"])}
+    answer |= {"finished": run.info["finished"]}
+    if answer["finished"]:
         leaves = jax.tree.leaves([m.params for m in run.models()])
-        found["crc32"] = [zlib.crc32(np.ascontiguousarray(a).data) for a in leaves]
-    print(json.dumps(found), flush=True)
+        answer["crc32"] = [zlib.crc32(np.ascontiguousarray(a).data) for a in leaves]
+    print(json.dumps(answer), flush=True)
     return 0
 
 

@@ -16,22 +16,22 @@ def rows(parts: Mapping[str, Mapping[str, Any]], tiny: bool) -> list[list[str]]:
 
     A ``tiny`` suite has smaller workloads by the same names: it is held to nothing.
     """
-    found = []
+    table = []
     for name, part in ((p.name, parts[p.name]) for p in plan.PARTS if p.name in parts):
         lines = _LINES.get(name, lambda rows: ())(part["rows"])
         if tiny and name == "suite":
             words = {"ok": "(tiny)", "MISS": "(tiny)"}
             lines = [(*line[:3], words.get(line[3], line[3])) for line in lines]
-        found += [[name, *line] for line in lines]
+        table += [[name, *line] for line in lines]
         if part["status"] not in ("done", "running"):
             why = part.get("why", "").strip().splitlines() or [""]
-            found.append([name, "–", "–", "", f"{part['status']}: {why[-1][:120]}"])
-    return found
+            table.append([name, "–", "–", "", f"{part['status']}: {why[-1][:120]}"])
+    return table
 
 
-def text(told: Mapping[str, Any]) -> str:
+def text(report: Mapping[str, Any]) -> str:
     """The table in plain text."""
-    lines = [HEADERS, *rows(told["parts"], told["tiny"])]
+    lines = [HEADERS, *rows(report["parts"], report["tiny"])]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADERS))]
     return "\n".join(
         "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
@@ -50,11 +50,15 @@ def _gradients(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple]:
         some = [r for r in rows if r["precision"] == kind]
         if not some:
             continue
-        most = {n: max(r[f"{n}_deviation"] for r in some) for n in ("loss", "gradient")}
-        for what, value in most.items():
-            held = (f"≤ {DEVIATION:g}", value <= DEVIATION) if kind == "float32" else ()
+        largest = {
+            n: max(r[f"{n}_deviation"] for r in some) for n in ("loss", "gradient")
+        }
+        for what, value in largest.items():
+            target = (
+                (f"≤ {DEVIATION:g}", value <= DEVIATION) if kind == "float32" else ()
+            )
             yield _line(
-                f"{what} from the CPU's, {kind}, most of {len(some)}", value, *held
+                f"{what} from the CPU's, {kind}, most of {len(some)}", value, *target
             )
 
 

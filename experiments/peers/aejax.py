@@ -89,14 +89,14 @@ def prepare(
 
     repeat(-1)
     estimate = population.total_bytes(min(len(devices), members), one.vmap)
-    told = facts(devices) | {"compile_s": spent}
-    told |= {"vmap": one.vmap, "batches": one.batches}
+    measured = facts(devices) | {"compile_s": spent}
+    measured |= {"vmap": one.vmap, "batches": one.batches}
     if idle is not None:
         # An accelerator's peak has the compiler's trials in it: all that was needed.
         used = _resident("VmHWM") - idle if on_cpu else _device_peak(devices)
-        told |= {"memory_mb": used / 2**20, "memory_of_estimate": used / estimate}
-        told["idle_mb"] = idle / 2**20
-    return repeat, told
+        measured |= {"memory_mb": used / 2**20, "memory_of_estimate": used / estimate}
+        measured["idle_mb"] = idle / 2**20
+    return repeat, measured
 
 
 def _evaluation(workload, folder, devices):

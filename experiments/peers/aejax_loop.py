@@ -42,17 +42,19 @@ def prepare(
         lowered = jax.jit(one, donate_argnums=0).lower(state, x, rows, np.int32(0))
     step = lowered.compile()
     spent = time.perf_counter() - began
-    held = [state]
+    states = [state]
 
     def repeat() -> int:
-        state, n = held.pop(), workload.n // workload.batch
+        state, n = states.pop(), workload.n // workload.batch
         for i in range(workload.steps):
             if i % n == 0:
                 rows = order.permutation(workload.n).astype(np.int32)
-            at = i % n * workload.batch
-            state, loss = step(state, x, rows[at : at + workload.batch], np.int32(i))
+            start = i % n * workload.batch
+            state, loss = step(
+                state, x, rows[start : start + workload.batch], np.int32(i)
+            )
         loss.block_until_ready()
-        held.append(state)
+        states.append(state)
         return workload.steps
 
     repeat()

@@ -23,8 +23,8 @@ class _Encoder(nn.BaseEncoder):
 
     def forward(self, x):
         h = self.body(x.flatten(1))
-        found = {"embedding": self.mu(h), "log_covariance": self.logvar(h)}
-        return base.base_utils.ModelOutput(**found)
+        outputs = {"embedding": self.mu(h), "log_covariance": self.logvar(h)}
+        return base.base_utils.ModelOutput(**outputs)
 
 
 class _Decoder(nn.BaseDecoder):

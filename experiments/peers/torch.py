@@ -123,8 +123,8 @@ def batches(x: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
     """Endless shuffled batches of tensors in memory."""
     while True:
         order = torch.randperm(len(x), device=x.device)
-        for at in range(0, len(x) - size + 1, size):
-            yield x[order[at : at + size]]
+        for start in range(0, len(x) - size + 1, size):
+            yield x[order[start : start + size]]
 
 
 def prepare(
@@ -137,12 +137,12 @@ def prepare(
     torch.backends.cudnn.allow_tf32 = False  # float32 as ours
     model = build(workload).to(device())
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    feed = batches(tensors(workload), workload.batch)
+    stream = batches(tensors(workload), workload.batch)
 
     def repeat() -> int:
         for _ in range(workload.steps):
             optimizer.zero_grad(set_to_none=True)
-            loss(model, next(feed)).backward()
+            loss(model, next(stream)).backward()
             optimizer.step()
         if device().type == "cuda":
             torch.cuda.synchronize()

@@ -36,13 +36,13 @@ def prepare(
 
     each = func.vmap(func.grad_and_value(loss), randomness="different")
     gradients = torch.compile(each)
-    feed = _batches(plain.tensors(workload), workload.batch, members)
+    stream = _batches(plain.tensors(workload), workload.batch, members)
 
     def steps(count: int) -> int:
         for _ in range(count):
-            found, _ = gradients(params, next(feed))
+            grads, _ = gradients(params, next(stream))
             for name, p in params.items():
-                p.grad = found[name]
+                p.grad = grads[name]
             optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -64,5 +64,5 @@ def _batches(x: torch.Tensor, size: int, members: int):
     """Endless batches (members, size, …), each member's shuffled for itself."""
     while True:
         order = torch.rand(members, len(x), device=x.device).argsort(1)
-        for at in range(0, len(x) - size + 1, size):
-            yield x[order[:, at : at + size]]
+        for start in range(0, len(x) - size + 1, size):
+            yield x[order[:, start : start + size]]

@@ -53,7 +53,7 @@ def train(checkout: pathlib.Path, name: str, out: pathlib.Path) -> list[dict]:
 
 def differences(old: list[dict], new: list[dict]) -> list[str]:
     """What differs, at most ten lines."""
-    found = [] if len(old) == len(new) else [f"{len(old)} rows, now {len(new)}"]
+    lines = [] if len(old) == len(new) else [f"{len(old)} rows, now {len(new)}"]
     for number, (before, after) in enumerate(zip(old, new, strict=False)):
         if before["likelihood"] == "symbols":
             names = RENAMED | TOKENS
@@ -63,13 +63,13 @@ def differences(old: list[dict], new: list[dict]) -> list[str]:
             names = RENAMED
         before = {names.get(n, n): v for n, v in before.items()}
         if list(before) != list(after):
-            found.append(f"row {number}: columns {set(before) ^ set(after)}")
-        found += [
+            lines.append(f"row {number}: columns {set(before) ^ set(after)}")
+        lines += [
             f"row {number} {n}: {v!r}, now {after.get(n)!r}"
             for n, v in before.items()
             if v != after.get(n)
         ]
-    return found[:10]
+    return lines[:10]
 
 
 def main() -> int:
@@ -84,10 +84,10 @@ def main() -> int:
         for name in given.only:
             old = train(given.old.absolute(), name, kept.absolute() / name)
             new = train(HERE, name, pathlib.Path(scratch) / "new" / name)
-            found = differences(old, new)
-            bad += bool(found)
-            print(f"{name}: {len(old)} rows", "differ" if found else "are equal")
-            for line in found[:4]:
+            lines = differences(old, new)
+            bad += bool(lines)
+            print(f"{name}: {len(old)} rows", "differ" if lines else "are equal")
+            for line in lines[:4]:
                 print(f"  {line}")
     return bad
 

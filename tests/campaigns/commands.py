@@ -162,7 +162,7 @@ def main():
     before = json.loads(open("run/run.json").read())["sealed"]
     weights = {"sweep": 10, "report": 2, "apply": 3, "reproduce": 1, "data": 1}
 
-    def judge(name, given, answer):
+    def record(name, given, answer):
         # 1 of a sweep: its report failed, as that of a run on 4 examples may.
         fault = common.fault_of(answer[0], answer[2])
         if not fault and json.loads(open("run/run.json").read())["sealed"] != before:
@@ -174,13 +174,13 @@ def main():
     for line in APART.replace("\n", " | ").split(" | "):
         name, *given = line.replace("TINY", " ".join(NARROW)).split(" ")
         if campaign.chosen(f"{name} {plain(given)}"):
-            judge(name, given, apart(name, given))
+            record(name, given, apart(name, given))
     common.limit_memory()
     for _ in range(COUNT - campaign.tried):
         name = campaign.rng.choices(list(weights), weights.values())[0]
         given = [word.strip("'") for word in words(campaign.rng, name)]
         if campaign.chosen(f"{name} {plain(given)}"):
-            judge(name, given, common.answer(mains[name], given, SECONDS))
+            record(name, given, common.answer(mains[name], given, SECONDS))
     return campaign.end()
 
 

@@ -101,16 +101,16 @@ def limited(seconds: float) -> Iterator[None]:
 def damaged(rng: random.Random, content: bytes) -> bytes:
     """A file with bits flipped, cut, doubled in part or overwritten."""
     out = bytearray(content or b"?")
-    kind, at = rng.randrange(5), rng.randrange(len(out))
+    kind, place = rng.randrange(5), rng.randrange(len(out))
     if kind < 2:
         for _ in range(1 + 9 * kind):
             out[rng.randrange(len(out))] ^= 1 << rng.randrange(8)
     elif kind == 2:
-        del out[at:]
+        del out[place:]
     elif kind == 3:
-        out[at : at + 8] = rng.choice([b"\xff", b"\0", b"9"]) * 8
+        out[place : place + 8] = rng.choice([b"\xff", b"\0", b"9"]) * 8
     else:
-        out[at:at] = out[at // 2 : at]
+        out[place:place] = out[place // 2 : place]
     return bytes(out)
 
 
@@ -158,10 +158,10 @@ def answer(main: Callable, argv: list[str], seconds: float) -> tuple[int, str, s
         return (code, *read())
 
 
-def fault_of(code: object, err: str, allowed=(0, 2), most: int = 2000) -> str | None:
+def fault_of(code: object, err: str, allowed=(0, 2), limit: int = 2000) -> str | None:
     """Why an answer is a bad one: what came back, and what was said on stderr."""
     lines = err.strip().splitlines()
-    told = [line for line in lines if not line.startswith("warning: ")]
+    words = [line for line in lines if not line.startswith("warning: ")]
     if not isinstance(code, int) or isinstance(code, bool):
         return f"ended by {code}\n{err[-800:]}"
     if code not in allowed:
@@ -169,13 +169,13 @@ def fault_of(code: object, err: str, allowed=(0, 2), most: int = 2000) -> str | 
     if "Traceback" in err or re.search(r"^\w*(Error|Exception|Warning)\b", err, re.M):
         return f"a traceback on stderr\n{err[-1500:]}"
     if code in (1, 2):
-        text = "\n".join(told)
+        text = "\n".join(words)
         box = text.startswith("╭") and text.endswith("╯")
         usage = text.startswith("usage: ")  # of argparse
         if not box and not usage and not text.startswith("error: "):
             return f"status {code} without one paragraph\n{err[-800:]}"
-        if len(text) > most or (not box and not usage and len(told) > 12):
-            return f"{len(text)} characters, {len(told)} lines\n{err[:800]}"
-    elif told and code == 0:
+        if len(text) > limit or (not box and not usage and len(words) > 12):
+            return f"{len(text)} characters, {len(words)} lines\n{err[:800]}"
+    elif words and code == 0:
         return f"status 0, but said on stderr\n{err[-800:]}"
     return None

@@ -50,8 +50,8 @@ def train(path, argv=(), stop=None):
 def replaced(rng, path):
     """One value of a JSON file, or of one of its lines, by another kind of value."""
     text = path.read_text("utf-8", "replace")
-    found = list(re.finditer(r'(?<=: )("[^"]*"|[-\d.e]+|true|false|null)', text))
-    one = rng.choice(found or [re.search("^", text)])
+    values = list(re.finditer(r'(?<=: )("[^"]*"|[-\d.e]+|true|false|null)', text))
+    one = rng.choice(values or [re.search("^", text)])
     new = rng.choice([*VALUES, str(rng.randrange(99))])
     path.write_text(text[: one.start()] + new + text[one.end() :], "utf-8")
     return text[max(0, one.start() - 20) : one.end()].strip()[:60] + " -> " + new
@@ -107,17 +107,17 @@ def checkpoints(rng, out):
 def lines(rng, path):
     """Lines lost, doubled, exchanged, of another run, no UTF-8."""
     rows = path.read_bytes().splitlines(keepends=True)
-    kind, at = rng.randrange(6), rng.randrange(len(rows))
+    kind, place = rng.randrange(6), rng.randrange(len(rows))
     new = {
-        0: rows[:at] + rows[at + 1 :],
-        1: rows[:at] + rows[at : at + 1] * 2 + rows[at + 1 :],
+        0: rows[:place] + rows[place + 1 :],
+        1: rows[:place] + rows[place : place + 1] * 2 + rows[place + 1 :],
         2: rng.sample(rows, len(rows)),
-        3: [*rows[:at], b"\xff\xfe\n", *rows[at:]],
-        4: [*rows, rows[at].replace(b"0", b"1")],
-        5: [*rows[:at], rng.choice(VALUES).encode() + b"\n", *rows[at:]],
+        3: [*rows[:place], b"\xff\xfe\n", *rows[place:]],
+        4: [*rows, rows[place].replace(b"0", b"1")],
+        5: [*rows[:place], rng.choice(VALUES).encode() + b"\n", *rows[place:]],
     }[kind]
     path.write_bytes(b"".join(new))
-    return f"line {at}, {kind}"
+    return f"line {place}, {kind}"
 
 
 def damage(rng, out):
@@ -132,19 +132,19 @@ def damage(rng, out):
     path = rng.choice(places.get(kind, tables + [out / ".lock", rng.choice(saved)]))
     if kind in ("bytes", "saved"):
         path.write_bytes(common.damaged(rng, path.read_bytes()))
-        told = ""
+        change = ""
     else:
-        told = {"values": replaced, "lines": lines, "place": in_place_of}[kind](
+        change = {"values": replaced, "lines": lines, "place": in_place_of}[kind](
             rng, path
         )
-    return f"{kind} {path.relative_to(out)} {told}"
+    return f"{kind} {path.relative_to(out)} {change}"
 
 
 def contents(out):
     """{file: what of it must be the same again}."""
-    found = {n: (out / n).read_bytes() for n in ("results.jsonl", "summary.csv")}
+    files = {n: (out / n).read_bytes() for n in ("results.jsonl", "summary.csv")}
     info = json.loads((out / "run.json").read_text())
-    return found | {n: v for n, v in info.items() if n not in FREE}
+    return files | {n: v for n, v in info.items() if n not in FREE}
 
 
 def models(run):
@@ -159,20 +159,20 @@ def opened(out, whole, weights):
     from aejax.runs import run
     from experiments import report
 
-    with common.captured() as read, warnings.catch_warnings(record=True) as told:
+    with common.captured() as read, warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         try:
             with common.limited(SECONDS):
-                found = run.open_run(out)
-                rows = found.rows == whole.rows and found.summary == whole.summary
+                reopened = run.open_run(out)
+                rows = reopened.rows == whole.rows and reopened.summary == whole.summary
                 if weights is not None:
-                    same = zip(models(found), weights, strict=True)
+                    same = zip(models(reopened), weights, strict=True)
                     rows &= all(np.array_equal(a, b) for a, b in same)
         except config.InputError as error:
-            told, rows = [error], False
+            messages, rows = [error], False
         except BaseException as error:
             return f"open_run: {type(error).__name__}: {error}"[:800]
-        said = " ".join(str(getattr(w, "message", w)) for w in told)
+        said = " ".join(str(getattr(w, "message", w)) for w in messages)
         if not rows and not said:
             return "other rows or models, and not a word"
         if read()[1].strip():

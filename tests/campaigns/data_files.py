@@ -145,8 +145,8 @@ def odd_pictures():
         "cut": png()[:-30], "bad crc": png().replace(b"IDAT", b"IDAX"),
         "bloated": png()[:33] + text + png()[33:], "huge": hollow(60_000, 60_000),
         "no size": hollow(0, 0), "hollow": hollow(4, 4), "folder": {"0.png": png()},
-        "link": os.symlink, "circle": lambda _, at: os.symlink(at, at),
-        "pipe": lambda _, at: os.mkfifo(at),
+        "link": os.symlink, "circle": lambda _, path: os.symlink(path, path),
+        "pipe": lambda _, path: os.mkfifo(path),
     }.items()
     # fmt: on
     for mode in "1 LA RGBA P CMYK:JPEG YCbCr:JPEG F:TIFF I;16 P:GIF RGB:WEBP".split():
@@ -199,7 +199,7 @@ def cases(rng):
     yield "both", whole["folder"] | whole["music"]
     yield "same", {f"{i}.png": png(1) for i in range(20)}
     yield "nothing", {}
-    pipe = lambda _, at: os.mkfifo(at)  # noqa: E731
+    pipe = lambda _, path: os.mkfifo(path)  # noqa: E731
     yield from (("pipe.npz", pipe), ("pipe.txt", pipe), ("p.json", pipe), ("p", pipe))
     yield "nowhere.npz", os.symlink
     yield "folder.npz", {"0.txt": b"a"}
@@ -211,16 +211,16 @@ def cases(rng):
         yield f"damage {i} {name}", files.get("", files)
 
 
-def write(at, content):
+def write(path, content):
     if isinstance(content, bytes):
-        at.parent.mkdir(parents=True, exist_ok=True)
-        at.write_bytes(content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     elif isinstance(content, dict):
-        at.mkdir(parents=True)
+        path.mkdir(parents=True)
         for name, inner in content.items():
-            write(at / name, inner)
+            write(path / name, inner)
     else:
-        content("nowhere to be found", at)
+        content("nowhere to be found", path)
 
 
 def fault_of(name, path):
@@ -230,7 +230,7 @@ def fault_of(name, path):
     try:
         with common.limited(SECONDS), warnings.catch_warnings():
             warnings.simplefilter("error")
-            found = data.load(str(path))
+            loaded = data.load(str(path))
     except config.InputError as error:
         text = str(error)
         if len(text) > 1500 or len(text.splitlines()) != 1:
@@ -239,21 +239,24 @@ def fault_of(name, path):
     except BaseException as error:
         return f"{type(error).__name__}: {error}"[:500]
     unique = {*valid()} - {"music", "songs.json"}  # which have pieces in all keys
-    return implausible(found, name in unique)
+    return implausible(loaded, name in unique)
 
 
-def implausible(found, unique):
-    splits = found.train, found.valid, found.test
+def implausible(loaded, unique):
+    splits = loaded.train, loaded.valid, loaded.test
     for split in splits:
         size, values = len(split.x), split.x
         if not size or values.dtype not in (np.uint8, np.float32):
             return f"x is {values.shape} {values.dtype}"
-        if values.shape[1:] != found.train.x.shape[1:] or not np.isfinite(values).all():
+        if (
+            values.shape[1:] != loaded.train.x.shape[1:]
+            or not np.isfinite(values).all()
+        ):
             return "shapes differ, or not finite"
-        if found.likelihood != "gaussian" and not 0 <= values.max() <= found.scale:
-            return f"x up to {values.max()}, scale {found.scale}, {found.likelihood}"
+        if loaded.likelihood != "gaussian" and not 0 <= values.max() <= loaded.scale:
+            return f"x up to {values.max()}, scale {loaded.scale}, {loaded.likelihood}"
         for low, given, high in (
-            (0, split.y, found.num_classes - 1),
+            (0, split.y, loaded.num_classes - 1),
             (1, split.length, values.shape[1]),
         ):
             fits = given is None or low <= given.min() <= given.max() <= high
@@ -262,8 +265,8 @@ def implausible(found, unique):
     rows = {row.tobytes() for split in splits for row in split.x}
     if unique and len(rows) != sum(len(split.x) for split in splits):
         return "splits share rows"
-    if found.labels and len(set(found.labels)) != found.num_classes:
-        return f"{found.num_classes} classes called {found.labels}"
+    if loaded.labels and len(set(loaded.labels)) != loaded.num_classes:
+        return f"{loaded.num_classes} classes called {loaded.labels}"
     return None
 
 

@@ -57,10 +57,10 @@ def contents(out):
 
     import aejax
 
-    found = [(out / n).read_bytes() for n in ("results.jsonl", "summary.csv")]
+    files = [(out / n).read_bytes() for n in ("results.jsonl", "summary.csv")]
     run = aejax.open_run(out)
     params = [jax.tree.leaves(model.params) for model in run.models()]
-    return found, [np.asarray(a).tobytes() for leaves in params for a in leaves]
+    return files, [np.asarray(a).tobytes() for leaves in params for a in leaves]
 
 
 def main():
@@ -106,11 +106,11 @@ def main():
                 break
         with started(name, out) as child:
             code = child.wait()
-        shown = ", ".join(f"{moment:.2f}" for moment in moments)
+        times = ", ".join(f"{moment:.2f}" for moment in moments)
         fault = f"status {code}" if code else None
         if not fault and contents(out) != wanted:
             fault = "other bytes"
-        campaign.note(f"{name}, killed at {shown} s", fault)
+        campaign.note(f"{name}, killed at {times} s", fault)
     print(f"{KILLS - left} kills of {index} sequences")
     return campaign.end()
 

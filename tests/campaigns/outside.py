@@ -175,9 +175,9 @@ def fault(main, kind, path, out, wanted):
     whole = (out / "summary.csv").exists()
     if code == 0:
         return None if whole and wanted != "*" else "not a word"
-    found = common.fault_of(code, err, allowed=(2, 130))
-    if found or code == 130 and "interrupted" in err:
-        return found
+    problem = common.fault_of(code, err, allowed=(2, 130))
+    if problem or code == 130 and "interrupted" in err:
+        return problem
     if pathlib.Path(path).name not in err:
         return f"the file is not named: {err}"
     if out.exists() and "its program fails" not in err:
@@ -201,15 +201,15 @@ def main():
     (folder := campaign.folder / "odd").mkdir()
     for kind, path in odd_files(folder):
         if campaign.chosen(path):
-            found = fault(sweep.main, kind, path, out, "*")
-            campaign.note(f"{kind} {pathlib.Path(path).name}", found)
+            problem = fault(sweep.main, kind, path, out, "*")
+            campaign.note(f"{kind} {pathlib.Path(path).name}", problem)
     for i, (kind, name, text) in enumerate(cases()):
         if not campaign.chosen(f"{kind} {name}"):
             continue
         path = campaign.folder / f"mine_{i}.py"
         path.write_text(text, "utf-8", errors="surrogateescape")
-        found = fault(sweep.main, kind, path, out, name.partition(": ")[2][:1])
-        campaign.note(f"{kind} {name}", found)
+        problem = fault(sweep.main, kind, path, out, name.partition(": ")[2][:1])
+        campaign.note(f"{kind} {name}", problem)
         os.chdir(campaign.folder)
         shutil.rmtree(out, ignore_errors=True)
     return campaign.end()

@@ -21,8 +21,8 @@ def test_known_manifolds_are_what_they_say(name):
     # The directions in which a point can move, and nothing else, by differences.
     u = np.random.default_rng(0).uniform(0.4, 0.6, known.dim)
     steps = np.vstack([u, u + 1e-6 * np.eye(known.dim)])
-    at = known.point(*steps.T)
-    assert np.linalg.matrix_rank((at[1:] - at[0]) / 1e-6, 1e-3) == known.dim
+    points = known.point(*steps.T)
+    assert np.linalg.matrix_rank((points[1:] - points[0]) / 1e-6, 1e-3) == known.dim
     if known.dim <= 2:  # the noise is all that keeps x off the manifold
         off = spatial.cKDTree(manifolds.points(name, 10**6)).query(d.test.x)[0]
         normal = np.sqrt(np.square(off).mean() / (known.size - known.dim))

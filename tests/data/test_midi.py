@@ -20,7 +20,7 @@ def places(tmp_path, monkeypatch):
     return tmp_path
 
 
-def held(line):
+def spans(line):
     """[(pitch, first step, steps)] of a voice, told another way than it is written."""
     notes = []
     for step, pitch in enumerate(line):
@@ -56,7 +56,7 @@ def test_written_notes_are_read_by_another_library():
         for track, line in zip(score.tracks, piece.T, strict=True):
             step = score.ticks_per_quarter // 4
             got = [(n.pitch, n.start // step, n.duration // step) for n in track.notes]
-            assert got == held(line)
+            assert got == spans(line)
         np.testing.assert_array_equal(midi.read(io.BytesIO(content)), piece)
 
 
@@ -71,13 +71,13 @@ def test_midi_is_quantised_to_the_highest_four():
         events += [(96, p, 64) for p in (50, 70, 55, 65, 45)]
         events += [(120, p, 0) for p in (50, 70, 55, 65, 45)]
         before = 0
-        for at, note, velocity in events:
+        for tick, note, velocity in events:
             message = dict(channel=channel, note=note + (channel == 9))
             kind = "note_on" if velocity != 5 else "note_on"
             track.append(
-                mido.Message(kind, time=at - before, velocity=velocity, **message)
+                mido.Message(kind, time=tick - before, velocity=velocity, **message)
             )
-            before = at
+            before = tick
     file.save(file=(out := io.BytesIO()))
     out.seek(0)
     want = [[62, 60, 0, 0], [60, 0, 0, 0], [60, 0, 0, 0], [61, 0, 0, 0]]
@@ -102,9 +102,9 @@ def test_midi_that_cannot_be_read_is_named(places, content, reason):
     start = time.perf_counter()
     with pytest.raises(config.InputError, match=reason):
         midi.read(io.BytesIO(content))
-    with pytest.raises(config.InputError, match=f"midi/0.mid'.*{reason}") as told:
+    with pytest.raises(config.InputError, match=f"midi/0.mid'.*{reason}") as error:
         data.load(str(places / "midi"))
-    assert time.perf_counter() - start < 2 and "json" not in str(told.value)
+    assert time.perf_counter() - start < 2 and "json" not in str(error.value)
 
 
 def test_notes_that_are_held_for_hours_take_no_time(places):

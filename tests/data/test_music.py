@@ -34,14 +34,14 @@ def drums(steps):
 
 
 def test_tunes_are_distinct_and_always_the_same(capsys):
-    found = data.load("tunes")
-    x = np.concatenate([getattr(found, s).x for s in dataset.SPLITS])
+    loaded = data.load("tunes")
+    x = np.concatenate([getattr(loaded, s).x for s in dataset.SPLITS])
     assert x.shape == (5000, 32, 4) and x.dtype == np.uint8
     assert len(np.unique(x, axis=0)) == 5000  # so splits share none
-    assert found.likelihood == "tokens" and found.scale == x.max()
+    assert loaded.likelihood == "tokens" and loaded.scale == x.max()
     again = music.tunes.__wrapped__()
-    np.testing.assert_array_equal(again.test.x, found.test.x)
-    pitch = midi.pitches(found)[x]
+    np.testing.assert_array_equal(again.test.x, loaded.test.x)
+    pitch = midi.pitches(loaded)[x]
     assert pitch.min() > 30 and pitch.max() < 110
     # A cadence: all voices stay in the scale of the last half-bar's root.
     for piece in pitch[:50]:
@@ -65,18 +65,21 @@ def test_chorales_are_cut_at_bars_within_songs(places):
     text["valid"][1][2] = [70, -1, 50, 45]
     path = places / "chorales.json"
     path.write_text(json.dumps(text))
-    found = data.load(str(path))
-    pitch = midi.pitches(found)
+    loaded = data.load(str(path))
+    pitch = midi.pitches(loaded)
     want = {}
     for split in ("train", "test"):
         first, second, _ = given[split]
-        want[split] = [first[:32], *(second[at : at + 32] for at in (0, 16, 32))]
-    np.testing.assert_array_equal(pitch[found.test.x], want["test"])
-    train = {p.tobytes() for p in pitch[found.train.x]}
+        want[split] = [
+            first[:32],
+            *(second[start : start + 32] for start in (0, 16, 32)),
+        ]
+    np.testing.assert_array_equal(pitch[loaded.test.x], want["test"])
+    train = {p.tobytes() for p in pitch[loaded.train.x]}
     assert {p.tobytes() for p in want["train"]} <= train
     chords = [[70, 60, 0, 0], [75, 70, 60, 50], [70, 0, 50, 45]]
-    np.testing.assert_array_equal(pitch[found.valid.x[1, :3]], chords)
-    assert len(found.valid.x) == 4
+    np.testing.assert_array_equal(pitch[loaded.valid.x[1, :3]], chords)
+    assert len(loaded.valid.x) == 4
     path.write_text(json.dumps(sum((text[s] for s in text), []) * 4))
     assert all(len(getattr(data.load(str(path)), s).x) for s in dataset.SPLITS)
 
@@ -93,11 +96,11 @@ def test_training_pieces_come_in_all_keys_that_fit():
 
 @pytest.mark.shared
 def test_the_chorales_of_bach(shared_data):
-    found = data.load(str(shared_data / "jsb-chorales-16th.json"))
-    pitch = midi.pitches(found)
-    assert [len(getattr(found, s).x) for s in dataset.SPLITS] == [35502, 1058, 1088]
+    loaded = data.load(str(shared_data / "jsb-chorales-16th.json"))
+    pitch = midi.pitches(loaded)
+    assert [len(getattr(loaded, s).x) for s in dataset.SPLITS] == [35502, 1058, 1088]
     assert (pitch[1], pitch[-1]) == (36, 81)
-    voices = pitch[found.train.x].reshape(-1, 4).mean(0)
+    voices = pitch[loaded.train.x].reshape(-1, 4).mean(0)
     assert (np.diff(voices) < -4).all()  # soprano, alto, tenor, bass
 
 
@@ -107,12 +110,14 @@ def test_a_folder_of_midi_files_is_split_by_file(places):
     for i, each in enumerate(songs):
         folder = places / "midi" / ("more" if i % 2 else "")
         (folder / f"{i}.mid").write_bytes(midi.write(each))
-    found = data.load(str(places / "midi"))
-    pitch = midi.pitches(found)
-    got = [[p.tobytes() for p in pitch[getattr(found, s).x]] for s in dataset.SPLITS]
+    loaded = data.load(str(places / "midi"))
+    pitch = midi.pitches(loaded)
+    got = [[p.tobytes() for p in pitch[getattr(loaded, s).x]] for s in dataset.SPLITS]
     assert [len(each) for each in got[1:]] == [2, 2]
     whose = {
-        s[at : at + 32].tobytes(): i for i, s in enumerate(songs) for at in (0, 16)
+        s[start : start + 32].tobytes(): i
+        for i, s in enumerate(songs)
+        for start in (0, 16)
     }
     files = [{whose[p] for p in each if p in whose} for each in got]
     assert [len(f) for f in files] == [10, 1, 1] and len(set.union(*files)) == 12
@@ -135,9 +140,9 @@ def test_a_folder_of_midi_files_is_split_by_file(places):
             (
                 "a.json",
                 f"[[], [[60], [50, {bad}]]]".encode(),
-                f"step 1 of song 1.*{told}",
+                f"step 1 of song 1.*{sentence}",
             )
-            for bad, told in (
+            for bad, sentence in (
                 ("72.5", "has 72.5"),
                 ("true", "has True"),
                 ("Infinity", "has inf"),
@@ -157,9 +162,9 @@ def test_what_is_no_music_is_refused(places, name, content, reason):
     for other in "bcd":
         (places / "folder" / f"{other}.mid").write_bytes(content)
     path = places / ("folder" if "/" in name else name)
-    with pytest.raises(config.InputError, match=reason) as told:
+    with pytest.raises(config.InputError, match=reason) as error:
         data.load(str(path))
-    assert "/" not in name or "json" not in str(told.value)
+    assert "/" not in name or "json" not in str(error.value)
 
 
 def test_kinds_of_rest_and_chords_of_more_than_four(places):
@@ -167,10 +172,10 @@ def test_kinds_of_rest_and_chords_of_more_than_four(places):
     chord += [[50, 0, 60, 0, 55, 0], []]
     path = places / "own.json"
     path.write_text(json.dumps({s: [chord * 8] * 3 for s in ("train", "dev", "test")}))
-    found = data.load(str(path))
+    loaded = data.load(str(path))
     want = [[60, 0, 50, 0]] * 2 + [[72, 64, 60, 52], [50, 60, 55, 0], [0] * 4]
-    for x in (found.valid.x, found.test.x):
-        np.testing.assert_array_equal(midi.pitches(found)[x[0, :5]], want)
+    for x in (loaded.valid.x, loaded.test.x):
+        np.testing.assert_array_equal(midi.pitches(loaded)[x[0, :5]], want)
         assert len(x) == 3
 
 
@@ -191,17 +196,17 @@ def test_midi_files_in_folders_called_splits(places):
             path = places / "midi" / split / "more" / f"{j}.mid"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(midi.write(np.full((32, 1), 60 + i)))
-    found = data.load(str(places / "midi"))
-    pitch = midi.pitches(found)
-    assert [set(pitch[s.x[..., 0]].ravel()) for s in found[2:4]] == [{61}, {62}]
+    loaded = data.load(str(places / "midi"))
+    pitch = midi.pitches(loaded)
+    assert [set(pitch[s.x[..., 0]].ravel()) for s in loaded[2:4]] == [{61}, {62}]
     (places / "midi/0.mid").write_bytes(midi.write(song(48)))
     with pytest.raises(config.InputError, match="loose files lie beside"):
         data.load(str(places / "midi"))
     for path in [places / "midi/0.mid", *(places / "midi/train/more").iterdir()]:
         path.write_bytes(drums(48))
     (places / "midi/0.mid").unlink()
-    told = f"data set '{places}/midi' has no song of two bars in train"
-    with pytest.raises(config.InputError, match=told):
+    problem = f"data set '{places}/midi' has no song of two bars in train"
+    with pytest.raises(config.InputError, match=problem):
         data.load(str(places / "midi"))
 
 

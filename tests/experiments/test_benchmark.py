@@ -10,7 +10,7 @@ import pytest
 
 from aejax.training import member as members
 from experiments import benchmark, goals, workloads
-from experiments.peers import aejax as own
+from experiments.peers import aejax as ours
 from experiments.peers import aejax_loop
 
 SMALL = {"batch": 32, "n": 96, "steps": 3, "systems": ("aejax",)}
@@ -44,7 +44,7 @@ def products(jaxpr):
 )
 def test_the_counted_arithmetic_is_that_of_the_program(name, limit, tmp_path):
     workload = EVERY[name]._replace(**SMALL)
-    (population,) = own.planned(workload, tmp_path).populations
+    (population,) = ours.planned(workload, tmp_path).populations
     spec = population.spec
     hparams = spec.hparams(population.members[0].config)
 
@@ -59,12 +59,12 @@ def test_the_counted_arithmetic_is_that_of_the_program(name, limit, tmp_path):
 
 def test_our_systems_do_the_steps_they_say(tmp_path):
     workload = EVERY["digits_vae_members"]._replace(latent=(4,) * 3, **SMALL)
-    repeat, facts = own.prepare(workload, tmp_path)
+    repeat, facts = ours.prepare(workload, tmp_path)
     assert repeat() == 3 * 3 and facts["compile_s"] > 0
     repeat, _ = aejax_loop.prepare(workload, tmp_path)
     assert repeat() == 3
     workload = EVERY["is_nll"]._replace(hidden=(8,), n=50, batch=50, draws=4)
-    repeat, _ = own.prepare(workload, tmp_path)
+    repeat, _ = ours.prepare(workload, tmp_path)
     assert repeat() == 4
 
 
@@ -72,7 +72,7 @@ def test_several_latent_sizes_are_one_program(tmp_path):
     several = [w for w in workloads.CPU if len(set(w.latent)) > 1]
     assert several
     for workload in several:
-        (population,) = own.planned(workload, tmp_path).populations
+        (population,) = ours.planned(workload, tmp_path).populations
         assert len(population.members) == len(workload.latent)
 
 

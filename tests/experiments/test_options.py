@@ -33,14 +33,14 @@ def test_presets_are_valid(name, monkeypatch):
 
 def test_a_preset_s_hyperparameters_go_where_known():
     base, axes = options.settings(options.parse(["--preset", "kernels"]))
-    own = {"activate_code": True, "level": 0.5, "rescale": True}
-    assert base.hparams == own
+    values = {"activate_code": True, "level": 0.5, "rescale": True}
+    assert base.hparams == values
     (plain, noisy) = plan.plan(base.replace(dataset="digits"), axes).populations
     for population in (plain, noisy):
         for member in population.members:
-            assert {n: own[n] for n in member.config.hparams if n in own}.items() <= (
-                member.config.hparams.items()
-            )
+            assert {
+                n: values[n] for n in member.config.hparams if n in values
+            }.items() <= (member.config.hparams.items())
     assert noisy.members[0].config.hparams["level"] == 0.5
     # Another objective has none of them; a name that nothing has is still refused.
     words = ["--preset", "kernels", "--objective", "ae", "--network", "mlp"]

@@ -67,10 +67,10 @@ def make_spec(name="mlp", **changes):
 
 def make_model(name="mlp", k=K, likelihood="bernoulli", bias=None, **changes):
     spec = make_spec(name, **changes)
-    blueprint = model.ModelSpec(entry(name), spec, likelihood, 1.0)
-    blueprint = blueprint._replace(options=OPTIONS.get(name, {}))
+    model_spec = model.ModelSpec(entry(name), spec, likelihood, 1.0)
+    model_spec = model_spec._replace(options=OPTIONS.get(name, {}))
     mask = model.latent_mask(k, spec.latent_dim)
-    return model.build(blueprint, mask, model.Clock(0, 1, 1), bias)
+    return model.build(model_spec, mask, model.Clock(0, 1, 1), bias)
 
 
 def leaves(tree):

@@ -35,8 +35,8 @@ def make_model(
         mean=observed.mean,
     )
     entry = networks.NETWORKS[network]
-    blueprint = model.ModelSpec(entry, spec, likelihood, scale, options=options)
-    return model.build(blueprint, model.latent_mask(K, Z), model.Clock(0, 1, 1))
+    model_spec = model.ModelSpec(entry, spec, likelihood, scale, options=options)
+    return model.build(model_spec, model.latent_mask(K, Z), model.Clock(0, 1, 1))
 
 
 def drawn(one):

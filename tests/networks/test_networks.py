@@ -196,12 +196,12 @@ def test_small_networks_of_plain_inputs():
 )
 def test_the_output_bias_starts_at_the_training_mean(name, likelihood):
     spec = make_spec(name, outputs=2 if likelihood == "categorical" else 1)
-    blueprint = model.ModelSpec(networks.NETWORKS[name], spec, likelihood, 1.0)
+    model_spec = model.ModelSpec(networks.NETWORKS[name], spec, likelihood, 1.0)
     mean = RNG.uniform(0.1, 0.9, SHAPE)
-    bias = model.output_mean(blueprint, mean)
+    bias = model.output_mean(model_spec, mean)
     assert bias.dtype == np.float32
     mask = model.latent_mask(K, Z)
-    one = model.build(blueprint, mask, model.Clock(0, 1, 1), bias)
+    one = model.build(model_spec, mask, model.Clock(0, 1, 1), bias)
     start = jax.jit(lambda: one.init(KEY, BATCH)["output_bias"])()
     params = jax.tree.map(lambda a: a * (a.ndim > 1), drawn(one))  # biases are 0
     params["net"]["output_bias"] = start

@@ -72,10 +72,10 @@ def test_a_layer_equals_flax_s_in_values_and_gradients(cell, back):
         return out, pull(weights)
 
     want, (grads, *rest) = values(run_theirs, params, x, start)
-    got, (own, *own_rest) = values(run_ours, from_flax(cell, params), x, start)
+    got, (got_grads, *got_rest) = values(run_ours, from_flax(cell, params), x, start)
     np.testing.assert_allclose(got, want, atol=1e-5)
     close = functools.partial(np.testing.assert_allclose, atol=2e-4, rtol=1e-4)
-    jax.tree.map(close, (own, own_rest), (from_flax(cell, grads), rest))
+    jax.tree.map(close, (got_grads, got_rest), (from_flax(cell, grads), rest))
 
 
 def test_weights_start_orthogonal():

@@ -88,9 +88,9 @@ class Case:
             num_classes=classes,
         )
         network = networks.NETWORKS[network]
-        blueprint = model.ModelSpec(network, spec, likelihood, 1.0)
+        model_spec = model.ModelSpec(network, spec, likelihood, 1.0)
         clock = model.Clock(0, 100, 1000)
-        self.model = model.build(blueprint, model.latent_mask(k, z), clock)
+        self.model = model.build(model_spec, model.latent_mask(k, z), clock)
         rng = np.random.default_rng(0)
         x = rng.normal(size=(size, *shape)).astype(np.float32)
         y = rng.integers(0, classes, size) if classes else None
@@ -120,7 +120,7 @@ class Case:
         bound, hp = self.objective.bind(self.model, self.hp)
         return self.objective.log_weight(bound, params, self.batch, key, **hp)
 
-    def at(self, step, steps=100):
+    def model_at(self, step, steps=100):
         """The Model at this step."""
         return self.model._replace(clock=model.Clock(step, steps, 1000))
 

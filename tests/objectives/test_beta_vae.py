@@ -32,7 +32,7 @@ def test_schedules_follow_their_formulas():
     traced = {n: np.array([s[n] for s in settings], np.float32) for n in settings[0]}
 
     def one(step, hp):
-        return case.loss(case.params, jax.random.key(1), case.at(step), **hp)
+        return case.loss(case.params, jax.random.key(1), case.model_at(step), **hp)
 
     table = jax.vmap(jax.vmap(one, (0, None)), (None, 0))
     losses, metrics = run(table, steps, traced)

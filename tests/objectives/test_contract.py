@@ -97,9 +97,9 @@ class Case:
         self.data = jax.tree.map(jnp.asarray, source.data())
         self.programs = {w: self.compile(w) for w in ("wide", "alone")}
 
-    def compile(self, which):
+    def compile(self, kind):
         """(values, poison, steps) -> loss, metrics, gradients, parameters, curve."""
-        spec = getattr(self, which).spec
+        spec = getattr(self, kind).spec
 
         def program(state, values, poison, steps, data):
             k, member = values["latent_dim"], members.member(spec, values, data)
@@ -129,27 +129,27 @@ class Case:
             carry = (state, jnp.zeros(STEPS))
             return *first, params, jax.lax.fori_loop(0, steps, step, carry)[1]
 
-        values = self.values(which)
-        arguments = (self.initial(which), values, False, 0, self.data)
+        values = self.values(kind)
+        arguments = (self.initial(kind), values, False, 0, self.data)
         # Without any optimisation attention takes half a minute to run.
         options = {"xla_backend_optimization_level": int(self.sequences)}
         return jax.jit(program).lower(*arguments).compile(compiler_options=options)
 
     @functools.cache  # noqa: B019 - cases live as long as the module
-    def run(self, which, poison=False, steps=0):
-        values = self.values(which)
+    def run(self, kind, poison=False, steps=0):
+        values = self.values(kind)
         arguments = (np.asarray(poison), np.asarray(steps, np.int32))
-        out = self.programs[which](self.initial(which), values, *arguments, self.data)
+        out = self.programs[kind](self.initial(kind), values, *arguments, self.data)
         return jax.tree.map(np.asarray, out)
 
     @functools.cache  # noqa: B019
-    def initial(self, which):
+    def initial(self, kind):
         """Not compiled as one program: objectives share most of its operations."""
-        values = jax.tree.map(jnp.asarray, self.values(which))
-        return members.member(getattr(self, which).spec, values, self.data).init()
+        values = jax.tree.map(jnp.asarray, self.values(kind))
+        return members.member(getattr(self, kind).spec, values, self.data).init()
 
-    def values(self, which, k=K):
-        population = getattr(self, which)
+    def values(self, kind, k=K):
+        population = getattr(self, kind)
         (one,) = [m for m in population.members if m.config.latent_dim == k]
         return population.spec.hparams(one.config)
 
@@ -199,9 +199,9 @@ def test_padding_changes_neither_loss_nor_gradients(case, pair):
 def test_a_member_equals_its_standalone_run(case, pair):
     """P2: step 0 to 1e-5, 50 steps of AdamW with clipping to 1e-4; and it learns."""
     results = {}
-    for which in ("wide", "alone"):
-        (loss, _), grads, _, losses = case(pair).run(which, steps=STEPS)
-        results[which] = (loss, model.trim(grads, K), losses)
+    for kind in ("wide", "alone"):
+        (loss, _), grads, _, losses = case(pair).run(kind, steps=STEPS)
+        results[kind] = (loss, model.trim(grads, K), losses)
     loss, grads, losses = results["wide"]
     loss_1, grads_1, losses_1 = results["alone"]
     np.testing.assert_allclose(loss, loss_1, rtol=1e-5)

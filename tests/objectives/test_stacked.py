@@ -18,7 +18,9 @@ from tests.objectives.common import Case, close, norm, run
 def value(step, steps, pretrain):
     case = Case("stacked", hidden=(5, 4))
     hp = {"pretrain": pretrain}
-    return case.loss(case.params, jax.random.key(0), case.at(step, steps), **hp)[0]
+    return case.loss(case.params, jax.random.key(0), case.model_at(step, steps), **hp)[
+        0
+    ]
 
 
 @functools.cache
@@ -82,7 +84,7 @@ def test_the_loss_is_that_of_the_layer_in_training():
     ]
 
     def both(step, noise):
-        return case.loss(case.params, key, case.at(step), noise=noise)
+        return case.loss(case.params, key, case.model_at(step), noise=noise)
 
     each = jax.vmap(jax.vmap(both, (0, None)), (None, 0))
     losses, metrics = run(each, np.array([0, 30, 50, 70]), np.array([0.0, 1.0]))

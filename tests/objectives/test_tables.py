@@ -97,7 +97,7 @@ def test_variational_objectives_obey_their_kl_control(name):
     traced = {n: np.array([s[n] for s in table], np.float32) for n in names}
 
     def one(hp):
-        return case.loss(case.params, jax.random.key(1), case.at(0), **hp)
+        return case.loss(case.params, jax.random.key(1), case.model_at(0), **hp)
 
     (plain, half, *others), metrics = run(jax.vmap(one), traced)
     weight = WEIGHT.get(name, case.hp.get("beta", 1.0))

@@ -71,8 +71,8 @@ def test_scores_of_a_likelihood_and_their_sum(small, digits):
     assert set(got) == {"error", "mahalanobis", "both", "cross-entropy"}, "grey"
     error = np.square(parts[2].x - model.reconstruct(parts[2].x)).mean((1, 2, 3))
     np.testing.assert_allclose(got["error"], error, rtol=1e-5)
-    held = np.square(parts[1].x - model.reconstruct(parts[1].x)).mean()
-    both = 64 * error / held + got["mahalanobis"]
+    scale = np.square(parts[1].x - model.reconstruct(parts[1].x)).mean()
+    both = 64 * error / scale + got["mahalanobis"]
     np.testing.assert_allclose(got["both"], both, rtol=1e-4)
     noise = np.random.default_rng(0).permuted(parts[2].x.reshape(250, 64), axis=1)
     strange = anomaly.scores(model, *parts[:2])(Split(noise.reshape(-1, 8, 8, 1)))

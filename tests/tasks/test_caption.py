@@ -33,7 +33,7 @@ def words(n):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def caption_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("captions") / "told.npz"
     arrays = {n: RNG.random(s).astype(np.float32) for n, s in SMALL.items()}
     arrays |= {n.replace("x", "y"): words(len(x)) for n, x in arrays.items()}
@@ -42,10 +42,10 @@ def told(tmp_path_factory):
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_captions_keep_padding_and_standalone_runs(told, network):
+def test_captions_keep_padding_and_standalone_runs(caption_file, network):
     """P1, P2; and words beyond a caption's end do not exist."""
     base = aejax.Config(
-        dataset=told,
+        dataset=caption_file,
         objective="conditional_vae",
         network=network,
         hidden=(4, 16) if network == "conv" else (16,),

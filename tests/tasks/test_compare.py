@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from aejax import data, evaluate, tasks
+from aejax import config, data, evaluate, tasks
 from aejax.tasks import compare, denoise
+from experiments import apply
 
 RNG = np.random.default_rng(0)
 
@@ -47,8 +48,12 @@ def test_ssim_is_wangs_or_its_column_says_so(shape, side, name, peak):
     x = ndimage.gaussian_filter(rng.random((2, *shape)), (0, 2, 2, 0))
     x = peak * (x - x.min()) / np.ptp(x)
     x_hat = np.clip(x + 0.1 * peak * rng.normal(size=x.shape), 0, peak)
-    at = np.arange(side) - side // 2
-    weights = np.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2)) if side == 11 else 1.0
+    offsets = np.arange(side) - side // 2
+    weights = (
+        np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
+        if side == 11
+        else 1.0
+    )
     weights = np.broadcast_to(weights, (side, side))
     weights = weights / weights.sum()
     flat = (np.moveaxis(a, 3, 1).reshape(-1, *shape[:2]) for a in (x, x_hat))
@@ -174,12 +179,32 @@ def test_the_readmes_task_works(small, digits, drawn, forgetful, tmp_path):
     path = str(tmp_path / "deblur.py")
     task, models = tasks.TASKS[path], small("ae", latent_dim=32).models()
     assert tasks.TASKS.title(path).startswith("Deblurring: a model of sharp images")
-    assert task.options == {"sigmas": (0.5, 1.0), "most": 1000}
-    result = task.apply(models, digits, most=100)
+    assert task.options == {"sigmas": (0.5, 1.0), "limit": 1000}
+    result = task.apply(models, digits, limit=100)
     got = {(r["sigma"], r["system"]): r["psnr [dB]"] for r in result.metrics}
     assert set(got) == {
         (s, n) for s in (0.5, 1) for n in ("ae", "blurred", "unsharp mask")
     }
     assert got[0.5, "blurred"] > got[1, "blurred"] < got[1, "unsharp mask"]
-    assert result.metrics == task.apply(models, forgetful(digits), most=100).metrics
+    assert result.metrics == task.apply(models, forgetful(digits), limit=100).metrics
     assert drawn(result)
+
+
+def test_options_have_their_old_names_for_a_while(tmp_path):
+    path, text = tmp_path / "probe.py", '"""Probe."""\nfrom aejax import tasks\n\n\n'
+    text += "def apply(models, data, *, OPTION=1):\n"
+    text += "    return tasks.Result([], [], str(OPTION))\n"
+    path.write_text(text.replace("OPTION", "limit"))
+    task = tasks.TASKS[str(path)]
+    assert task.options == {"limit": 1}
+    with pytest.warns(FutureWarning, match="^most is called limit now; .* aejax 0.3$"):
+        assert task.apply([], None, most=5).text == "5"
+    with pytest.warns(FutureWarning, match="limit"):
+        options = apply._options("probe", task, {"most": [2, 5]})
+    assert options == {"limit": 5}
+    with pytest.raises(config.InputError, match="most is called limit now; both are"):
+        task.apply([], None, most=5, limit=5)
+    with pytest.raises(TypeError, match="holes"):  # the name of none of its options
+        task.apply([], None, holes=5)
+    (path := tmp_path / "other.py").write_text(text.replace("OPTION", "most"))
+    assert tasks.TASKS[str(path)].apply([], None, most=5).text == "5", "its own"

@@ -39,9 +39,9 @@ def test_of_several_models_the_best_is_taken(small, digits):
     noise = np.random.default_rng(0).normal(size=digits.test.x.shape)
     x = digits.test.x / np.float32(16)
     for model in run.models():
-        own = {"level": model.config.hparams["level"], "seed": model.config.seed}
-        own["split"] = "test"
-        (row,) = [r for r in run.rows if own.items() <= r.items()]
+        setting = {"level": model.config.hparams["level"], "seed": model.config.seed}
+        setting["split"] = "test"
+        (row,) = [r for r in run.rows if setting.items() <= r.items()]
         noisy = x + np.float32(model.config.hparams["level"] * noise)
         mse = np.square(x - model.reconstruct(noisy, corrupted=True)).mean()
         np.testing.assert_allclose(row["mse_restored"], mse, rtol=0.1)

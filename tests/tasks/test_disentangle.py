@@ -40,7 +40,7 @@ def models(small, blocks):
 def read(x, *_):
     """The factors (N, 3) of x."""
     ends = np.split(np.arange(12), np.cumsum(SIZES)[:-1])
-    return np.stack([x[:, at].argmax(1) for at in ends], 1).astype(float)
+    return np.stack([x[:, columns].argmax(1) for columns in ends], 1).astype(float)
 
 
 def rows(result):
@@ -70,8 +70,8 @@ def test_scores_of_trained_models_are_of_test_rows(models, blocks, forgetful, dr
         assert name in ("system", "active units") or score < 0.45
     again = rows(TASK.apply(models, forgetful(blocks), boosted=0))
     for name, row in got.items():  # PCA learns from training data, and nothing else
-        mine = {n: v for n, v in row.items() if n[1:] != " (lib)"}
-        assert (again[name] == mine) != name.startswith("PCA")
+        scored = {n: v for n, v in row.items() if n[1:] != " (lib)"}
+        assert (again[name] == scored) != name.startswith("PCA")
     assert drawn(result)
 
 

@@ -16,51 +16,51 @@ def linear(small):
 
 
 @pytest.fixture
-def held(digits):
+def part(digits):
     return tasks.held_out(digits, "test", 20)
 
 
-def test_energy_finds_a_linear_decoders_closed_form(linear, held):
+def test_energy_finds_a_linear_decoders_closed_form(linear, part):
     """Ridge regression on known pixels: (AᵀMA + λI) z = AᵀM (x - b)."""
-    known, weight = fills.mask("pixels", held.x.shape), 0.3
+    known, weight = fills.mask("pixels", part.x.shape), 0.3
     bias = linear.decode(np.zeros((1, 3)))[0].ravel().astype(np.float64)
     a = (linear.decode(np.eye(3)).reshape(3, -1) - bias).T.astype(np.float64)
     expected = []
-    for x, m in zip(held.x.reshape(20, -1), known.reshape(20, -1), strict=True):
+    for x, m in zip(part.x.reshape(20, -1), known.reshape(20, -1), strict=True):
         inner = a[m].T @ a[m] + weight * np.eye(3)
         z = np.linalg.solve(inner, a[m].T @ (x - bias)[m])
-        expected.append((a @ z + bias).reshape(held.x.shape[1:]))
-    got = fills.energy(linear, held.x, known, weight=weight, steps=1000, rate=0.05)
+        expected.append((a @ z + bias).reshape(part.x.shape[1:]))
+    got = fills.energy(linear, part.x, known, weight=weight, steps=1000, rate=0.05)
     np.testing.assert_allclose(got, expected, atol=2e-3)
 
 
-def test_energy_does_not_look_at_hidden_pixels(linear, held):
-    known = fills.mask("patch", held.x.shape)
-    other = np.where(known, held.x, 7.0)
+def test_energy_does_not_look_at_hidden_pixels(linear, part):
+    known = fills.mask("patch", part.x.shape)
+    other = np.where(known, part.x, 7.0)
     for fill in (fills.energy, fills.forward):
         np.testing.assert_array_equal(
-            fill(linear, held.x, known), fill(linear, other, known)
+            fill(linear, part.x, known), fill(linear, other, known)
         )
     for fill in (fills.mean, fills.biharmonic, fills.membrane):
-        np.testing.assert_array_equal(fill(held.x, known), fill(other, known))
+        np.testing.assert_array_equal(fill(part.x, known), fill(other, known))
 
 
-def test_the_best_of_several_starts_is_taken(small, held):
+def test_the_best_of_several_starts_is_taken(small, part):
     """No step: the start of least energy, and never a worse one for more of them."""
     model = small("vae", latent_dim=32).model()
-    known = fills.mask("rows", held.x.shape)
+    known = fills.mask("rows", part.x.shape)
 
     def misfit(starts, steps):
         x_hat = fills.energy(
-            model, held.x, known, weight=0.0, starts=starts, steps=steps
+            model, part.x, known, weight=0.0, starts=starts, steps=steps
         )
-        wrong = np.where(known, held.x - x_hat, 0)
+        wrong = np.where(known, part.x - x_hat, 0)
         return np.square(wrong).reshape(20, -1).sum(1)
 
     zero = np.repeat(model.decode(np.zeros((1, 32))), 20, 0)
-    code = model.reconstruct(fills.mean(held.x, known))
+    code = model.reconstruct(fills.mean(part.x, known))
     each = [
-        np.square(np.where(known, held.x - x, 0)).reshape(20, -1).sum(1)
+        np.square(np.where(known, part.x - x, 0)).reshape(20, -1).sum(1)
         for x in (zero, code)
     ]
     np.testing.assert_allclose(misfit(2, 0), np.minimum(*each), rtol=1e-4)
@@ -92,30 +92,30 @@ def test_masks_that_cannot_be_are_refused():
             fills.mask("patch", (2, 8, 8, 1), share)
 
 
-def test_energy_refuses_codes_of_several_vectors(linear, held, monkeypatch):
+def test_energy_refuses_codes_of_several_vectors(linear, part, monkeypatch):
     monkeypatch.setattr(linear, "encode", lambda *batch: (np.zeros((20, 3)),) * 2)
     with pytest.raises(config.InputError, match="of ae or vae would do"):
-        fills.energy(linear, held.x, np.ones(held.x.shape, bool))
+        fills.energy(linear, part.x, np.ones(part.x.shape, bool))
 
 
 @pytest.mark.parametrize("surface", [fills.membrane, fills.biharmonic])
-def test_surfaces_continue_planes_and_end_errors(surface, held):
+def test_surfaces_continue_planes_and_end_errors(surface, part):
     known = np.ones((1, 12, 12, 1), bool)
     known[0, 4:8, 3:9] = False
     row, column = np.mgrid[:12, :12] / 12
     plane = (0.2 + 0.3 * row + 0.4 * column)[None, ..., None].astype(np.float32)
     np.testing.assert_allclose(surface(plane, known), plane, atol=1e-4)
-    known = fills.mask("patch", held.x.shape)
-    x_hat = fills.blended(surface, held.x + 0.25, held.x, known)
-    np.testing.assert_allclose(x_hat, held.x, atol=1e-4)
-    x_hat = fills.blended(surface, held.x[::-1], held.x, known)
-    same = np.where(known, held.x, x_hat)
+    known = fills.mask("patch", part.x.shape)
+    x_hat = fills.blended(surface, part.x + 0.25, part.x, known)
+    np.testing.assert_allclose(x_hat, part.x, atol=1e-4)
+    x_hat = fills.blended(surface, part.x[::-1], part.x, known)
+    same = np.where(known, part.x, x_hat)
     np.testing.assert_allclose(x_hat, same, atol=1e-6)
 
 
-def test_opencv_fills_each_channel(held):
+def test_opencv_fills_each_channel(part):
     pytest.importorskip("cv2")
-    x = np.concatenate([held.x, 1 - held.x], -1)
+    x = np.concatenate([part.x, 1 - part.x], -1)
     known = fills.mask("patch", x.shape)
     for method in ("TELEA", "NS"):
         x_hat = fills.opencv(method, 3, x, known)

@@ -52,7 +52,7 @@ def test_samples_meet_test_and_copies_train(zoo, digits):
     nothing = digits.test._replace(x=0 * digits.test.x)
     black = digits._replace(test=nothing, valid=nothing)
     few, none = (
-        by_system(apply(zoo[:1], d, draws=1, most=100, densities=("gmm",)))
+        by_system(apply(zoo[:1], d, draws=1, limit=100, densities=("gmm",)))
         for d in (digits, black)
     )
     for name, row in none.items():

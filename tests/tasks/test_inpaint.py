@@ -12,7 +12,7 @@ def test_inpaint_beats_its_baselines_on_digits(small, digits, forgetful, drawn):
     run = small("denoising", axes, latent_dim=32, corruption="occlusion")
     models = [vae, *run.models()]
     task = tasks.TASKS["inpaint"]
-    options = {"holes": ("patch",), "most": 100}
+    options = {"masks": ("patch",), "limit": 100}
     result = task.apply(models, digits, **options)
     rows = {row["system"]: row for row in result.metrics}
     got = {name: row["psnr [dB]"] for name, row in rows.items()}
@@ -44,7 +44,7 @@ def test_without_opencv_the_text_says_what_to_install(small, digits, monkeypatch
     monkeypatch.setattr(inpaint.importlib.util, "find_spec", lambda name: None)
     axes = {"level": [0.0, 0.36]}
     run = small("denoising", axes, latent_dim=32, corruption="occlusion")
-    result = inpaint.apply(run.models(), digits, holes=("rows",), most=10)
+    result = inpaint.apply(run.models(), digits, masks=("rows",), limit=10)
     assert {r["system"] for r in result.metrics} == {
         "mean",
         "membrane",

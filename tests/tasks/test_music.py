@@ -35,25 +35,25 @@ def run():
 def test_notes_are_counted_on_test_pieces(run, forgetful, drawn):
     tunes, models = run.dataset(), run.models()
     small = tunes._replace(test=data.Split(tunes.test.x[:40]))
-    result = TASK.apply(models, small, shown=3)
+    result = TASK.apply(models, small, pieces=3)
     table = {row["system"]: row for row in result.metrics}
     names = ["beta_vae"]
     baselines = {"most frequent note", "nearest training piece", "step before"}
     assert set(table) == {*names, *baselines}
-    other = TASK.apply(models, forgetful(small), shown=3).metrics
+    other = TASK.apply(models, forgetful(small), pieces=3).metrics
     for row in other:
         name = row["system"]
         assert (row == table[name]) == (name in names), name
     # The decoder alone: what training calls mse, the share of wrong ones.
     (want,) = [row["error_rate"] for row in run.rows if row["split"] == "test"]
-    (*_, got, _) = TASK.apply(models, tunes, shown=1).metrics
+    (*_, got, _) = TASK.apply(models, tunes, pieces=1).metrics
     assert got["system"] == "beta_vae"
     np.testing.assert_allclose(got["sampled [% of notes]"], 100 * (1 - want), rtol=1e-5)
     # With a segment's first step nothing has been shown to the decoder yet.
     x = small.test.x / np.float32(tunes.scale)
-    shown, alone = tasks_music.teacher_forced(models[0], x), models[0].reconstruct(x)
-    np.testing.assert_array_equal(shown[:, ::8], alone[:, ::8])
-    assert (shown != alone).any() and (shown == x).mean() > (alone == x).mean()
+    forced, alone = tasks_music.teacher_forced(models[0], x), models[0].reconstruct(x)
+    np.testing.assert_array_equal(forced[:, ::8], alone[:, ::8])
+    assert (forced != alone).any() and (forced == x).mean() > (alone == x).mean()
     x = small.test.x.astype(int)
     right = [(x[:, 1:] == x[:, :-1]).mean((1, 2)).mean() * 31 / 32]
     before = table["step before"]["teacher-forced [% of notes]"] / 100
@@ -68,7 +68,7 @@ def test_notes_are_counted_on_test_pieces(run, forgetful, drawn):
 
 def test_files_are_the_pieces_that_are_shown(run):
     tunes, models = run.dataset(), run.models()
-    result = TASK.apply(models, tunes, shown=2)
+    result = TASK.apply(models, tunes, pieces=2)
     names = ("original", "nearest-training-piece", "beta_vae")
     want = {f"music/piece-{i}-{n}.mid" for i in (1, 2) for n in names}
     want |= {f"music/sample-{i}-beta_vae.mid" for i in (1, 2)}

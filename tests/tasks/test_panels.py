@@ -13,8 +13,8 @@ def test_texts_of_neighbouring_pictures_stay_inside(drawn):
     rows = [("denoising + bp", "25.7 dB", images)] * 6
     names = ["a rather long name"] * 5
     grid = panels.Grid("table", np.arange(10.0).reshape(5, 2), names, ["×2", "×4"])
-    every = [panels.Images("×2", rows), panels.Images("×4", rows), grid]
-    fig = drawn(tasks.Result([], every, ""))
+    pictures = [panels.Images("×2", rows), panels.Images("×4", rows), grid]
+    fig = drawn(tasks.Result([], pictures, ""))
     boxes = [t.get_window_extent() for ax in fig.axes[:2] for t in ax.texts]
     assert min(box.x0 for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= fig.bbox.x1

@@ -57,6 +57,8 @@ def test_fine_tuning_learns_from_its_labels_alone(small, digits):
         np.asarray(model.model.encode({"net": fresh}, model.batch(part.x)))
         for part in (train, test)
     )
-    for seed, at in enumerate(rows):
-        frozen = disentanglement.probe_accuracy(z[at], train.y[at], z_test, test.y)
+    for seed, picks in enumerate(rows):
+        frozen = disentanglement.probe_accuracy(
+            z[picks], train.y[picks], z_test, test.y
+        )
         assert more[seed] > max(few[seed], frozen + 0.1)

@@ -39,11 +39,11 @@ def test_precision_is_quality_recall_variety():
 def test_nearest_is_exact():
     x, among = RNG.normal(size=(600, 3, 2)), RNG.normal(size=(70, 3, 2))
     among[5] = x[7]
-    near, at = sample_quality.nearest(x, among)
-    every = np.linalg.norm((x[:, None] - among[None]).reshape(600, 70, -1), axis=2)
-    np.testing.assert_array_equal(at, every.argmin(1))
-    np.testing.assert_allclose(near, every.min(1))
-    assert at[7] == 5 and near[7] == 0
+    near, places = sample_quality.nearest(x, among)
+    distances = np.linalg.norm((x[:, None] - among[None]).reshape(600, 70, -1), axis=2)
+    np.testing.assert_array_equal(places, distances.argmin(1))
+    np.testing.assert_allclose(near, distances.min(1))
+    assert places[7] == 5 and near[7] == 0
 
 
 def test_the_classifier_reads_several_factors():
@@ -71,6 +71,6 @@ def test_the_nearest_is_the_nearest_far_from_zero():
     rng = np.random.default_rng(0)
     reference = (10_000 + rng.normal(size=(300, 4, 4, 1))).astype(np.float32)
     x = reference[:7] + 0.01
-    distance, which = sample_quality.nearest(x, reference)
-    assert which.tolist() == list(range(7))
+    distance, places = sample_quality.nearest(x, reference)
+    assert places.tolist() == list(range(7))
     np.testing.assert_allclose(distance, 0.04, rtol=0.1)

@@ -10,21 +10,21 @@ from aejax.tasks import super_resolution
 
 
 @pytest.fixture
-def held(digits):
+def part(digits):
     return tasks.held_out(digits, "test", 20)
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-def test_low_resolution_is_what_models_trained_on(held, factor):
-    low = super_resolution.low_resolution(held.x, factor)
+def test_low_resolution_is_what_models_trained_on(part, factor):
+    low = super_resolution.low_resolution(part.x, factor)
     assert low.shape == (20, 8 // factor, 8 // factor, 1)
     nearest = super_resolution.enlarged(low, factor, "nearest")
-    trained_on = corruptions.downsample(jax.random.key(0), jnp.array(held.x), factor)
+    trained_on = corruptions.downsample(jax.random.key(0), jnp.array(part.x), factor)
     np.testing.assert_allclose(nearest, trained_on, atol=1e-6)
 
 
-def test_back_projection_restores_the_known_averages(held):
-    low = super_resolution.low_resolution(held.x, 2)
+def test_back_projection_restores_the_known_averages(part):
+    low = super_resolution.low_resolution(part.x, 2)
     x_hat = super_resolution.enlarged(low, 2)
     error = [
         np.abs(super_resolution.low_resolution(image, 2) - low).max()
@@ -37,7 +37,7 @@ def test_back_projection_restores_the_known_averages(held):
     assert error[0] > 0.1 > error[1] > 1e-3 > error[2]
     # What is consistent already stays.
     np.testing.assert_allclose(
-        super_resolution.back_projected(held.x, low), held.x, atol=1e-6
+        super_resolution.back_projected(part.x, low), part.x, atol=1e-6
     )
 
 

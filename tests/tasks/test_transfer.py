@@ -18,19 +18,21 @@ def column(result, name):
 
 def test_autoencoders_are_specific_to_their_data(halves, digits, forgetful, drawn):
     result = transfer.apply(halves.models(), digits)
-    own, other = column(result, "mse of own"), column(result, "mse of other")
-    assert list(own) == [
+    native, other = column(result, "mse of own"), column(result, "mse of other")
+    assert list(native) == [
         f"{s} of {v}" for v in ("0-4", "5-9") for s in ("ae", "PCA k=16")
     ]
-    for name in own:
-        assert other[name] > 1.5 * own[name]
+    for name in native:
+        assert other[name] > 1.5 * native[name]
     for view, model in zip(("0-4", "5-9"), halves.models(), strict=True):
-        mine = np.isin(digits.test.y, range(int(view[0]), int(view[2]) + 1))
+        rows = np.isin(digits.test.y, range(int(view[0]), int(view[2]) + 1))
         x = digits.test.x / np.float32(16)
         error = np.square(x - model.reconstruct(x)).mean((1, 2, 3))
-        np.testing.assert_allclose(own[f"ae of {view}"], error[mine].mean(), rtol=1e-5)
         np.testing.assert_allclose(
-            other[f"ae of {view}"], error[~mine].mean(), rtol=1e-5
+            native[f"ae of {view}"], error[rows].mean(), rtol=1e-5
+        )
+        np.testing.assert_allclose(
+            other[f"ae of {view}"], error[~rows].mean(), rtol=1e-5
         )
         worst = max(range(10), key=lambda k: error[digits.test.y == k].mean())
         assert column(result, "worst class")[f"ae of {view}"] == f"{worst}"
@@ -47,16 +49,16 @@ def test_models_meet_another_data_set(halves, digits, tmp_path):
     np.savez(file, **{f"x_{split}": x for split, x in negative.items()})
     model = halves.models()[0]
     result = transfer.apply([model], data.load(str(file)))
-    own, other = column(result, "mse of own"), column(result, "mse of other")
+    native, other = column(result, "mse of own"), column(result, "mse of other")
     assert [row["trained on"] for row in result.metrics] == [
         *["digits:0-4"] * 2,
         str(file),
     ]
     error = np.square(negative["test"] - model.reconstruct(negative["test"])).mean()
     np.testing.assert_allclose(other["ae of 0-4"], error, rtol=1e-5)
-    assert error > 3 * own["ae of 0-4"]
+    assert error > 3 * native["ae of 0-4"]
     assert other[f"PCA k=16 of {file}"] is None
-    assert own[f"PCA k=16 of {file}"] < 0.02
+    assert native[f"PCA k=16 of {file}"] < 0.02
 
 
 def test_models_of_everything_have_nowhere_to_go(small, digits):

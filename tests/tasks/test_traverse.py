@@ -35,8 +35,8 @@ def test_directions_that_are_known_are_found():
     moved = {s: z[s][None] + amounts[:, None, None] * slope[s][None] for s in z}
     got = traverse.slopes(z["train"], moved["train"], amounts)
     np.testing.assert_allclose(got, slope["train"], atol=1e-6)
-    found = traverse.affine(z["train"], got)(z["test"])
-    np.testing.assert_allclose(found, slope["test"], atol=5e-3)
+    predicted = traverse.affine(z["train"], got)(z["test"])
+    np.testing.assert_allclose(predicted, slope["test"], atol=5e-3)
     same = types.SimpleNamespace(encode=lambda x, *_: x)
     splits = {s: data.Split(v) for s, v in z.items()}
     codes = traverse.directions(same, splits, moved, amounts)

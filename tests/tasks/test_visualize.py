@@ -26,9 +26,9 @@ def test_planes_atoms_and_filters_show_their_model(small):
     vae = small("vae", SIZES).model(latent_dim=2)
     ae = small("ae", SIZES).model(latent_dim=2)
     upper = stats.norm.ppf(5 / 6)
-    shown = visualize.plane(vae, 3)
+    images = visualize.plane(vae, 3)
     top = vae.decode([[upper, upper]])[0]
-    np.testing.assert_allclose(shown[0, 2], top, atol=1e-5)
+    np.testing.assert_allclose(images[0, 2], top, atol=1e-5)
     codes = ae.training_codes()[0]
     corner = [[np.quantile(codes[:, 0], 1 / 6), np.quantile(codes[:, 1], 1 / 6)]]
     np.testing.assert_allclose(
@@ -51,14 +51,14 @@ def test_visualize_maps_digits_better_than_pca(small, digits, forgetful, drawn):
         small("ae", SIZES).model(latent_dim=8),
     ]
     task = tasks.TASKS["visualize"]
-    result = task.apply(models, digits, most=150)
+    result = task.apply(models, digits, limit=150)
     rows = {(r["system"], r["map"]): r for r in result.metrics}
     vae, pca = ("vae k=2", "latent plane"), ("data", "PCA")
     both = {(n, m) for n in ("data", "ae k=8") for m in ("PCA", "t-SNE")}
     assert set(rows) == both | {vae}
     for metric in ("trustworthiness", "kNN accuracy"):
         assert rows[vae][metric] > rows[pca][metric] + 0.05
-    again = task.apply(models, forgetful(digits), most=150).metrics
+    again = task.apply(models, forgetful(digits), limit=150).metrics
     worse = {(r["system"], r["map"]): r for r in again}
     assert {p: r for p, r in worse.items() if p != pca} == {
         p: r for p, r in rows.items() if p != pca
