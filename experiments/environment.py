@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from aejax import config
-from aejax.runs import backend
+from aejax import backend, config
 
 start, prepare_xla_flags = backend.start, backend.prepare_xla_flags
 _LONGEST = 4096  # characters of a word

@@ -35,8 +35,8 @@ def _merge(argv: list[str]) -> int:
     environment.start(1, None)
 
     # Only now: these import jax, which has to start as the line above says.
+    from aejax.engines import driver
     from aejax.report import table
-    from aejax.runs import driver
     from experiments import tables
 
     run = driver.merge(flags.dir)

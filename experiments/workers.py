@@ -23,7 +23,7 @@ def variables(threads: str | None) -> dict[str, str]:
 
 def sweep(flags: Any, asked: dict[str, Any], environment: dict[str, str]) -> Any:
     """The Run of these flags' engine; ``asked`` are arguments of ``aejax.sweep``."""
-    from aejax.runs import driver, engine
+    from aejax.engines import driver, engine
 
     more = {}
     if flags.engine == "ray":
@@ -35,14 +35,14 @@ def sweep(flags: Any, asked: dict[str, Any], environment: dict[str, str]) -> Any
 
 def share(part: tuple[int, int], asked: dict[str, Any]) -> bool:
     """Whether the share ``part`` of --shard is done; ``asked`` as of ``sweep``."""
-    from aejax.runs import driver
+    from aejax.engines import driver
 
     return driver.share(part=part, **_settings(asked))
 
 
 def _settings(asked: dict[str, Any], mixed: bool = False) -> dict[str, Any]:
     """Arguments of ``aejax.sweep`` as a driver takes them."""
-    from aejax.runs import driver
+    from aejax.engines import driver
 
     names = ("resume", "vmap", "command")
     out = pathlib.Path(asked["out"]).expanduser()

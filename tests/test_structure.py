@@ -21,6 +21,7 @@ ROOMS = (
     "corruptions",
     "likelihoods",
     "data",
+    "backend",
     "networks",
     "objectives",
     "model",
@@ -28,6 +29,7 @@ ROOMS = (
     "evaluate",
     "autoencoder",
     "runs",
+    "engines",
     "tasks",
     "report",
 )
@@ -161,7 +163,7 @@ def test_files_are_short():
     assert not {n: lines for n, lines in lengths.items() if lines > 300}
     assert not [n for n in lengths if re.search(r"(utils?|helpers?|misc)\.py$", n)]
     core = sum(lengths[name(p)] for p in library() if room(p) in CORE)
-    assert core < 4_450, core
+    assert core < 4_600, core
 
 
 def functions(paths):

@@ -9,7 +9,7 @@ import os
 import pathlib
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aejax import config as configs
 
@@ -182,6 +182,24 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+class Shard(NamedTuple):
+    """Members low … high - 1 of a population: trained as a run of its own."""
+
+    population: int
+    low: int
+    high: int
+
+
+def shard_folder(dir: pathlib.Path, number: int) -> pathlib.Path:
+    """The run directory of a shard."""
+    return dir / "shards" / f"{number:05d}"
+
+
+def shards(info: Mapping[str, Any]) -> list[Shard]:
+    """The shards in a run.json; none if its run was trained whole."""
+    return [Shard(*entry) for entry in info.get("shards", ())]
 
 
 class Directory(contextlib.AbstractContextManager):

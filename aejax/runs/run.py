@@ -13,7 +13,7 @@ import jax
 from aejax import autoencoder, registry
 from aejax import config as configs
 from aejax import data as datasets
-from aejax.runs import checkpoint, directory, provenance, record, shard
+from aejax.runs import checkpoint, directory, provenance, record
 from aejax.runs import sources as sources_lib
 from aejax.training import population as population_lib
 
@@ -122,14 +122,13 @@ class Run:
     def _model(
         self, population: population_lib.Population, place: int
     ) -> autoencoder.Autoencoder:
-        part, where = population, self.dir
-        for number, (index, low, high) in enumerate(shard.of_info(self.info)):
+        part, where, start = population, self.dir, 0
+        for number, (index, low, high) in enumerate(directory.shards(self.info)):
             if index == population.index and low <= place < high:
-                part, where = population.part(low, high), shard.folder(where, number)
-                break
+                part, start = population.part(low, high), low
+                where = directory.shard_folder(self.dir, number)
         final, step = self._finals(part, where)
-        place_in_part = place - (part.numbers.start - population.numbers.start)
-        params = jax.tree.map(lambda a: a[place_in_part], final["params"])
+        params = jax.tree.map(lambda a: a[place - start], final["params"])
         if population.index not in self._functions:
             shared = autoencoder.functions(population.spec)
             self._functions[population.index] = shared

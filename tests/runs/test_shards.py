@@ -11,7 +11,8 @@ import pytest
 
 import aejax
 from aejax import config as configs
-from aejax.runs import directory, driver, engine, plan, shard
+from aejax.engines import driver, engine, shard
+from aejax.runs import directory, plan
 from tests.runs.common import AXES, CONFIG, assert_same, stop_after
 
 pytestmark = pytest.mark.usefixtures("users_generator")
@@ -98,7 +99,7 @@ def test_lost_workers_and_stops_change_nothing(tmp_path, whole, often):
 
 def test_a_damaged_shard_is_trained_again(sharded, whole, tmp_path):
     shutil.copytree(sharded.dir, out := tmp_path / "run")
-    rows = shard.folder(out, 1) / "results.jsonl"
+    rows = directory.shard_folder(out, 1) / "results.jsonl"
     rows.write_text(rows.read_text().replace("0.", "1.", 1))
     workers = Inline(1)
     assert_same(sweep(out, workers, resume=True), whole)
@@ -217,7 +218,7 @@ def test_shards_hold_every_member_once(workers, each):
 
 def test_the_first_of_a_population_compiles_alone():
     """Thousands of shards, answered at once: the driver's own work."""
-    todo = {i: shard.Shard(i % 3, i, i + 1) for i in range(2000)}
+    todo = {i: directory.Shard(i % 3, i, i + 1) for i in range(2000)}
     answered, widths = set(), set()
 
     class Fake(Inline):

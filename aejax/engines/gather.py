@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
+from aejax.engines import shard as shards
 from aejax.runs import directory as directories
 from aejax.runs import plan as plans
 from aejax.runs import provenance, results
 from aejax.runs import run as runs
-from aejax.runs import shard as shards
 
 SAVE_EVERY = 10.0  # seconds between two writes of run.json, at least
 EVERY = 2.0  # seconds between two looks at how far workers are
@@ -27,7 +27,7 @@ class Gathered:
         on_event: Callable[[dict[str, Any]], None] = lambda event: None,
     ):
         self.info, self._plan, self._directory = info, planned, directory
-        self._shards = shards.of_info(info)
+        self._shards = directories.shards(info)
         self._on_event, self._best = on_event, None
         self._rows: dict[int, list[dict[str, Any]]] = {}
         self._spent = provenance.spent_before(directory.dir)
@@ -47,14 +47,14 @@ class Gathered:
         rows = [row for number in sorted(self._rows) for row in self._rows[number]]
         return results.ordered(rows, self._plan.populations)
 
-    def todo(self) -> dict[int, shards.Shard]:
+    def todo(self) -> dict[int, directories.Shard]:
         """Shards that are not done."""
         known = enumerate(self._shards)
         return {n: shard for n, shard in known if n not in self._rows}
 
     def _done(self, number: int) -> list[dict[str, Any]] | None:
         """The rows of a shard that its directory says is finished, and sound."""
-        where = shards.folder(self._directory.dir, number)
+        where = directories.shard_folder(self._directory.dir, number)
         if not (where / "run.json").is_file():
             return None
         try:
@@ -124,9 +124,9 @@ class Gathered:
         if number in self._rows:
             step = self._plan.populations[population].spec.steps
         elif number in running:
-            path = shards.folder(self._directory.dir, number) / shards.PROGRESS
+            folder = directories.shard_folder(self._directory.dir, number)
             with contextlib.suppress(OSError, ValueError):
-                step = int(path.read_text())
+                step = int((folder / shards.PROGRESS).read_text())
         return step * (high - low)
 
     def end(self) -> None:

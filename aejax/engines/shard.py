@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from aejax import backend
 from aejax import config as configs
-from aejax.runs import backend, directory
+from aejax.runs import directory
 
 # Shards per worker: so many that none waits long for the last one, and few enough that
 # starting each, some tenths of a second, is lost in its training.
@@ -25,15 +26,7 @@ PATIENCE = 60.0  # seconds that a driver may be silent, or a dead worker's lock 
 STOP, LEASE, PROGRESS = "stop", "lease", "progress"  # files of driver and workers
 
 
-class Shard(NamedTuple):
-    """Members low … high - 1 of a population, by its number in the plan."""
-
-    population: int
-    low: int
-    high: int
-
-
-def cut(planned: Sequence[Any], workers: int, each: int = 1) -> list[Shard]:
+def cut(planned: Sequence[Any], workers: int, each: int = 1) -> list[directory.Shard]:
     """Shards of populations for so many workers, of about equal work.
 
     Sizes are multiples of ``each``, what a worker's devices compute with at once. All
@@ -46,29 +39,19 @@ def cut(planned: Sequence[Any], workers: int, each: int = 1) -> list[Shard]:
         * p.members[-1].parameters
         for p in planned
     ]
-    shards = []
+    cut = []
     for population, part_of_work in zip(planned, work, strict=True):
         count = len(population.members)
         wanted = max(1, round(SHARDS * workers * part_of_work / sum(work)))
         size = -(-math.ceil(count / wanted) // each) * each
         for low in range(0, count, size):
-            shards.append(Shard(population.index, low, min(low + size, count)))
-    return shards
+            cut.append(directory.Shard(population.index, low, min(low + size, count)))
+    return cut
 
 
-def share(shards: Sequence[Shard], number: int, workers: int) -> list[int]:
+def share(shards: Sequence[directory.Shard], number: int, workers: int) -> list[int]:
     """The shards of one of so many workers that no driver gives any."""
     return list(range(number, len(shards), workers))
-
-
-def folder(dir: pathlib.Path, number: int) -> pathlib.Path:
-    """The run directory of a shard."""
-    return dir / "shards" / f"{number:05d}"
-
-
-def of_info(info: Mapping[str, Any]) -> list[Shard]:
-    """The shards in a run.json; none if its run was trained whole."""
-    return [Shard(*entry) for entry in info.get("shards", ())]
 
 
 class Settings(NamedTuple):
@@ -158,7 +141,7 @@ class Worker:
         self.dir, self.info = dir, directory.read_info(dir)
         self.config, self.axes = directory.read_configuration(self.info)
         self.populations = record.read(self.info, dir)
-        self.shards = of_info(self.info)
+        self.shards = directory.shards(self.info)
         self.sources = sources.Sources(self.info["resident_bytes"])
         self.devices = jax.local_devices()
         self.programs: dict[int, Any] = {}
@@ -189,7 +172,7 @@ class Worker:
         """One shard, to its end or until it should stop, or the driver is gone."""
         from aejax.runs import admission, plan, provenance, writer
 
-        where = folder(self.dir, number)
+        where = directory.shard_folder(self.dir, number)
         part = self._part(number)
         vmap = self.info["inputs"]["vmap"][part.index]
         columns = tuple(self.info["columns"])

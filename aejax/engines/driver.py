@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from aejax import config as configs
 from aejax import model as model_lib
-from aejax.runs import admission, engine, faults, gather, provenance, record, results
+from aejax.engines import engine, gather
+from aejax.engines import shard as shards
+from aejax.runs import admission, faults, provenance, record, results
 from aejax.runs import directory as directories
 from aejax.runs import plan as plans
 from aejax.runs import run as runs
-from aejax.runs import shard as shards
 from aejax.runs import sources as run_sources
 from aejax.training import source as sources
 
@@ -78,8 +79,8 @@ def sweep(
         stack.enter_context(faults.explained(out))
         locked = stack.enter_context(directories.Directory(out))
         lease = stack.enter_context(engine.Lease(out))
-        told = shards.Settings(str(out), lease.token, environment, workers.claim)
-        devices, known = _workers_devices(workers, told, lease)
+        settings = shards.Settings(str(out), lease.token, environment, workers.claim)
+        devices, known = _workers_devices(workers, settings, lease)
         inputs = provenance.inputs(planned, devices, asked.vmap) | known
         info = _info(config, axes, planned, asked, devices, inputs, workers.workers)
         log = gather.Gathered(planned, info, locked, on_event)
@@ -92,7 +93,7 @@ def sweep(
             return (out / shards.STOP).exists()
 
         try:
-            for number, answer in engine.answers(workers, told, log.todo(), idle):
+            for number, answer in engine.answers(workers, settings, log.todo(), idle):
                 log.take(number, answer)
         except BaseException:
             _stop_all(out)
@@ -108,9 +109,9 @@ def _stop_all(out: pathlib.Path) -> None:
         (out / shards.STOP).touch()
 
 
-def _workers_devices(workers, told, lease) -> tuple[list[Device], dict[str, Any]]:
+def _workers_devices(workers, settings, lease) -> tuple[list[Device], dict[str, Any]]:
     """A worker's devices, and what a run's digits depend on of its machine."""
-    handle, began = workers.submit(shards.facts, told), time.monotonic()
+    handle, began = workers.submit(shards.facts, settings), time.monotonic()
     while not workers.wait([handle], engine.POLL):
         lease.renew()
         if time.monotonic() > began + 10 * ENDING:
@@ -140,7 +141,7 @@ def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, A
     admission.check(asked.out, config, axes, asked.resume, inputs, in_shards=True)
     info = provenance.describe(config, axes, planned, devices, inputs, asked.command)
     if (asked.out / "run.json").is_file():
-        cut = shards.of_info(directories.read_info(asked.out))
+        cut = directories.shards(directories.read_info(asked.out))
     else:
         each = len(devices) * max(inputs["vmap"])
         cut = shards.cut(planned.populations, workers, each)
@@ -190,7 +191,7 @@ def share(
         worker = shards.Worker(out)
         todo = shards.share(worker.shards, number, count)
         for one in todo:
-            if shards.folder(out, one).is_dir() and not asked.resume:
+            if directories.shard_folder(out, one).is_dir() and not asked.resume:
                 raise configs.InputError(
                     f"the share {number}/{count} in '{out}' was begun before; add "
                     "--resume to go on with it"
@@ -207,7 +208,7 @@ def merge(dir: Any) -> runs.Run:
     dir = pathlib.Path(dir).expanduser().resolve()
     info = directories.read_info(dir)
     config, axes = directories.read_configuration(info)
-    if not shards.of_info(info):
+    if not directories.shards(info):
         raise configs.InputError(f"the run in '{dir}' was not trained in shards")
     populations = record.read(info, dir)
     planned = plans.Plan(populations, run_sources.Sources(info["resident_bytes"]))

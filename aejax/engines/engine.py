@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 from aejax import config as configs
 from aejax import machine
-from aejax.runs import shard as shards
+from aejax.engines import shard as shards
+from aejax.runs import directory as directories
 
 RETRIES = 3  # of a shard whose worker ends without a word
 BEAT = 2.0  # seconds between two signs of life of the driver
@@ -114,9 +115,9 @@ def open_engine(name: str, workers: int | None, **options: Any) -> Engine:
     if name == "processes":
         return Processes(workers)
     if name == "ray":
-        from aejax.runs import ray_engine
+        from aejax.engines import ray_core
 
-        return ray_engine.Ray(workers, **options)
+        return ray_core.Ray(workers, **options)
     raise configs.unknown("engine", name, ("local", "processes", "ray"))
 
 
@@ -157,7 +158,7 @@ class Lease(contextlib.AbstractContextManager):
 def answers(
     engine: Engine,
     settings: shards.Settings,
-    todo: Mapping[int, shards.Shard],
+    todo: Mapping[int, directories.Shard],
     idle: Callable[[list[int]], bool],
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, answer) of each shard, as they end.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
-from aejax.runs import engine
+from aejax.engines import engine
 
 CONNECTING = 15.0  # seconds that an address has to answer
 
