@@ -184,6 +184,22 @@ def pca(x: np.ndarray, k: int) -> Any:
     return decomposition.PCA(min(k, *flat.shape), random_state=0).fit(flat)
 
 
+class PCA:
+    """``pca`` of x (n, *S) as models are used: codes (N, k) of x (N, *S), and back."""
+
+    def __init__(self, x: np.ndarray, k: int):
+        self.fit, self.shape = pca(x, k), x.shape[1:]
+
+    def encode(self, x: np.ndarray, *others: Any) -> np.ndarray:
+        return self.fit.transform(x.reshape(len(x), -1))
+
+    def decode(self, z: np.ndarray, *others: Any) -> np.ndarray:
+        return self.fit.inverse_transform(z).reshape(-1, *self.shape)
+
+    def reconstruct(self, x: np.ndarray, *others: Any) -> np.ndarray:
+        return self.decode(self.encode(x))
+
+
 def examples(part: datasets.Split, count: int = 10) -> np.ndarray:
     """Positions of rows to show, spread over the classes or else over the rows."""
     rows = np.arange(len(part.x))

@@ -66,20 +66,29 @@ def baselines(normal: datasets.Split, dims: Sequence[int] = (30,)) -> Score:
     from sklearn import ensemble, neighbors
 
     x = normal.x.reshape(len(normal.x), -1)
-    fits = {f"PCA k={k} error": tasks.pca(x, k) for k in dims}
+    fits = {f"PCA k={k} error": tasks.PCA(x, k) for k in dims}
     forest = ensemble.IsolationForest(random_state=0).fit(x)
     near = neighbors.NearestNeighbors(n_neighbors=min(5, len(x))).fit(x)
 
     def score(part: datasets.Split) -> dict[str, np.ndarray]:
         a = part.x.reshape(len(part.x), -1)
-        back = {n: pca.inverse_transform(pca.transform(a)) for n, pca in fits.items()}
-        return {n: np.square(a - b).mean(1) for n, b in back.items()} | {
+        rest = {n: a - pca.reconstruct(a) for n, pca in fits.items()}
+        return {n: np.square(r).mean(1) for n, r in rest.items()} | {
             "distance to the mean": np.square(a - x.mean(0, keepdims=True)).sum(1),
             "Isolation Forest": -forest.score_samples(a),
             "5 nearest neighbours": near.kneighbors(a)[0].mean(1),
         }
 
     return score
+
+
+def systems(
+    models: tasks.Models, train: datasets.Split, valid: datasets.Split, dims
+) -> dict[str, Score]:
+    """{name: its ``scores``} and, without a name, ``baselines`` of normal examples."""
+    named, dims = tasks.named(models), {*dims, *(m.latent_dim for m in models)}
+    ours = {f"{name} ": scores(m, train, valid) for name, m in named.items()}
+    return ours | {"": baselines(train, sorted(dims))}
 
 
 def threshold(normal: np.ndarray, rate: float = 0.05) -> float:
@@ -120,10 +129,7 @@ def apply(
         view = datasets.load(name)
         strange = _strange(view, data)
         train, valid = (cut(view, split) for split in ("train", "valid"))
-        ours = tasks.named(members).items()
-        systems = {f"{n} ": scores(m, train, valid) for n, m in ours}
-        systems[""] = baselines(train, sorted({*pca, *(m.latent_dim for m in members)}))
-        for prefix, score in systems.items():
+        for prefix, score in systems(members, train, valid, pca).items():
             before, after = score(valid), score(test)
             for kind, values in after.items():
                 row = detection(strange, before[kind], values, rate)

@@ -22,6 +22,7 @@ needs = {"images", "labels"}
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    """One conditional_vae: 150,000 examples, or ten passes."""
     values = tasks.size(data) | {"objective": "conditional_vae", "latent_dim": 4}
     values |= {"activation": "silu", "schedule": "cosine", "learning_rate": 3e-3}
     size, epochs = min(32, len(data.train.x)), max(10, 150_000 // len(data.train.x))
@@ -93,19 +94,25 @@ def similar(y: np.ndarray, among: np.ndarray, seed: int = 0) -> np.ndarray:
     return (same + np.random.default_rng(seed).random(same.shape)).argmax(1)
 
 
-def _shares(systems: dict[str, tuple], read: Callable, known) -> list[dict]:
+def systems(models: tasks.Models, train: datasets.Split) -> dict[str, Callable]:
+    """{name: captions (n, L) -> images (n, *S)}: of training, and drawn by models."""
+    named, key = tasks.named(models).items(), jax.random.key(0)
+    ours = {name: lambda y, m=model: m.sample(key, len(y), y) for name, model in named}
+    return {"most similar caption": lambda y: train.x[similar(y, train.y)]} | ours
+
+
+def _shares(pairs: dict[str, tuple], read: Callable, known) -> list[dict]:
     """Rows: of {system: (captions, images)} how often each factor is what is said."""
     table = []
-    for system, (y, x) in systems.items():
+    for system, (y, x) in pairs.items():
         said, seen = captions.factors(y), _among(y, known)
         right = {n: said[n] == values for n, values in read(x).items()}
         right["all"] = np.all(list(right.values()), 0)
         for kind, rows in (("seen", seen), ("new", ~seen)):
             if rows.any():
-                head = {"system": system, "captions": kind, "images": int(rows.sum())}
-                table.append(
-                    head | {n: float(v[rows].mean()) for n, v in right.items()}
-                )
+                row = {"system": system, "captions": kind, "images": int(rows.sum())}
+                row |= {n: float(v[rows].mean()) for n, v in right.items()}
+                table.append(row)
     return table
 
 
@@ -143,13 +150,9 @@ def apply(
         )
     train, test = tasks.held_out(data, "train"), tasks.held_out(data)
     known, asked = np.unique(train.y, axis=0), np.unique(test.y, axis=0)
-    y, key = np.repeat(asked, draws, 0), jax.random.key(0)
-    systems = {
-        "real test images": (test.y, test.x),
-        "most similar caption": (y, train.x[similar(y, train.y)]),
-        name: (y, model.sample(key, len(y), y)),
-    }
-    metrics = _shares(systems, reader(train.x, train.y), known)
+    y, pairs = np.repeat(asked, draws, 0), {"real test images": (test.y, test.x)}
+    pairs |= {n: (y, draw(y)) for n, draw in systems(models, train).items()}
+    metrics = _shares(pairs, reader(train.x, train.y), known)
     factors = [n for n in metrics[0] if n in captions.FACTORS]
     chance = {n: 1 / len(captions.FACTORS[n]) for n in factors}
     chance["all"] = math.prod(chance.values())
@@ -160,7 +163,7 @@ def apply(
         if rows := _drawn(model, ids, test):
             pictures.append(panels.Images(f"{kind}: one real, then drawn", rows))
     if sentences := [s for s in ", ".join(map(str, text)).split(";") if s.strip()]:
-        made = [images(model, [s] * 8, key) for s in sentences]
+        made = [images(model, [s] * 8, jax.random.key(0)) for s in sentences]
         rows = [(s.strip(), "", x) for s, x in zip(sentences, made, strict=True)]
         pictures.append(panels.Images("Your words", rows))
     lines = [f"{m['system']}, {m['captions']}".strip(", ") for m in metrics]

@@ -4,7 +4,6 @@ One file of integers for all test images. Beside it PCA with the same quantiser 
 coder; JPEG, WebP, PNG; and of VAEs the lossless rate that bits-back coding would reach.
 """
 
-import functools
 import io
 import itertools
 import math
@@ -36,43 +35,38 @@ def _front(points: list[tuple]) -> list[tuple]:
     return kept
 
 
-def _systems(models, data, shape):
-    """(name, encode, decode, training codes) of PCA of the same sizes and of models."""
-    train = tasks.held_out(data, "train", 10_000).x.reshape(-1, math.prod(shape))
-    for k in sorted({min(m.latent_dim, *train.shape) for m in models}):
-        pca = tasks.pca(train, k)
+def systems(models: tasks.Models, data: datasets.Dataset) -> dict[str, tuple]:
+    """{name: (a model or PCA of its size, its training codes (n, k))}.
 
-        def encode(part, pca=pca):
-            return pca.transform(part.x.reshape(len(part.x), -1))
-
-        def decode(z, y, pca=pca):
-            return pca.inverse_transform(z).reshape(-1, *shape)
-
-        yield f"pca k={k}", encode, decode, pca.transform(train)
-    for name, model in tasks.named(models).items():
-        code = functools.partial(tasks.codes, model)
-        yield name, code, model.decode, model.training_codes()[0]
+    Both have encode and decode; a coder's tables are fitted to training codes.
+    """
+    train = tasks.held_out(data, "train", 10_000).x
+    sizes = {min(m.latent_dim, len(train), train[0].size) for m in models}
+    pcas = {f"pca k={k}": tasks.PCA(train, k) for k in sorted(sizes)}
+    coded = {name: (pca, pca.encode(train)) for name, pca in pcas.items()}
+    named = tasks.named(models).items()
+    return coded | {name: (model, model.training_codes()[0]) for name, model in named}
 
 
-def _coded(systems, test, valid, steps, psnr, picks):
+def _coded(made, test, valid, steps, psnr, picks):
     """Points (rate, PSNR on valid, row, x_hat to show) by system; files; tables."""
     points: dict[str, list[tuple]] = {}
     files, tables, n = {}, {}, len(test.x)
-    for name, code, back, z in systems:
+    for name, (model, z) in made.items():
         system, _, rest = name.partition(" ")
-        codes, before = code(test), code(valid)
+        codes, before = (tasks.codes(model, part) for part in (test, valid))
         for step in steps:
             coder = coding.fit(z, step)
             file = coding.encode(coder, q := coder.quantise(codes))
             read = coding.decode(coder, file)
             assert np.array_equal(read, q), "a file decodes to other integers"
-            x_hat = back(coder.dequantise(read), test.y)
+            x_hat = model.decode(coder.dequantise(read), test.y)
             path = f"compressed/{name} step{step:g}.bin"
             path = path.replace(" ", "-").replace("=", "")
             row = {"system": system, "setting": f"{rest} step {step:g}".strip()}
             row |= {RATE: len(file) / n, PSNR: psnr(test.x, x_hat), "file": path}
             size = len(coding.encode(coder, q := coder.quantise(before)))
-            score = psnr(valid.x, back(coder.dequantise(q), valid.y))
+            score = psnr(valid.x, model.decode(coder.dequantise(q), valid.y))
             point = size / len(valid.x), score, row, x_hat[picks]
             points.setdefault(system, []).append(point)
             files[path] = file
@@ -129,9 +123,8 @@ def apply(
     def psnr(x, x_hat):
         return float(evaluate.example_psnr(x, x_hat, peak).mean())
 
-    shape, limits = test.x.shape[1:], datasets.limits(data)
-    systems = _systems(models, data, shape)
-    points, files, tables = _coded(systems, test, valid, steps, psnr, picks)
+    limits, made = datasets.limits(data), systems(models, data)
+    points, files, tables = _coded(made, test, valid, steps, psnr, picks)
     eight = np.rint((test.x - limits[0]) * (255 / peak)).clip(0, 255).astype(np.uint8)
     points |= _codecs(eight, test, qualities, psnr, limits, picks)
     ours = points[tasks.names(models)[0].split()[0]]

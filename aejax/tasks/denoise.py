@@ -23,25 +23,20 @@ needs = {"images"}
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    """A model of each noise at each level."""
     values = tasks.size(data) | {"objective": "denoising", "latent_dim": 32}
-    return [
-        tasks.Sweep("denoise", values, {"corruption": CORRUPTIONS, "level": LEVELS})
-    ]
+    axes = {"corruption": CORRUPTIONS, "level": LEVELS}
+    return [tasks.Sweep("denoise", values, axes)]
 
 
 def corrupted(
     x: np.ndarray, corruption: str, level: float, seed: int = 0
 ) -> np.ndarray:
     """x (N, *S) with noise of one of ``corruptions.CORRUPTIONS``."""
-    corrupt = jax.jit(kinds.CORRUPTIONS[corruption])
-
-    def run(key, x):
-        return corrupt(key, x, level)
-
-    key = jax.random.key(seed)
-    return autoencoder.in_batches(
-        run, x, extra=lambda start: (jax.random.fold_in(key, start),)
-    )
+    corrupt, key = jax.jit(kinds.CORRUPTIONS[corruption]), jax.random.key(seed)
+    run = lambda key, x: corrupt(key, x, level)  # noqa: E731
+    keys = lambda start: (jax.random.fold_in(key, start),)  # noqa: E731
+    return autoencoder.in_batches(run, x, extra=keys)
 
 
 def median(x: np.ndarray, size: int) -> np.ndarray:

@@ -5,7 +5,9 @@ score, and SAP and DCI as disentanglement_lib has them (lib). Beside the models 
 the same size, its codes shuffled, which is chance, and the factors themselves.
 """
 
-from collections.abc import Sequence
+import functools
+import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,6 +28,7 @@ TITLES = {
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    """Four objectives, two seeds each."""
     datasets.check_factors(data)
     values = tasks.size(data) | {"latent_dim": 10, "beta": 4.0}  # of β-VAE and β-TCVAE
     if values["hidden"][0] > 256:
@@ -46,6 +49,18 @@ def scores(z: np.ndarray, factors: np.ndarray) -> dict[str, float]:
     return row | {"sap (lib)": disentanglement.sap_svm(z, factors)}
 
 
+def systems(models: tasks.Models, data: datasets.Dataset) -> dict[str, Callable]:
+    """{name: test Split of N -> codes (N, k)}: models, PCA of their sizes, chance."""
+    x, v = tasks.held_out(data, "train").x, data.factors["test"]
+    sizes = sorted({model.latent_dim for model in models})
+    named = tasks.named(models) | {f"PCA k={k}": tasks.PCA(x, k) for k in sizes}
+    encode = {n: functools.partial(tasks.codes, m) for n, m in named.items()}
+    name, last = list(encode.items())[-1]
+    shuffle = lambda z: np.random.default_rng(0).permutation(z)  # noqa: E731
+    encode[f"{name}, shuffled"] = lambda part: shuffle(last(part))
+    return encode | {"the factors": lambda part: v.astype(float)}
+
+
 def apply(
     models: tasks.Models, data: datasets.Dataset, *, boosted: int = 1000
 ) -> tasks.Result:
@@ -59,30 +74,20 @@ def apply(
     """
     datasets.check_factors(data)
     test, v = tasks.held_out(data), data.factors["test"]
-    codes, settings = {}, {}
-    for name, model in tasks.named(models).items():
-        codes[name] = tasks.codes(model, test)
-        words = [w for w in name.split() if not w.startswith("seed=")]
-        settings.setdefault(" ".join(words), []).append(name)
-    x = tasks.held_out(data, "train").x
-    for k in sorted({model.latent_dim for model in models}):
-        fit = tasks.pca(x, k)
-        codes[f"PCA k={k}"] = fit.transform(test.x.reshape(len(test.x), -1))
-    chance = np.random.default_rng(0).permutation(codes[f"PCA k={k}"])
-    codes |= {f"PCA k={k}, shuffled": chance, "the factors": v.astype(float)}
-    rows = {name: scores(z, v) for name, z in codes.items()}
-    ranked = sorted(sum(settings.values(), []), key=lambda n: -rows[n]["mig"])
-    for name in (ranked[0], f"PCA k={k}", "the factors") if boosted else ():
-        scored = disentanglement.dci_boosted(codes[name], v, boosted)
-        rows[name] |= {f"{n} (lib)": s for n, s in zip("DCI", scored, strict=True)}
-    settings |= {name: [name] for name in codes if name not in ranked}
-    seeds = [(s, rows[name]) for s, names in settings.items() for name in names]
-    compared = [compare.Compared({}, setting, row) for setting, row in seeds]
+    conditions = [compare.Condition({}, systems(models, data), (test,))]
+    compared = compare.compare(conditions, lambda z: scores(z, v))
+    ranked = sorted(compared[: len(models)], key=lambda c: -c.metrics["mig"])
+    pca, _, truth = compared[-3:]
+    for c in (ranked[0], pca, truth) if boosted else ():
+        scored = disentanglement.dci_boosted(c.examples, v, boosted)
+        c.metrics.update({f"{n} (lib)": s for n, s in zip("DCI", scored, strict=True)})
+    settings = [re.sub(r" seed=\S+", "", c.system) for c in compared]
+    seeds = [c._replace(system=s) for c, s in zip(compared, settings, strict=True)]
     pictures: list[panels.Panel] = [
-        compare.bars(title, compared, column) for column, title in TITLES.items()
+        compare.bars(title, seeds, column) for column, title in TITLES.items()
     ]
-    for name in ranked[:4]:
-        pictures.append(_known(name, codes[name], v, data.factor_names))
+    for c in ranked[:4]:
+        pictures.append(_known(c.system, c.examples, v, data.factor_names))
     text = (
         f"Codes of {len(test.x)} test examples of {data.name}; F = {v.shape[1]} "
         "factors. D, C, I are DCI's disentanglement, completeness, informativeness. "
@@ -94,9 +99,10 @@ def apply(
         "factor of more is never known wholly."
     )
     if boosted:
-        text += f" DCI (lib), of {ranked[0]}, sees {min(boosted, len(v))} examples."
-    table = [{"system": name} | row for name, row in rows.items()]
-    return tasks.Result(table, pictures, text)
+        text += (
+            f" DCI (lib), of {ranked[0].system}, sees {min(boosted, len(v))} examples."
+        )
+    return tasks.Result(compare.rows(compared), pictures, text)
 
 
 def _known(

@@ -61,12 +61,12 @@ def reader(train: datasets.Split, test: datasets.Split) -> tuple[Callable, str]:
         right = (read(test.x)[1][:, 0] == test.y).mean()
         name = f"a small classifier of these data ({100 * right:.1f} % right on test)"
         return lambda x: read(x)[0], name
-    pca = tasks.pca(train.x, classifier.WIDTH)
+    pca = tasks.PCA(train.x, classifier.WIDTH)
     name = (
         f"PCA (k={classifier.WIDTH}; there are no class labels), whose Fréchet "
         "distance sees means and covariances of pixels alone"
     )
-    return lambda x: pca.transform(x.reshape(len(x), -1)), name
+    return pca.encode, name
 
 
 def systems(

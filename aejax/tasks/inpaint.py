@@ -22,6 +22,7 @@ needs = {"images"}
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    """The zoo, and a model trained with rectangles hidden."""
     values = tasks.size(data) | {"objective": "denoising", "latent_dim": 32}
     values |= {"corruption": "occlusion", "level": fills.SHARE}
     return [tasks.zoo(data), tasks.Sweep("inpaint", values)]

@@ -78,6 +78,31 @@ def field(
     return x, model.reconstruct(x, corrupted=True) - x
 
 
+def systems(
+    models: tasks.Models, data: datasets.Dataset, level: float, distance: Callable
+) -> dict[str, Callable]:
+    """{name: noisy x (N, D) -> x̂}.
+
+    ``distance`` of x̂ to the manifold says, on valid at σ = level [data units], how many
+    nearest training points are averaged.
+    """
+    from sklearn import neighbors
+
+    train, near = data.train.x, noisy(data.valid.x, level)
+    named = tasks.named(models).items()
+    means = [neighbors.KNeighborsRegressor(k).fit(train, train) for k in NEAREST]
+    best = min(means, key=lambda m: distance(m.predict(near)))
+    pca = tasks.PCA(train, _known(data.name).dim)
+    ours = {n: functools.partial(m.reconstruct, corrupted=True) for n, m in named}
+    moves = {"noisy": lambda x: x, "pca": pca.reconstruct}
+    return moves | {"mean of nearest": best.predict} | ours
+
+
+def noisy(x: np.ndarray, level: float) -> np.ndarray:
+    """x (N, D) with noise of σ = level, data units, of a fixed seed."""
+    return x + level * np.random.default_rng(0).normal(size=x.shape)
+
+
 def apply(
     models: tasks.Models, data: datasets.Dataset, *, levels: tuple = (0.05, 0.1, 0.2)
 ) -> tasks.Result:
@@ -107,32 +132,19 @@ TEXT = (
 def _one(models, data: datasets.Dataset, levels) -> tuple[list, list]:
     """Rows and panels of one manifold."""
     from scipy import spatial
-    from sklearn import neighbors
 
-    known, (train, valid, test) = _known(data.name), (p.x for p in data[1:4])
+    known, test, named = _known(data.name), data.test.x, tasks.named(models)
     truth = manifolds.points(data.name, 20_000 if known.dim == 1 else 10**6)
-    tree, pca = spatial.cKDTree(truth), tasks.pca(train, known.dim)
-    means = [neighbors.KNeighborsRegressor(k).fit(train, train) for k in NEAREST]
-    named = tasks.named(models)
-    ours = {
-        name: functools.partial(model.reconstruct, corrupted=True)
-        for name, model in named.items()
-    }
-    moves: dict[str, Callable] = {
-        "noisy": lambda x: x,
-        "pca": lambda x: pca.inverse_transform(pca.transform(x)),
-    }
+    tree = spatial.cKDTree(truth)
 
     def distance(x: np.ndarray) -> float:
         return float(tree.query(x)[0].mean())
 
     def condition(level: float) -> compare.Condition:
-        noise = level * np.random.default_rng(0).normal(size=test.shape)
-        near = valid + noise[: len(valid)]
-        best = min(means, key=lambda m: distance(m.predict(near)))
-        systems = moves | {"mean of nearest": best.predict} | ours
         columns = {"data": data.name, "noise σ": level}
-        return compare.Condition(columns, systems, ((test + noise).astype("f"),))
+        inputs = (noisy(test, level).astype("f"),)
+        moves = systems(models, data, level, distance)
+        return compare.Condition(columns, moves, inputs)
 
     compared = compare.compare(
         map(condition, levels), lambda x_hat: {"distance": distance(x_hat)}

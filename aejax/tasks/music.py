@@ -22,6 +22,7 @@ COLORS = np.array([[192, 57, 43], [214, 137, 16], [40, 140, 90], [40, 90, 170]])
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    """A flat decoder, and one of four segments."""
     midi.pitches(data)
     large = (n := len(data.train.x)) >= 10_000
     batch, width, size, steps = (64, 128, 64, 4000) if large else (32, 64, 32, 2000)

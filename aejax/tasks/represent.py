@@ -4,6 +4,7 @@ Frozen codes go to simple classifiers; or the encoder is trained on, end to end.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -83,6 +84,17 @@ def fine_tuned(model: autoencoder.Autoencoder, net: Any, pool, rows, counts, tes
         )
 
 
+def systems(models: tasks.Models, train: datasets.Split) -> dict[str, Callable]:
+    """{name: (x (N, *S), y, length) -> features (N, k)}: x, its PCA, and codes."""
+    k = max(model.latent_dim for model in models)
+    features = {"raw data": lambda x, *_: x.reshape(len(x), -1)}
+    features[f"PCA k={k}"] = tasks.PCA(train.x, k).encode
+    return features | {
+        name: lambda x, y, length, m=model: flat(m.encode(x, None, length))
+        for name, model in tasks.named(models).items()
+    }
+
+
 def apply(
     models: tasks.Models,
     data: datasets.Dataset,
@@ -107,19 +119,13 @@ def apply(
     used, rows = np.unique(drawn, return_inverse=True)
     rows, sizes = rows.reshape(seeds, -1), [n * len(classes) for n in labels]
     pool = datasets.Split(*(a if a is None else a[used] for a in train))
-    k = max(model.latent_dim for model in models)
-    x, *both = (part.x.reshape(len(part.x), -1) for part in (train, pool, test))
-    pca = tasks.pca(x, k)
-    features = {"raw data": both, f"PCA k={k}": [pca.transform(a) for a in both]}
     fresh = models[0].model.init(jax.random.key(0), models[0].batch(pool.x[:1]))
-    starts, names = {"random start": (models[0], fresh)}, tasks.names(models)
-    for name, model in zip(names, models, strict=True):
-        codes = (model.encode(p.x, None, p.length) for p in (pool, test))
-        features[name] = list(map(flat, codes))
-        starts[name] = model, model.params["net"]
+    starts = {"random start": (models[0], fresh)}
+    starts |= {n: (m, m.params["net"]) for n, m in tasks.named(models).items()}
     accuracies: dict[tuple, list] = {}  # of (classifier, system), by size and seed
     probes = {"linear probe": disentanglement.probe_accuracy, "nearest code": nearest}
-    for name, (z, z_test) in features.items():
+    for name, encode in systems(models, train).items():
+        z, z_test = encode(*pool), encode(*test)
         for kind, probe in probes.items():
             accuracies[kind, name] = [
                 [probe(z[r], pool.y[r], z_test, test.y) for r in rows[:, :m]]

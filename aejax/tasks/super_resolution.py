@@ -21,6 +21,7 @@ needs = {"images"}
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
+    """A model of each factor."""
     # What is seen is to be kept: a wide code. Of few images too much is soon learned.
     values = tasks.size(data) | {"objective": "denoising", "corruption": "downsample"}
     values |= {"latent_dim": min(128, data.train.x[0].size // 2), "select": "best"}
@@ -81,14 +82,10 @@ def systems(models: tasks.Models, factor: int) -> dict[str, Callable]:
     for name, model in tasks.named(fit).items():
         direct[name] = lambda low, y, m=model: m.reconstruct(repeated(low), y)
     enlarge: dict[str, Callable] = {"nearest": lambda low, y: repeated(low)}
-    for name, method in direct.items():
-        enlarge[name] = method
-        enlarge[f"{name} + bp"] = functools.partial(_projected, method)
+    for name, f in direct.items():
+        enlarge[name] = f
+        enlarge[f"{name} + bp"] = lambda low, y, f=f: back_projected(f(low, y), low)
     return enlarge
-
-
-def _projected(method: Callable, low: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return back_projected(method(low, y), low)
 
 
 def apply(

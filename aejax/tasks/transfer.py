@@ -5,7 +5,6 @@ examples of what they were trained on, of what they were not, and of each class.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -29,13 +28,14 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
 
 def pca(x: np.ndarray, k: int) -> Callable[..., np.ndarray]:
     """x (n, *S) -> the function x (N, *S) -> x̂ by k components fitted to the former."""
-    fit = tasks.pca(x, k)
+    return tasks.PCA(x, k).reconstruct
 
-    def reconstruct(x: np.ndarray, *ignored: Any) -> np.ndarray:
-        z = fit.transform(x.reshape(len(x), -1))
-        return fit.inverse_transform(z).reshape(x.shape)
 
-    return reconstruct
+def systems(models: tasks.Models, view: datasets.Dataset, sizes) -> dict[str, Callable]:
+    """{name: (x (N, *S), y, length) -> x̂}: models of a view, its PCA of these sizes."""
+    train = tasks.held_out(view, "train", FIT).x
+    ours = {name: model.reconstruct for name, model in tasks.named(models).items()}
+    return ours | {f"PCA k={k}": pca(train, k) for k in sorted(sizes)}
 
 
 def foreign(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray:
@@ -71,11 +71,8 @@ def apply(models: tasks.Models, data: datasets.Dataset) -> tasks.Result:
         view = datasets.load(name)
         home = _rows(tasks.held_out(view), ~foreign(view, view))
         away = foreign(view, data)
-        systems = {n: m.reconstruct for n, m in tasks.named(members).items()}
-        train = tasks.held_out(view, "train", FIT).x
         sizes = {m.latent_dim for m in members or models}
-        systems |= {f"PCA k={k}": pca(train, k) for k in sorted(sizes)}
-        for system, reconstruct in systems.items():
+        for system, reconstruct in systems(members, view, sizes).items():
             system = f"{system} of {datasets.classes_of(name)[1] or name}"
             x_hat, home_hat = reconstruct(*test), reconstruct(*home)
             error = evaluate.error(test.x, x_hat, test.length)

@@ -12,10 +12,8 @@ from aejax import autoencoder, tasks
 from aejax import data as datasets
 from aejax.tasks import panels
 
-choose, all_models = (
-    {"objective": {"ae", "vae", "denoising"}, "latent_dim": {2, 32}},
-    True,
-)
+choose = {"objective": {"ae", "vae", "denoising"}, "latent_dim": {2, 32}}
+all_models = True
 PLANE, FILTERS = "latent plane", 24  # filters of a model: what fits a page
 
 

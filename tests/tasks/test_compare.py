@@ -1,5 +1,6 @@
 """What tasks share: held-out data, and systems beside each other."""
 
+import importlib
 import pathlib
 import re
 
@@ -208,3 +209,26 @@ def test_options_have_their_old_names_for_a_while(tmp_path):
         task.apply([], None, holes=5)
     (path := tmp_path / "other.py").write_text(text.replace("OPTION", "most"))
     assert tasks.TASKS[str(path)].apply([], None, most=5).text == "5", "its own"
+
+
+# What the README says of them: no functions of examples are compared.
+WITHOUT = {"interpolate", "traverse", "visualize", "intrinsic_dimension", "music"}
+
+
+def test_tasks_that_compare_have_public_systems():
+    modules = {n: importlib.import_module(f"aejax.tasks.{n}") for n in tasks.TASKS}
+    have = {n for n, m in modules.items() if callable(getattr(m, "systems", None))}
+    assert have == set(tasks.TASKS) - WITHOUT
+
+
+def test_pca_is_used_as_models_are():
+    """By NumPy's SVD, which knows its components but for their signs."""
+    x, new = RNG.normal(size=(30, 2, 3)), RNG.normal(size=(7, 2, 3))
+    mean, pca = x.reshape(30, 6).mean(0, keepdims=True), tasks.PCA(x, 4)
+    axes = np.linalg.svd(x.reshape(30, 6) - mean, full_matrices=False)[2][:4]
+    z = (new.reshape(7, 6) - mean) @ axes.T
+    part = data.Split(new, None, None)
+    np.testing.assert_allclose(np.abs(tasks.codes(pca, part)), np.abs(z), atol=1e-9)
+    want = (mean + z @ axes).reshape(7, 2, 3)
+    np.testing.assert_allclose(pca.reconstruct(*part), want, atol=1e-9)
+    np.testing.assert_allclose(tasks.PCA(x, 99).reconstruct(new), new, atol=1e-9)
