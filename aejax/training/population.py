@@ -33,6 +33,7 @@ class Population:
     index: int
     members: tuple[MemberSpec, ...]  # numbered through the whole sweep
     spec: specs.TrainSpec
+    known: members.TrainState | None = None  # its state_shapes, if traced before
 
     @property
     def numbers(self) -> range:
@@ -43,7 +44,9 @@ class Population:
     @functools.cached_property
     def state_shapes(self) -> members.TrainState:
         """Shapes of one member's state, without computing it."""
-        return jax.eval_shape(lambda *a: self._member(*a).init(), *self._arguments())
+        return self.known or jax.eval_shape(
+            lambda *a: self._member(*a).init(), *self._arguments()
+        )
 
     def _member(self, hparams: Any, data: sources.Data) -> members.Member:
         return members.member(self.spec, hparams, data)
@@ -54,7 +57,9 @@ class Population:
     @functools.cached_property
     def metrics(self) -> loop.Metrics:
         """Shapes and types of what the program's evaluations return."""
-        return loop.metric_shapes(self.spec, *self._arguments())
+        return loop.metric_shapes(
+            self.spec, self.state_shapes.params, *self._arguments()
+        )
 
     def state_bytes(self) -> int:
         """Bytes of one member's state: parameters, optimiser, best parameters."""
