@@ -97,9 +97,9 @@ def plan(
         first = members[0]
         failure = "one training step, or its evaluation, cannot be traced"
         with guard.blamed(failure, objective=first.objective, network=first.network):
-            for spec, band, shapes in _programs(members, data):
+            for spec, band, shapes, known in _programs(members, data):
                 some = _numbered(spec, band, shapes, count, hparams)
-                planned.append(populations.Population(len(planned), some, spec))
+                planned.append(populations.Population(len(planned), some, spec, known))
                 count += len(some)
                 if any(registry.is_path(n) for n in (first.objective, first.network)):
                     # Traced before anything is written.
@@ -180,8 +180,10 @@ def _member(base, values, given, objective, network) -> configs.Config:
 
 def _programs(
     members: Sequence[configs.Config], data: sources.Sources
-) -> Iterator[tuple[specs.TrainSpec, Sequence[configs.Config], Any]]:
-    """(TrainSpec, its members, shapes of parameters) of each program of these."""
+) -> Iterator[tuple[specs.TrainSpec, Sequence[configs.Config], Any, Any]]:
+    """(TrainSpec, its members, shapes of parameters, ``Population.known``) of each
+    program of these; the parameters are those of the largest latent size.
+    """
     first = members[0]
     facts = data.describe(first.dataset, sequences := sources.in_sequences(first))
     if first.binarize != "threshold":
@@ -200,10 +202,14 @@ def _programs(
         )
 
     whole = build(members)
-    shapes = populations.Population(0, (), whole).state_shapes.params
+    state = populations.Population(0, (), whole).state_shapes
+    shapes = state.params
     several = bands(members, first.epochs * facts.sizes[0], shapes)
     for band in several:
-        yield whole if len(several) == 1 else build(band), band, shapes
+        if len(several) == 1:
+            yield whole, band, shapes, state
+        else:
+            yield build(band), band, shapes, None
 
 
 def _numbered(

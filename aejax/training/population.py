@@ -34,6 +34,7 @@ class Population:
     members: tuple[MemberSpec, ...]  # numbered through the whole sweep
     spec: specs.TrainSpec
     whole: "Population | None" = None  # what it is a part of
+    known: members.TrainState | None = None  # its state_shapes, if traced before
 
     @property
     def numbers(self) -> range:
@@ -44,14 +45,16 @@ class Population:
     def part(self, low: int, high: int) -> "Population":
         """Its members low … high - 1: what they compute stays the same."""
         some = self.members[low:high]
-        return Population(self.index, some, self.spec, self.whole or self)
+        return Population(self.index, some, self.spec, whole=self.whole or self)
 
     @functools.cached_property
     def state_shapes(self) -> members.TrainState:
         """Shapes of one member's state, without computing it."""
         if self.whole:  # traced once
             return self.whole.state_shapes
-        return jax.eval_shape(lambda *a: self._member(*a).init(), *self._arguments())
+        return self.known or jax.eval_shape(
+            lambda *a: self._member(*a).init(), *self._arguments()
+        )
 
     def _member(self, hparams: Any, data: sources.Data) -> members.Member:
         return members.member(self.spec, hparams, data)
@@ -64,7 +67,9 @@ class Population:
         """Shapes and types of what the program's evaluations return."""
         if self.whole:
             return self.whole.metrics
-        return loop.metric_shapes(self.spec, *self._arguments())
+        return loop.metric_shapes(
+            self.spec, self.state_shapes.params, *self._arguments()
+        )
 
     def state_bytes(self) -> int:
         """Bytes of one member's state: parameters, optimiser, best parameters."""
