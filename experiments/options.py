@@ -52,6 +52,17 @@ _COMMAND = {
     "resume": (bool, False, None, "", "go on with the run in --out"),
     "vmap": (int | None, None, "N", "what fits", "members vmapped together"),
     "devices": (int | None, None, "N", "all", "number of devices to lay members over"),
+    "halving": (float | None, None, "ETA", "off", "at rungs the best 1/ETA go on"),
+    "rungs": (tuple[int, ...], (), "N ...", "epochs/ETA^i", "halving: at these epochs"),
+    "by": (str, "", "METRIC", "nll+kl or mse", "halving: what is compared, on valid"),
+    "across": (_Switch, False, None, "", "halving: compare latent sizes, too"),
+    "audit": (
+        float,
+        0.0,
+        "SHARE",
+        None,
+        "halving: of the stopped, trained on to check",
+    ),
     "engine": (str, "local", "NAME", None, "of workers [local, processes, ray]"),
     "workers": (int | None, None, "N", "all", "of an engine, at a time"),
     "address": (str, "", "HOST:PORT", "none", "ray: of a cluster, or auto"),
@@ -182,6 +193,14 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
             raise config.InputError(f"--{flag} is {given}; it must be at least 1")
     if flags.engine not in ENGINES:
         raise config.unknown("engine", flags.engine, ENGINES)
+    for name in ("rungs", "by", "across", "audit"):
+        if getattr(flags, name) and flags.halving is None:
+            raise config.InputError(f"--{name} is of --halving ETA")
+    if flags.halving is not None and (flags.shard or flags.engine != "local"):
+        raise config.InputError(
+            "--halving compares all members at every rung; it runs in one process: "
+            "leave out --engine and --shard"
+        )
     for name in ("address", "worker_resources"):
         if getattr(flags, name) and flags.engine != "ray":
             flag = name.replace("_", "-")

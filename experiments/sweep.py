@@ -62,10 +62,11 @@ def _sweep(argv: list[str]) -> int:
         asked |= dict(on_event=display.on_event, should_stop=should_stop)
         asked |= dict(resume=flags.resume, vmap=flags.vmap)
         asked |= dict(command=options.command(argv))
+        rule = _halving(flags)
         if share:
             return _share(share, workers.share(share, asked), argv, out)
         if flags.engine == "local":
-            run = sweeps.sweep(devices=devices, **asked)
+            run = sweeps.sweep(devices=devices, halving=rule, **asked)
         else:
             run = workers.sweep(flags, asked, ours)
     if not run.info["finished"]:
@@ -77,6 +78,17 @@ def _sweep(argv: list[str]) -> int:
     rows = table.final(table.read([run]))
     tables.show(*rows, "test metrics, mean over n seeds")
     return _report(run, began)
+
+
+def _halving(flags: Any) -> Any:
+    """The rule of --halving, or None."""
+    if flags.halving is None:
+        return None
+    from aejax.runs import halving
+
+    return halving.Halving(
+        flags.halving, flags.rungs, flags.by, flags.across, flags.audit
+    )
 
 
 def _share(part: tuple[int, int], done: bool, argv: list[str], out: str) -> int:

@@ -92,6 +92,16 @@ def users_generator(as_for_users):
         yield
 
 
+@pytest.fixture(scope="session")
+def compiles():
+    """A list that grows by one name at each compilation."""
+    seen, compiled = [], "/jax/core/compile/backend_compile_duration"
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **facts: seen.append(event) if event == compiled else 0
+    )
+    return seen
+
+
 @pytest.fixture
 def imported():
     """(code, modules) -> which of them the code has imported, in a new process."""

@@ -146,7 +146,7 @@ def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, A
         each = len(devices) * max(inputs["vmap"])
         cut = shards.cut(planned.populations, workers, each)
     firsts = {s.population: s for s in reversed(cut)}.values()
-    parts = [planned.populations[p].part(low, high) for p, low, high in firsts]
+    parts = [planned.populations[p].part(range(low, high)) for p, low, high in firsts]
     faults.check_memory(parts, devices)
     return info | {
         "shards": cut,

@@ -208,7 +208,8 @@ class Worker:
 
     def _part(self, number: int) -> Any:
         shard = self.shards[number]
-        return self.populations[shard.population].part(shard.low, shard.high)
+        whole = self.populations[shard.population]
+        return whole.part(range(shard.low, shard.high))
 
     def _events(self, planned: Any, states: dict, vmap: int) -> Iterable[Any]:
         from aejax.runs import job
@@ -218,7 +219,8 @@ class Worker:
             if part.index not in self.programs:
                 # Of the population's first shard, which is as large as any.
                 first = min(s for s in self.shards if s.population == part.index)
-                whole = self.populations[part.index].part(first.low, first.high)
+                whole = self.populations[part.index]
+                whole = whole.part(range(first.low, first.high))
                 self.programs[part.index] = program.Program(whole, self.devices, vmap)
             return self.programs[part.index]
 

@@ -52,6 +52,7 @@ def check(
     axes: Mapping[str, Sequence[Any]],
     resume: bool,
     inputs: Mapping[str, Any],
+    halving: Mapping[str, Any] | None = None,
     in_shards: bool = False,
 ) -> None:
     """Refuses a directory in which this run cannot be written. Changes nothing.
@@ -63,13 +64,15 @@ def check(
     if not place(dir, resume):
         return
 
-    def flat(config, axes, inputs):
+    def flat(config, axes, inputs, rule):
         swept = {f"axis {n}": list(v) for n, v in axes.items()}
-        return config.to_json() | swept | inputs
+        return config.to_json() | swept | inputs | {"--halving": rule}
 
     info = directory.read_info(dir)
-    old = flat(*directory.read_configuration(info), info.get("inputs", {}))
-    new = flat(config, axes, inputs)
+    rule = info.get("halving")
+    rule = rule and {n: v for n, v in rule.items() if n != "stopped"}
+    old = flat(*directory.read_configuration(info), info.get("inputs", {}), rule)
+    new = flat(config, axes, inputs, halving)
     pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}
     changed = [f"{n}: {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
     if changed:

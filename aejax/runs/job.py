@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from aejax import data as datasets
 from aejax.registry import guard
-from aejax.runs import dispatch, plan
+from aejax.runs import dispatch, halving, plan
 from aejax.training import population as populations
 from aejax.training import program as programs
 from aejax.training import source as sources
@@ -26,7 +27,7 @@ EVALUATION = 1 / 3
 
 
 class Compiled(NamedTuple):
-    """A program is there, and is the next to run."""
+    """A program is there, and is the next to run, with the members that it holds."""
 
     program: programs.Program
 
@@ -38,6 +39,7 @@ class Advanced(NamedTuple):
       step: where its members stand; None if only some of them have got so far.
       seconds: of the call.
       steps: that all its members have done together in it.
+      state: gives the host state of the whole population, to be saved.
     """
 
     program: programs.Program
@@ -45,6 +47,7 @@ class Advanced(NamedTuple):
     step: int | None
     seconds: float
     steps: int
+    state: Callable[[], Any]
 
 
 class Evaluated(NamedTuple):
@@ -60,6 +63,14 @@ class Evaluated(NamedTuple):
     diverged: np.ndarray
 
 
+class Paused(NamedTuple):
+    """A population waits at a rung for the others; the host state of all members."""
+
+    program: programs.Program
+    step: int
+    state: Any
+
+
 class Finished(NamedTuple):
     """A population is trained and tested: {"params", "diverged"}, host arrays."""
 
@@ -67,18 +78,20 @@ class Finished(NamedTuple):
     final: Mapping[str, Any]
 
 
-Event = Compiled | Advanced | Evaluated | Finished
+Event = Compiled | Advanced | Evaluated | Paused | Finished
 
 
 def run(
     planned: plan.Plan,
     states: dict[int, tuple[Any, int]],
     build: Callable[[populations.Population], programs.Program],
+    race: halving.Race | None = None,
 ) -> Iterator[Event]:
     """Compiles and trains the populations of ``states``, one after the other.
 
     ``states`` are {index: (host state or None, its step or -1)}; each is let go of when
-    its population's turn comes. ``build`` compiles a population's program, or has it.
+    its population's last turn comes. ``build`` compiles a population's program, or has
+    it. In a ``race`` each has a turn before every rung, with the members that are left.
     """
     todo = [p for p in planned.populations if p.index in states]
     with futures.ThreadPoolExecutor(2) as pool:
@@ -89,67 +102,120 @@ def run(
             # compile, and tracing holds Python's lock.
             futures.wait(list(built.values())[:1])
         try:
-            for population in todo:
-                program = built.pop(population.index).result()
-                state, step = states.pop(population.index)
-                program.place(state, population)
-                yield Compiled(program)
-                source = planned.sources.source(population.spec)
-                yield from _train(program, source, step)
+            for epoch in (*(race.epochs if race else ()), None):
+                for population in todo:
+                    index, spec = population.index, population.spec
+                    goal = spec.steps if epoch is None else epoch * spec.epoch_steps
+                    if epoch is not None and states[index][1] >= goal:
+                        continue  # an earlier part of the run has got there
+                    take = built.pop if epoch is None else built.get
+                    turn = Turn(take(index).result(), population, *states.pop(index))
+                    if race:
+                        turn.places = race.alive(population)
+                    yield from turn.run(planned.sources.source(spec), goal)
+                    if epoch is not None:
+                        states[index] = turn.state, goal
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _train(
-    program: programs.Program, source: sources.Source, step: int
-) -> Iterator[Event]:
-    """From ``step``, where -1 is before the first, to the last, and the test."""
-    spec = program.population.spec
-    stream = streams.Stream(program, source)
-    pace = dispatch.Pace(spec.chunk, spec.block_steps, program.batches)
-    interval = spec.config.eval_every * spec.epoch_steps
-    try:
-        while step < spec.steps:
-            start = max(step, 0)
-            goal = min(spec.steps, (start // interval + 1) * interval)
-            block = start // spec.block_steps
-            bound = goal
-            if spec.data.blocks > 1:
-                bound = min(goal, (block + 1) * spec.block_steps)
-            stop = pace.next_stop(start, bound)
-            phase = Phase.EVALUATE if stop == goal else Phase.TRAIN
-            yield from _call(program, pace, stream(block), (step, stop), phase)
-            step = stop
-        yield from _call(program, pace, stream.last, (step, step), Phase.TEST)
-        state = program.host_state()
-        params = state.best or state.params
-        yield Finished(program, {"params": params, "diverged": state.diverged})
-    finally:
-        stream.close()
+class Turn:
+    """Members of one population from one step to another.
 
+    Attributes:
+      places: of those that are trained; the others stay what they are.
+      state: of all members, on the host.
+    """
 
-def _call(program, pace, data, steps: tuple[int, int], phase: Phase) -> Iterator[Event]:
-    """All members from one step to another, in as many calls as are due."""
-    spec, (start, stop) = program.population.spec, steps
-    lengths = dict(zip(datasets.SPLITS, spec.data.lengths, strict=True))
-    rows = sum(lengths[split] for split in phase.splits)
-    steps = stop - max(start, 0)
-    work = steps + EVALUATION * rows / spec.config.batch_size
-    files = {n: getattr(spec.config, n) for n in ("objective", "network")}
-    metrics, diverged, low = {}, None, 0
-    while low < program.batches:
-        batches = pace.next_batches(low, work)
-        began = time.perf_counter()
-        with guard.blamed("its program fails", **files):
-            some, diverged = program.advance(data, start, stop, phase, batches)
-        seconds = time.perf_counter() - began
-        pace.learn(seconds, len(batches), work)
-        low = batches.stop
-        # Members of other batches have 0.
-        metrics = {n: metrics.get(n, 0.0) + a for n, a in some.items()}
-        if low < program.batches:
-            yield Advanced(program, phase, None, seconds, 0)
-    if phase.splits:
-        yield Evaluated(program, stop, phase, metrics, diverged)
-    steps *= len(program.population.members)
-    yield Advanced(program, phase, stop, seconds, steps)
+    def __init__(
+        self,
+        program: programs.Program,
+        population: populations.Population,
+        state: Any,
+        step: int,
+    ):
+        self.program, self.state, self.step = program, state, step
+        self._population = population
+        self.places = list(range(len(population.members)))
+
+    def run(self, source: sources.Source, goal: int) -> Iterator[Event]:
+        """Trains to a step; if it is the last one the members are tested."""
+        program, population, places = self.program, self._population, self.places
+        if len(places) < len(population.members):
+            population = population.part(places)
+        last = goal == population.spec.steps
+        if places:
+            some = self.state
+            if some is not None and population is not self._population:
+                some = jax.tree.map(lambda a: a[places], some)
+            program.place(some, population)
+            if population is self._population:
+                self.state = None  # a copy on the host for nothing
+            yield Compiled(program)
+            yield from self._train(source, goal, last)
+            self.state = self.host_state()
+        if not last:
+            yield Paused(program, goal, self.state)
+            return
+        params = self.state.best or self.state.params
+        yield Finished(program, {"params": params, "diverged": self.state.diverged})
+
+    def host_state(self) -> Any:
+        """Of all members, as they are now."""
+        now = self.program.host_state()
+        if len(self.places) == len(self._population.members):
+            return now
+        whole = jax.tree.map(np.copy, self.state)
+        for old, new in zip(*map(jax.tree.leaves, (whole, now)), strict=True):
+            old[self.places] = new
+        return whole
+
+    def _train(self, source: sources.Source, goal: int, last: bool) -> Iterator[Event]:
+        program, spec, step = self.program, self._population.spec, self.step
+        stream = streams.Stream(program, source)
+        pace = dispatch.Pace(spec.chunk, spec.block_steps, program.batches)
+        interval = spec.config.eval_every * spec.epoch_steps
+        try:
+            while step < goal:
+                start = max(step, 0)
+                due = min(spec.steps, (start // interval + 1) * interval)
+                block = start // spec.block_steps
+                bound = due
+                if spec.data.blocks > 1:
+                    bound = min(due, (block + 1) * spec.block_steps)
+                stop = pace.next_stop(start, bound)
+                phase = Phase.EVALUATE if stop == due else Phase.TRAIN
+                yield from self._call(pace, stream(block), (step, stop), phase)
+                step = stop
+            if last:
+                data = stream(max(step - 1, 0) // spec.block_steps)
+                yield from self._call(pace, data, (step, step), Phase.TEST)
+        finally:
+            stream.close()
+
+    def _call(self, pace, data, steps: tuple[int, int], phase: Phase):
+        """All members from one step to another, in as many calls as are due."""
+        program, (start, stop) = self.program, steps
+        spec = program.population.spec
+        lengths = dict(zip(datasets.SPLITS, spec.data.lengths, strict=True))
+        rows = sum(lengths[split] for split in phase.splits)
+        steps = stop - max(start, 0)
+        work = steps + EVALUATION * rows / spec.config.batch_size
+        files = {n: getattr(spec.config, n) for n in ("objective", "network")}
+        metrics, diverged, low = {}, None, 0
+        while low < program.batches:
+            batches = pace.next_batches(low, work)
+            began = time.perf_counter()
+            with guard.blamed("its program fails", **files):
+                some, diverged = program.advance(data, start, stop, phase, batches)
+            seconds = time.perf_counter() - began
+            pace.learn(seconds, len(batches), work)
+            low = batches.stop
+            # Members of other batches have 0.
+            metrics = {n: metrics.get(n, 0.0) + a for n, a in some.items()}
+            if low < program.batches:
+                yield Advanced(program, phase, None, seconds, 0, self.host_state)
+        if phase.splits:
+            yield Evaluated(program, stop, phase, metrics, diverged)
+        steps *= len(program.population.members)
+        yield Advanced(program, phase, stop, seconds, steps, self.host_state)

@@ -54,6 +54,11 @@ class Run:
         return self.plan or record.read(self.info, self.dir)
 
     @functools.cached_property
+    def stopped(self) -> dict[int, int]:
+        """{member: epoch} of those that successive halving has stopped."""
+        return dict(self.info.get("halving", {}).get("stopped", ()))
+
+    @functools.cached_property
     def problems(self) -> list[str]:
         """What of its files is not as it was written, a sentence each, so far."""
         if self.dir is None:
@@ -109,7 +114,8 @@ class Run:
             row = last.get(member.index, {})  # None in it of one that diverged
             errors = (row.get(n) for n in ("mse_restored", "mse", "error_rate"))
             error = next((e for e in errors if e is not None), math.inf)
-            score = error, member.index, place, population
+            behind = member.index in self.stopped  # its error is of fewer steps
+            score = behind, error, member.index, place, population
             traced = population.spec.hparams(member.config)
             kind = tuple(v for n, v in member.columns.items() if n not in traced)
             scores[kind] = min(scores.get(kind, score), score)
@@ -125,7 +131,7 @@ class Run:
         part, where, start = population, self.dir, 0
         for number, (index, low, high) in enumerate(directory.shards(self.info)):
             if index == population.index and low <= place < high:
-                part, start = population.part(low, high), low
+                part, start = population.part(range(low, high)), low
                 where = directory.shard_folder(self.dir, number)
         final, step = self._finals(part, where)
         params = jax.tree.map(lambda a: a[place - start], final["params"])
@@ -137,9 +143,16 @@ class Run:
             population.members[place].config,
             params,
             self._functions[population.index],
-            step,
+            min(step, self._last.get(population.members[place].index, step)),
             lambda: self.sources.source(population.spec),
         )
+
+    @functools.cached_property
+    def _last(self) -> dict[int, int]:
+        """{member: the step of its last row} of those that were stopped."""
+        return {
+            r["member"]: r["step"] for r in self.rows if r["member"] in self.stopped
+        }
 
     @functools.cached_property
     def _functions(self) -> dict[int, dict]:

@@ -13,6 +13,7 @@ from aejax import config as configs
 from aejax import model as model_lib
 from aejax.runs import admission, faults, job, provenance, writer
 from aejax.runs import directory as directories
+from aejax.runs import halving as halvings
 from aejax.runs import plan as plans
 from aejax.runs import run as runs
 from aejax.runs import sources as run_sources
@@ -34,6 +35,7 @@ def sweep(
     on_event: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     planned: plans.Plan | None = None,
+    halving: halvings.Halving | None = None,
     command: str | None = None,
     lane_batch: int | None = None,
 ) -> runs.Run:
@@ -51,6 +53,7 @@ def sweep(
       on_event: called with a dict after each call of a program: progress.
       should_stop: asked after each call; True saves and returns, unfinished.
       planned: what ``plan`` has made from the same arguments already.
+      halving: stops members that are behind others, and saves their time.
       command: what was typed, for run.json.
       lane_batch: what ``vmap`` was called in aejax 0.1.
 
@@ -69,17 +72,23 @@ def sweep(
     out = pathlib.Path(out).expanduser() if out else None
     chosen = _devices(devices)
     # Nobody goes on with one in memory.
+    if halving:
+        halvings.check(halving, config, axes, planned.populations)
+        vmap = vmap or halvings.batch(halving, planned.populations, chosen)
     inputs = out and provenance.inputs(planned, chosen, vmap)
     faults.check_memory(planned.populations, chosen)
     info = provenance.describe(config, axes, planned, chosen, inputs, command)
-    log = writer.Writer(planned, info, on_rows, on_event)
+    if halving:
+        info["halving"] = halving.to_json(config)
+    log = writer.Writer(planned, info, on_rows, on_event, halving)
     with faults.explained(out), contextlib.ExitStack() as stack:
         directory = None
         if out is not None:
-            admission.check(out, config, axes, resume, inputs)
+            admission.check(out, config, axes, resume, inputs, info.get("halving"))
             directory = stack.enter_context(directories.Directory(out))
         build = functools.partial(programs.Program, devices=chosen, vmap=vmap)
-        log.write(job.run(planned, log.begin(directory), build), should_stop)
+        states = log.begin(directory)
+        log.write(job.run(planned, states, build, log.race), should_stop)
     return log.run(config, axes, out)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from aejax import config as configs
-from aejax.runs import checkpoint, job, provenance, results
+from aejax.runs import checkpoint, halving, job, provenance, results
 from aejax.runs import directory as directories
 from aejax.runs import plan as plans
 from aejax.runs import run as runs
@@ -25,6 +25,7 @@ class Writer:
       rows: as in results.jsonl, up to now.
       summary: as in summary.csv, when all is done.
       finals: {population: (parameters and diverged, their step)}.
+      race: who is stopped, if members are.
     """
 
     def __init__(
@@ -33,9 +34,13 @@ class Writer:
         info: dict[str, Any],
         on_rows: Callable | None,
         on_event: Callable | None,
+        rule: halving.Halving | None = None,
     ):
         self.info, self.rows, self.summary, self.finals = info, [], [], {}
         self._plan, self._directory = planned, None
+        self.race = None
+        if rule:
+            self.race = halving.Race(rule, planned.populations, lambda: self.rows)
         self._on_rows = on_rows or (lambda rows: None)
         self._on_event = on_event or (lambda event: None)
         known = planned.columns or results.metric_columns(planned.populations)
@@ -121,7 +126,9 @@ class Writer:
         """Writes down what has happened."""
         population = event.program.population
         if isinstance(event, job.Compiled):
-            if event.program.compiled[0] > self._began:  # not for a shard before
+            # Not for a shard before, nor again after a rung.
+            if event.program.compiled[0] > self._began:
+                self._began = event.program.compiled[0]
                 self._spent.add_compilation(*event.program.compiled)
                 self._spent.trace_s += event.program.trace_s
             self._save_at, self._best = time.monotonic() + SAVE_EVERY, None
@@ -139,6 +146,10 @@ class Writer:
                 self._progress(event)
                 if time.monotonic() > self._save_at:
                     self._save(event)
+        elif isinstance(event, job.Paused):
+            self._commit(population, event.step, event.state, False)
+            self.close()
+            self._write_info()
         else:
             steps = population.spec.steps
             self.finals[population.index] = event.final, steps
@@ -168,6 +179,8 @@ class Writer:
     def end(self) -> None:
         """The table over seeds, with PCA beside it, if all is done; run.json."""
         self.info["cache"] = provenance.cache_state(self._cache, self._compiles)
+        if self.race:
+            self._mark()
         if len(self.finals) == len(self._plan.populations):
             self._finish()
         self._write_info()
@@ -188,6 +201,8 @@ class Writer:
             splits=event.phase.splits,
             columns=self._columns,
         )
+        if self.race:  # marked when it ends
+            rows = halving.mark(rows, {})
         self.rows += rows
         if self._directory:
             self._directory.append(rows)
@@ -203,7 +218,7 @@ class Writer:
         steps = None, population.spec.steps, self._saved_step
         if not self._store or event.step in steps:
             return
-        self._commit(population, event.step, event.program.host_state(), False)
+        self._commit(population, event.step, event.state(), False)
         self._write_info()
         self._save_at = time.monotonic() + SAVE_EVERY
         self._saved_step = event.step
@@ -230,6 +245,14 @@ class Writer:
             seconds_left=left / max(rate, 1e-9),
             best_valid=self._best,
         )
+
+    def _mark(self) -> None:
+        """Says in the rows who was stopped, and when."""
+        stopped = self.race.stopped()
+        self.rows = halving.mark(self.rows, stopped)
+        if self._directory:
+            self._directory.rewrite(self.rows)
+        self.info["halving"] |= {"stopped": sorted(stopped.items())}
 
     def _finish(self) -> None:
         ordered = results.ordered(self.rows, self._plan.populations)

@@ -5,6 +5,7 @@ Nothing here has data or touches a device: a population is written to run.json.
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -33,18 +34,18 @@ class Population:
     index: int
     members: tuple[MemberSpec, ...]  # numbered through the whole sweep
     spec: specs.TrainSpec
-    whole: "Population | None" = None  # what it is a part of
     known: members.TrainState | None = None  # its state_shapes, if traced before
+    whole: "Population | None" = None  # what it is a part of
 
     @property
     def numbers(self) -> range:
-        """Its members' numbers in the whole sweep."""
+        """Its members' numbers in the whole sweep, if it is no chosen part."""
         first = self.members[0].index
         return range(first, first + len(self.members))
 
-    def part(self, low: int, high: int) -> "Population":
-        """Its members low … high - 1: what they compute stays the same."""
-        some = self.members[low:high]
+    def part(self, places: Iterable[int]) -> "Population":
+        """The members at these places: what they compute stays the same."""
+        some = tuple(self.members[i] for i in places)
         return Population(self.index, some, self.spec, whole=self.whole or self)
 
     @functools.cached_property

@@ -14,17 +14,6 @@ from aejax.training import program, stream
 TINY = dict(hidden=(16,), batch_size=64, epochs=4, eval_every=2)
 AXES = {"latent_dim": [2, 5, 16], "seed": [0, 1]}
 pytestmark = pytest.mark.usefixtures("users_generator")
-COMPILED = "/jax/core/compile/backend_compile_duration"
-
-
-@pytest.fixture(scope="module")
-def compiles():
-    """A list that grows by one name at each compilation."""
-    seen = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **facts: seen.append(event) if event == COMPILED else 0
-    )
-    return seen
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,206 @@
+"""Successive halving: at some epochs only the best of comparable members go on.
+
+Jamieson & Talwalkar, AISTATS 2016. Members stay in their compiled program, which runs
+fewer rounds: nothing is compiled again, and schedules keep the whole horizon, so that
+the rows of those that go on are, bit for bit, the rows of the exhaustive sweep. Who is
+stopped is a function of the rows alone: a resume decides again, and alike.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aejax import config as configs
+from aejax.runs import directory
+from aejax.training import population as populations
+
+# What members must share to be compared: their errors are of the same data.
+SHARED = ("objective", "dataset", "binarize", "likelihood")
+Rows = Sequence[Mapping[str, Any]]
+
+
+class Halving(NamedTuple):
+    """The rule.
+
+    Attributes:
+      eta: of n comparable members the best n / eta, rounded up, go on.
+      rungs: the epochs at which they are compared, by the validation split; by default
+        epochs / eta, epochs / eta², … where there are evaluations.
+      by: the metric, or a sum of several, "nll+kl", of which the lowest is best; by
+        default that where an objective has both, else the error of reconstruction.
+      across: whether members of several latent sizes are compared.
+      audit: the share of those stopped that is trained all the same, drawn by their
+        numbers, to measure what stopping them has cost.
+    """
+
+    eta: float
+    rungs: tuple[int, ...] = ()
+    by: str = ""
+    across: bool = False
+    audit: float = 0.0
+
+    def epochs(self, config: configs.Config) -> tuple[int, ...]:
+        """Those of the rungs, ascending."""
+        if self.rungs:
+            return tuple(sorted(set(self.rungs)))
+        epochs, every, rungs = config.epochs / self.eta, config.eval_every, set()
+        while epochs >= every:
+            rungs.add(round(epochs / every) * every)
+            epochs /= self.eta
+        return tuple(sorted(r for r in rungs if r < config.epochs))
+
+    def to_json(self, config: configs.Config) -> dict[str, Any]:
+        """As run.json has it, and a resume compares it."""
+        return self._asdict() | {"rungs": list(self.epochs(config))}
+
+
+def check(
+    rule: Halving,
+    config: configs.Config,
+    axes: Mapping[str, Sequence[Any]],
+    planned: Sequence[populations.Population],
+) -> None:
+    """Refuses a rule that cannot work on a sweep, or would choose what nobody wants.
+
+    Raises:
+      InputError: eta below 2, rungs without an evaluation, a metric that a population
+        has not, the loss of members whose losses differ.
+    """
+    if not 2 <= rule.eta < math.inf:
+        raise configs.InputError(f"--halving is {rule.eta:g}; it must be at least 2")
+    if not 0 <= rule.audit <= 1:
+        raise configs.InputError(f"--audit is {rule.audit:g}; it must lie in [0, 1]")
+    every, last = config.eval_every, config.epochs
+    wrong = [r for r in rule.rungs if r % every or not 0 < r < last]
+    if wrong or not rule.epochs(config):
+        raise configs.InputError(
+            f"--rungs {configs.listed(wrong) if wrong else 'has none'}: a rung is an "
+            f"epoch of an evaluation before the last, {last}; they are every {every} "
+            "(--eval-every)"
+        )
+    if any(not p.spec.data.sizes[1] for p in planned):
+        raise configs.InputError("--halving needs a validation split")
+    for population in planned:
+        for name in _terms(rule, population):
+            if name not in population.metrics:
+                known = configs.listed(population.metrics)
+                raise configs.InputError(
+                    f"--by {rule.by}: objective '{population.spec.config.objective}' "
+                    f"has no metric '{name}'; it has {known}"
+                )
+        # Beta weighs a loss, and so does every other hyperparameter of an objective.
+        weighed = set(axes) & set(population.spec.objective.defaults)
+        if weighed and "loss" in _terms(rule, population):
+            raise configs.InputError(
+                f"--by {rule.by}: members differ in {configs.listed(sorted(weighed))}, "
+                "which may weigh the loss: the smallest weight would win. Give a "
+                "metric that means the same in all, --by nll+kl or --by mse"
+            )
+
+
+def batch(
+    rule: Halving,
+    planned: Sequence[populations.Population],
+    devices: Sequence[Any],
+) -> int | None:
+    """Members vmapped together where a device would take all: so many as survive once.
+
+    Less is saved else, for a batch costs the same however few of it are left.
+    """
+    if devices[0].platform == "cpu":
+        return None
+    largest = max(len(p.members) for p in planned)
+    return math.ceil(math.ceil(largest / len(devices)) / rule.eta)
+
+
+def _terms(rule: Halving, population: populations.Population) -> list[str]:
+    if rule.by:
+        return [word.strip() for word in rule.by.split("+")]
+    if {"nll", "kl"} <= population.metrics.keys():
+        return ["nll", "kl"]
+    return ["error_rate" if "error_rate" in population.metrics else "mse"]
+
+
+class Rung(NamedTuple):
+    """What happened to the members of a set at an epoch."""
+
+    key: tuple  # values of SHARED, and the latent size unless across
+    epoch: int
+    kept: list[int]
+    stopped: list[int]
+
+
+def rungs(
+    rule: Halving,
+    epochs: Sequence[int],
+    planned: Sequence[populations.Population],
+    rows: Rows,
+) -> Iterator[Rung]:
+    """All that has been decided, of these rows.
+
+    Ties go by the member's number; members that have diverged come last.
+    """
+    sets: dict[tuple, dict[int, list[str]]] = {}
+    names = (*SHARED, *["latent_dim"] * (not rule.across))
+    for population in planned:
+        terms = _terms(rule, population)
+        for member in population.members:
+            key = tuple(member.columns[n] for n in names)
+            sets.setdefault(key, {})[member.index] = terms
+    valid = {(r["member"], r["epoch"]): r for r in rows if r["split"] == "valid"}
+    for key, terms in sets.items():
+        alive = list(terms)
+        for epoch in epochs:
+            if not all((m, epoch) in valid for m in alive):
+                break
+            scores = {}
+            for m in alive:
+                values = [valid[m, epoch][n] for n in terms[m]]
+                lost = None in values
+                scores[m] = lost, 0.0 if lost else sum(values), m
+            ranked = sorted(alive, key=scores.get)
+            count = math.ceil(len(alive) / rule.eta)
+            yield Rung(key, epoch, ranked[:count], ranked[count:])
+            alive = sorted(ranked[:count])
+
+
+def audited(rule: Halving, member: int) -> bool:
+    """Whether a member is trained to the end although it was stopped."""
+    return random.Random(f"audit {member}").random() < rule.audit
+
+
+class Race:
+    """The decisions of a sweep in training.
+
+    Attributes:
+      epochs: of the rungs.
+    """
+
+    def __init__(
+        self,
+        rule: Halving,
+        planned: Sequence[populations.Population],
+        rows: Callable[[], Rows],
+    ):
+        self.rule, self._planned, self._rows = rule, planned, rows
+        self.epochs = rule.epochs(planned[0].spec.config)
+
+    def stopped(self) -> dict[int, int]:
+        """{member: the epoch at which it was stopped}, of the rows so far."""
+        decided = rungs(self.rule, self.epochs, self._planned, self._rows())
+        return {m: rung.epoch for rung in decided for m in rung.stopped}
+
+    def alive(self, population: populations.Population) -> list[int]:
+        """Places of the members that are to be trained on, audited ones among them."""
+        gone = self.stopped()
+        return [
+            place
+            for place, member in enumerate(population.members)
+            if member.index not in gone or audited(self.rule, member.index)
+        ]
+
+
+def mark(rows: Rows, stopped: Mapping[int, int]) -> list[dict[str, Any]]:
+    """Rows with the column ``stopped_at``: the epoch, None of those that went on."""
+    return [{**r, directory.STOPPED: stopped.get(r["member"])} for r in rows]

@@ -1,0 +1,165 @@
+"""P11: stopping early changes nobody; what it saves and misses is counted."""
+
+import json
+import math
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import aejax
+from aejax import config as configs
+from aejax.runs import halving, plan
+from tests.runs.common import CONFIG, stop_after
+
+pytestmark = pytest.mark.usefixtures("users_generator")
+BASE = aejax.Config(**CONFIG | {"objective": "beta_vae", "latent_dim": 3})
+AXES = {
+    "batch_size": [64, 96],  # two programs
+    "learning_rate": [1e-4, 3e-3, 1e-2, 1e30],
+    "beta": [0.1, 1.0],
+}
+RULE = halving.Halving(2.0, (2, 6))
+
+
+def sweep(out=None, rule=RULE, **more):
+    more = {"devices": jax.devices()[:2]} | more
+    return aejax.sweep(BASE, AXES, out=out, halving=rule, **more)
+
+
+def plain(row):
+    return {n: v for n, v in row.items() if n != "stopped_at"}
+
+
+@pytest.fixture(scope="module")
+def exhaustive():
+    return aejax.sweep(BASE, AXES, devices=jax.devices()[:2])
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    return sweep(tmp_path_factory.mktemp("runs") / "raced")
+
+
+def test_survivors_rows_are_those_of_all(raced, exhaustive):
+    assert raced.info["finished"] and len(raced.stopped) == 12
+    for member in range(16):
+        ours = [r for r in raced.rows if r["member"] == member]
+        theirs = [r for r in exhaustive.rows if r["member"] == member]
+        end = raced.stopped.get(member)
+        assert {r["stopped_at"] for r in ours} == {end}
+        if end:
+            theirs = [r for r in theirs if r["epoch"] <= end]
+        assert [*map(plain, ours)] == theirs
+    tests = {r["member"] for r in raced.rows if r["split"] == "test"}
+    assert tests == set(range(16)) - set(raced.stopped)
+    assert [line["n_seeds"] for line in raced.summary[:-1]] == [1] * 4
+
+
+def test_the_best_go_on(raced, exhaustive):
+    """By a ranking of its own: of 16, 8 at epoch 2 and 4 at epoch 6."""
+    alive = set(range(16))
+    for epoch in (2, 6):
+        known = {
+            r["member"]: math.inf if r["nll"] is None else r["nll"] + r["kl"]
+            for r in exhaustive.rows
+            if r["split"] == "valid" and r["epoch"] == epoch and r["member"] in alive
+        }
+        alive = set(sorted(known, key=lambda m: (known[m], m))[: len(known) // 2])
+    assert alive == set(range(16)) - set(raced.stopped)
+    diverged = {r["member"] for r in exhaustive.rows if r["diverged"]}
+    assert diverged and diverged <= {m for m, e in raced.stopped.items() if e == 2}
+
+
+def test_models_are_of_the_step_they_stopped_at(raced, exhaustive):
+    model = raced.best()[0]
+    assert model.config in [m.config for m in exhaustive.models()]
+    x = exhaustive.dataset().test.x[:3] / 16
+    choice = {n: raced.rows[0][n] for n in AXES}  # of member 0, which is stopped
+    opened = aejax.open_run(raced.dir)
+    assert opened.stopped == raced.stopped and opened.problems == []
+    early = opened.model(**choice)
+    steps = early.steps * raced.stopped[0] / BASE.epochs
+    assert (early.step, model.step) == (steps, model.steps)
+    for member, ours in enumerate(opened.models()):
+        theirs = exhaustive.models()[member]
+        same = np.array_equal(ours.encode(x), theirs.encode(x))
+        assert same == (member not in raced.stopped or bool(np.isnan(x).any()))
+
+
+@pytest.mark.parametrize("stops", [3, 7, 12])
+def test_a_resume_decides_alike(raced, tmp_path, often, stops):
+    run = sweep(out := tmp_path / "run", should_stop=stop_after(stops))
+    assert not run.info["finished"]
+    run = sweep(out, resume=True)
+    for name in ("results.jsonl", "summary.csv"):
+        assert (out / name).read_bytes() == (raced.dir / name).read_bytes()
+    with pytest.raises(configs.InputError, match="--halving"):
+        sweep(out, rule=None, resume=True)
+
+
+def test_a_lost_checkpoint_is_trained_again(raced, tmp_path):
+    shutil.copytree(raced.dir, out := tmp_path / "run")
+    shutil.rmtree(out / "checkpoints" / "population-01")
+    run = sweep(out, resume=True)
+    assert run.rows == raced.rows
+
+
+def test_nothing_compiles_at_a_rung(compiles):
+    planned = plan.plan(BASE, AXES)
+    before = len(compiles)
+    sweep(planned=planned)
+    assert len(compiles) - before == len(planned.populations) == 2
+
+
+def test_the_audited_are_trained_on(raced, exhaustive):
+    run = sweep(rule=RULE._replace(audit=0.5))
+    assert run.stopped == raced.stopped
+    tests = {r["member"] for r in run.rows if r["split"] == "test"}
+    audited = {m for m in run.stopped if halving.audited(RULE._replace(audit=0.5), m)}
+    assert 0 < len(audited) < 12
+    assert tests == (set(range(16)) - set(run.stopped)) | audited
+    ours = [plain(r) for r in run.rows if r["member"] in tests]
+    assert ours == [r for r in exhaustive.rows if r["member"] in tests]
+
+
+@pytest.mark.parametrize(
+    "rule, text",
+    [
+        (halving.Halving(1.5), "at least 2"),
+        (halving.Halving(2, (3,)), "an epoch of an evaluation"),
+        (halving.Halving(2, (12,)), "before the last"),
+        (halving.Halving(100), "has none"),
+        (halving.Halving(2, by="accuracy"), "has no metric 'accuracy'"),
+        (halving.Halving(2, by="loss"), "the smallest weight would win"),
+        (halving.Halving(2, audit=2), "must lie in"),
+    ],
+)
+def test_rules_that_cannot_work(rule, text, tmp_path):
+    with pytest.raises(configs.InputError, match=text):
+        sweep(tmp_path / "run", rule=rule)
+    assert not (tmp_path / "run").exists()
+
+
+def test_rungs_by_default_and_what_is_compared():
+    config = aejax.Config(epochs=81, eval_every=3)
+    assert halving.Halving(3).epochs(config) == (3, 9, 27)
+    assert halving.Halving(2).epochs(config) == (6, 9, 21, 42)
+    axes = {"objective": ["ae", "vae"], "latent_dim": [2, 3], "seed": [0, 1, 2]}
+    planned = plan.plan(config, axes).populations
+    rows = [
+        {"member": m, "epoch": 3, "split": "valid", "mse": m, "nll": -m, "kl": 0.0}
+        for m in range(12)
+    ]
+
+    def kept(rule):
+        return [r.kept for r in halving.rungs(rule, (3,), planned, rows)]
+
+    assert kept(halving.Halving(3)) == [[0], [3], [8], [11]]
+    assert kept(halving.Halving(3, across=True)) == [[0, 1], [11, 10]]
+    assert kept(halving.Halving(3, by="mse", across=True)) == [[0, 1], [6, 7]]
+    rows[0]["mse"] = None
+    assert kept(halving.Halving(3))[0] == [1]
+    assert kept(halving.Halving(2))[0] == [1, 2]
+    assert json.dumps(RULE.to_json(config))
