@@ -58,18 +58,18 @@ def batches(lengths: tuple[int, ...], largest: int) -> dict[int, np.ndarray]:
 
 
 def metric_shapes(
-    spec: specs.TrainSpec, hparams: members.Hparams, data: sources.Data
+    spec: specs.TrainSpec, params, hparams: members.Hparams, data: sources.Data
 ) -> Metrics:
-    """Shapes and types of what an evaluation returns."""
+    """Shapes and types of what an evaluation of parameters of these shapes returns."""
     size = next(iter(batches(spec.data.lengths, LARGEST)))
 
-    def first_batch(hparams, data):
+    def first_batch(params, hparams, data):
         member = members.member(spec, hparams, data)
         rows = jnp.arange(size)
         batch = members.fetch(data.evaluated, rows, spec.scales[1])
-        return member.evaluate(member.init().params, batch, 0)
+        return member.evaluate(params, batch, 0)
 
-    shapes = jax.eval_shape(first_batch, hparams, data)
+    shapes = jax.eval_shape(first_batch, params, hparams, data)
     if wrong := {n: s.shape for n, s in shapes.items() if s.shape}:
         raise ValueError(f"metrics of an objective must be scalars, got {wrong}")
     return {

@@ -54,7 +54,8 @@ class Population:
     @functools.cached_property
     def metrics(self) -> loop.Metrics:
         """Shapes and types of what the program's evaluations return."""
-        return loop.metric_shapes(self.spec, *self._arguments())
+        params = self.state_shapes.params
+        return loop.metric_shapes(self.spec, params, *self._arguments())
 
     def state_bytes(self) -> int:
         """Bytes of one member's state: parameters, optimiser, best parameters."""
