@@ -75,8 +75,7 @@ class Case:
     def __init__(self, folder, objective, network):
         hparams = HPARAMS.get(network, {})
         network = "recurrent" if network == "hierarchical" else network
-        self.sequences = network in SEQUENCES
-        file = "sequences.npz" if self.sequences else "images.npz"
+        file = "sequences.npz" if network in SEQUENCES else "images.npz"
         config = aejax.Config(
             dataset=str(folder / file),
             objective=objective,
@@ -131,9 +130,7 @@ class Case:
 
         values = self.values(which)
         arguments = (self.initial(which), values, False, 0, self.data)
-        # Without any optimisation attention takes half a minute to run.
-        options = {"xla_backend_optimization_level": int(self.sequences)}
-        return jax.jit(program).lower(*arguments).compile(compiler_options=options)
+        return jax.jit(program).lower(*arguments).compile()
 
     @functools.cache  # noqa: B019 - cases live as long as the module
     def run(self, which, poison=False, steps=0):
