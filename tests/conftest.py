@@ -20,6 +20,10 @@ SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 CACHE = WORKER and os.environ["AEJAX_CACHE_DIR"] or tempfile.mkdtemp(prefix="aejax-")
 
+# Before numpy starts. Two threads that wait for each other, beside other processes on
+# the same cores, take a second for the QR of small data, which one does in 3 ms.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 os.environ["AEJAX_CACHE_DIR"] = CACHE
 os.environ["TFDS_DATA_DIR"] = os.path.join(CACHE, "tfds")
 # jax reads them once, when it starts. Compiling is most of what the tests do: without
@@ -85,9 +89,9 @@ def as_for_users():
     return context
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def users_generator(as_for_users):
-    """Code generated as for users in a whole file of tests."""
+    """Code generated as for users; where the bits of two programs are compared."""
     with as_for_users():
         yield
 

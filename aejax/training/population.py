@@ -68,9 +68,8 @@ class Population:
         """Shapes and types of what the program's evaluations return."""
         if self.whole:
             return self.whole.metrics
-        return loop.metric_shapes(
-            self.spec, self.state_shapes.params, *self._arguments()
-        )
+        params = self.state_shapes.params
+        return loop.metric_shapes(self.spec, params, *self._arguments())
 
     def state_bytes(self) -> int:
         """Bytes of one member's state: parameters, optimiser, best parameters."""

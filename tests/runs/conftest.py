@@ -9,9 +9,9 @@ from tests.runs.common import sweep
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory, as_for_users):
+def whole(tmp_path_factory):
     """A finished run that has two checkpoints of its last population."""
-    with pytest.MonkeyPatch.context() as patch, as_for_users():
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer, "SAVE_EVERY", 0.0)
         patch.setattr(dispatch, "SECONDS", 1e-6)
         return sweep(tmp_path_factory.mktemp("runs") / "whole")

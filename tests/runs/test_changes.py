@@ -10,8 +10,6 @@ from aejax import data
 from aejax.runs import plan, provenance
 from tests.runs.common import sweep
 
-pytestmark = pytest.mark.usefixtures("users_generator")
-
 
 def test_a_run_cut_into_other_programs_is_left_alone(copy, whole, monkeypatch):
     """By a version that cuts otherwise, say: as many programs, of other members."""

@@ -11,8 +11,6 @@ from aejax import report
 from aejax.runs import directory, run
 from tests.runs.common import assert_same, stop_after, sweep
 
-pytestmark = pytest.mark.usefixtures("users_generator")
-
 
 def lines(out):
     return (out / "results.jsonl").read_text().splitlines(keepends=True)

@@ -12,8 +12,6 @@ from aejax import report
 from aejax.runs import checkpoint
 from tests.runs.common import assert_same, flip, newest, sweep
 
-pytestmark = pytest.mark.usefixtures("users_generator")
-
 
 def test_pipes_in_a_checkpoint_are_not_waited_for(tmp_path):
     said, state = [], {"w": np.arange(3.0)}

@@ -17,10 +17,14 @@ import pytest
 
 import aejax
 from aejax.runs import checkpoint, directory
-from tests.runs.common import AXES, CONFIG, assert_same, flip, newest, stop_after, sweep
+from tests.runs.common import CONFIG, assert_same, flip, newest, stop_after, sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
-pytestmark = pytest.mark.usefixtures("users_generator")
+CACHED = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
 
 
 # What a user's process does, with checkpoints and dispatches as often as can be.
@@ -40,16 +44,12 @@ aejax.sweep(aejax.Config(**t.CONFIG), t.AXES, out=sys.argv[1], resume=True,
 """
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The run that nothing interrupts."""
-    return sweep(tmp_path_factory.mktemp("runs") / "whole")
-
-
 def test_three_kills_lose_and_double_nothing(tmp_path, whole):
     rng, out = random.Random(seed := time.time_ns()), tmp_path / "run"
     print(seed)  # shown where it fails
-    env = dict(os.environ, PYTHONPATH=str(ROOT))
+    # What the first of them compiles, the others read.
+    cache = {n.upper(): str(getattr(jax.config, n)) for n in CACHED}
+    env = dict(os.environ, PYTHONPATH=str(ROOT)) | cache
     for _ in range(3):
         with subprocess.Popen(
             [sys.executable, "-c", CHILD, str(out)],
@@ -72,23 +72,38 @@ def test_three_kills_lose_and_double_nothing(tmp_path, whole):
 
 
 def test_stopping_at_each_dispatch_and_going_on(tmp_path, whole, often):
-    """Another number of devices too: members are trained one by one."""
     out = tmp_path / "run"
     run = sweep(out, should_stop=stop_after(2))
     assert not run.info["finished"]
     for _ in range(2):
         run = sweep(out, resume=True, should_stop=stop_after(4))
-    config = aejax.Config(**CONFIG)
-    run = aejax.sweep(
-        config, AXES, out=out, resume=True, devices=jax.devices()[:4], vmap=1
-    )
+        assert not run.info["finished"]
+    run = sweep(out, resume=True)
     assert run.info["finished"]
     assert_same(run, whole)
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path, whole):
-    before = {p: p.read_bytes() for p in whole.dir.iterdir() if p.is_file()}
-    again = sweep(whole.dir, resume=True)
+@pytest.mark.usefixtures("users_generator")
+def test_going_on_with_another_number_of_devices(tmp_path, often):
+    """Members are trained one by one."""
+    config, axes = aejax.Config(**CONFIG), {"latent_dim": [2, 5], "seed": [0, 1]}
+
+    def part(out, count, **more):
+        devices = jax.devices()[:count]
+        return aejax.sweep(
+            config, axes, out=tmp_path / out, devices=devices, vmap=1, **more
+        )
+
+    whole, run = part("whole", 2), part("run", 2, should_stop=stop_after(4))
+    assert not run.info["finished"]
+    run = part("run", 4, resume=True)
+    assert run.info["finished"]
+    assert_same(run, whole)
+
+
+def test_resuming_a_finished_run_changes_nothing(copy, whole):
+    before = {p: p.read_bytes() for p in copy.iterdir() if p.is_file()}
+    again = sweep(copy, resume=True)
     assert again.rows == whole.rows
     for path, content in before.items():
         if path.name != "run.json":  # it has the time at which it was begun

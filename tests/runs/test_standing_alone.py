@@ -11,7 +11,6 @@ from aejax import data
 from aejax.runs import checkpoint, dispatch, plan, writer
 from tests.runs.common import AXES, sweep
 
-pytestmark = pytest.mark.usefixtures("users_generator")
 CHOICE = {"objective": "vae", "latent_dim": 2, "seed": 1}
 
 

@@ -114,15 +114,16 @@ def test_a_learned_variance_is_the_training_error(objective):
     run = aejax.sweep(config, axes, devices=jax.devices()[:2])
     digits = data.load("digits")
     x = jax.numpy.asarray(digits.train.x / 16, jax.numpy.float32)
-    for model in run.models():
-        bare = model.model
+    models = run.models()
+    bare = models[0].model  # of one size, all compute the same of their parameters
 
-        @jax.jit
-        def nll(params, key, bare=bare):
-            code = bare.encode(params, aejax.Batch(x))
-            z = bare.sample(key, *code) if objective == "vae" else code
-            return bare.likelihood.nll(aejax.Batch(x), bare.decode(params, z)).mean()
+    @jax.jit
+    def nll(params, key):
+        code = bare.encode(params, aejax.Batch(x))
+        z = bare.sample(key, *code) if objective == "vae" else code
+        return bare.likelihood.nll(aejax.Batch(x), bare.decode(params, z)).mean()
 
+    for model in models:
         (logvar,) = model.params["net"]["shared"]
         # nll = D/2 (log 2π + log σ² + error / σ²), of the draws it is trained on.
         whole = 2 * nll(model.params, jax.random.key(0)) / 64
