@@ -5,9 +5,7 @@ Imports no jax: ``--help`` and most mistakes are answered before it is loaded.
 
 import argparse
 import dataclasses
-import json
 import math
-import os
 import pathlib
 import shlex
 import sys
@@ -187,6 +185,12 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
     for name in axes.get("dataset", [base.dataset]):
         if name not in data.names():  # a file is read twice: its faults are told early
             data.load(name)
+    _check(flags)
+    return base, axes
+
+
+def _check(flags: Any) -> None:
+    """Refuses flags that say how, not what, and do not go together."""
     for flag in ("vmap", "devices", "workers"):
         given = getattr(flags, flag)
         if given is not None and given < 1:
@@ -213,57 +217,6 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
         )
     if flags.resume and not flags.out:
         raise config.InputError("--resume needs --out DIR, the directory of the run")
-    return base, axes
-
-
-def resources(flags: Any) -> dict[str, float] | None:
-    """Of each of Ray's workers.
-
-    Raises:
-      InputError: not {name: number} as JSON.
-    """
-    if not flags.worker_resources:
-        return None
-    try:
-        given = json.loads(flags.worker_resources)
-        if given and all(type(v) in (int, float) and v > 0 for v in given.values()):
-            return given
-    except (ValueError, AttributeError):
-        pass
-    raise config.InputError(
-        f"--worker-resources {flags.worker_resources!r} is not of the form "
-        """'{"GPU": 1}'"""
-    )
-
-
-def share(flags: Any) -> tuple[int, int] | None:
-    """(number, how many) of --shard.
-
-    Raises:
-      InputError: not I/N with 0 <= I < N; auto, where SLURM says nothing.
-    """
-    if not flags.shard:
-        return None
-    words = flags.shard.split("/")
-    if flags.shard == "auto":
-        known = [
-            [os.environ.get(f"SLURM_{n}") for n in names]
-            for names in (("PROCID", "NTASKS"), ("ARRAY_TASK_ID", "ARRAY_TASK_COUNT"))
-        ]
-        # A job array's tasks are jobs of one process each.
-        words = next((w for w in reversed(known) if all(w)), [])
-        if not words:
-            raise config.InputError(
-                "--shard auto: neither SLURM_PROCID and SLURM_NTASKS nor "
-                "SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT are set; give I/N"
-            )
-    if len(words) == 2 and all(w.isdecimal() for w in words):
-        number, count = map(int, words)
-        if number < count:
-            return number, count
-    raise config.InputError(
-        f"--shard is {'/'.join(words)}; it must be I/N, a share from 0 to N - 1"
-    )
 
 
 def members(axes: Mapping[str, list[Any]]) -> int:

@@ -31,8 +31,8 @@ def _sweep(argv: list[str]) -> int:
     base, axes = options.settings(flags)
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
-    share = options.share(flags)
-    options.resources(flags)
+    share = workers.share(flags)
+    workers.resources(flags)
     threads = options.threads(flags)
     ours = None
     if flags.engine != "local":
@@ -64,7 +64,7 @@ def _sweep(argv: list[str]) -> int:
         asked |= dict(command=options.command(argv))
         rule = _halving(flags)
         if share:
-            return _share(share, workers.share(share, asked), argv, out)
+            return _share(share, workers.train_share(share, asked), argv, out)
         if flags.engine == "local":
             run = sweeps.sweep(devices=devices, halving=rule, **asked)
         else:

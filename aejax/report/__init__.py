@@ -60,7 +60,7 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
 def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
     """Those of a ``Table`` that have something to say, in the page's order."""
     # Matplotlib takes a second to import, which a command that fails should not.
-    from aejax.report import canvas, compare, curves, page, pictures, provenance
+    from aejax.report import canvas, compare, curves, page, pictures, provenance, race
 
     @functools.cache
     def loaded() -> list[Any]:
@@ -84,6 +84,7 @@ def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
         (pictures.samples, models),
         (pictures.plane, models),
         (pictures.filters, models),
+        (race.section, lambda: facts),
         (curves.training, lambda: facts),
         (curves.gap, lambda: facts),
         *((provenance.task, lambda file=f: file) for f in provenance.appended(runs)),

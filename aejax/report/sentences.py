@@ -3,7 +3,7 @@
 import math
 
 from aejax.evaluate import metrics
-from aejax.report import diagnoses, words
+from aejax.report import diagnoses, race, words
 from aejax.report import table as tables
 
 MOST = 4  # lines that get a sentence; all are in the summary table
@@ -18,7 +18,7 @@ def findings(table: tables.Table) -> list[str]:
     out = [_sentence(table.x, line) for line in lines[:MOST]]
     if len(lines) > MOST:
         out.append(f"{len(lines) - MOST} more lines are in the summary table.")
-    out += diagnoses.sentences(table)
+    out += [*race.sentences(table), *diagnoses.sentences(table)]
     for measure in table.measures:
         names = [
             f"`{line.label}`"

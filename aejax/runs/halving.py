@@ -44,9 +44,9 @@ class Halving(NamedTuple):
         """Those of the rungs, ascending."""
         if self.rungs:
             return tuple(sorted(set(self.rungs)))
-        epochs, every, rungs = config.epochs / self.eta, config.eval_every, set()
-        while epochs >= every:
-            rungs.add(round(epochs / every) * every)
+        epochs, interval, rungs = config.epochs / self.eta, config.eval_every, set()
+        while epochs >= interval:
+            rungs.add(round(epochs / interval) * interval)
             epochs /= self.eta
         return tuple(sorted(r for r in rungs if r < config.epochs))
 
@@ -71,13 +71,13 @@ def check(
         raise configs.InputError(f"--halving is {rule.eta:g}; it must be at least 2")
     if not 0 <= rule.audit <= 1:
         raise configs.InputError(f"--audit is {rule.audit:g}; it must lie in [0, 1]")
-    every, last = config.eval_every, config.epochs
-    wrong = [r for r in rule.rungs if r % every or not 0 < r < last]
+    interval, last = config.eval_every, config.epochs
+    wrong = [r for r in rule.rungs if r % interval or not 0 < r < last]
     if wrong or not rule.epochs(config):
         raise configs.InputError(
             f"--rungs {configs.listed(wrong) if wrong else 'has none'}: a rung is an "
-            f"epoch of an evaluation before the last, {last}; they are every {every} "
-            "(--eval-every)"
+            f"epoch of an evaluation before the last, {last}; there is one each "
+            f"{interval} (--eval-every)"
         )
     if any(not p.spec.data.sizes[1] for p in planned):
         raise configs.InputError("--halving needs a validation split")
@@ -122,6 +122,32 @@ def _terms(rule: Halving, population: populations.Population) -> list[str]:
     return ["error_rate" if "error_rate" in population.metrics else "mse"]
 
 
+def terms(
+    rule: Halving, planned: Sequence[populations.Population]
+) -> dict[int, list[str]]:
+    """{member: the metrics whose sum it is compared by}."""
+    return {m.index: _terms(rule, p) for p in planned for m in p.members}
+
+
+def sets(
+    rule: Halving, planned: Sequence[populations.Population]
+) -> dict[tuple, list[int]]:
+    """{what they share: members that are compared with each other}."""
+    names = (*SHARED, *["latent_dim"] * (not rule.across))
+    known: dict[tuple, list[int]] = {}
+    for member in (m for p in planned for m in p.members):
+        known.setdefault(tuple(member.columns[n] for n in names), []).append(
+            member.index
+        )
+    return known
+
+
+def score(terms: Sequence[str], row: Mapping[str, Any]) -> float | None:
+    """The sum of these metrics in a row; None of a member that has diverged."""
+    values = [row[n] for n in terms]
+    return None if None in values else sum(values)
+
+
 class Rung(NamedTuple):
     """What happened to the members of a set at an epoch."""
 
@@ -141,25 +167,14 @@ def rungs(
 
     Ties go by the member's number; members that have diverged come last.
     """
-    sets: dict[tuple, dict[int, list[str]]] = {}
-    names = (*SHARED, *["latent_dim"] * (not rule.across))
-    for population in planned:
-        terms = _terms(rule, population)
-        for member in population.members:
-            key = tuple(member.columns[n] for n in names)
-            sets.setdefault(key, {})[member.index] = terms
+    of = terms(rule, planned)
     valid = {(r["member"], r["epoch"]): r for r in rows if r["split"] == "valid"}
-    for key, terms in sets.items():
-        alive = list(terms)
+    for key, alive in sets(rule, planned).items():
         for epoch in epochs:
             if not all((m, epoch) in valid for m in alive):
                 break
-            scores = {}
-            for m in alive:
-                values = [valid[m, epoch][n] for n in terms[m]]
-                lost = None in values
-                scores[m] = lost, 0.0 if lost else sum(values), m
-            ranked = sorted(alive, key=scores.get)
+            scores = {m: score(of[m], valid[m, epoch]) for m in alive}
+            ranked = sorted(alive, key=lambda m: (scores[m] is None, scores[m] or 0, m))
             count = math.ceil(len(alive) / rule.eta)
             yield Rung(key, epoch, ranked[:count], ranked[count:])
             alive = sorted(ranked[:count])

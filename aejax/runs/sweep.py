@@ -55,7 +55,7 @@ def sweep(
       planned: what ``plan`` has made from the same arguments already.
       halving: stops members that are behind others, and saves their time.
       command: what was typed, for run.json.
-      lane_batch: what ``vmap`` was called in aejax 0.1.
+      lane_batch: ``vmap`` of aejax 0.1.
 
     Returns:
       A Run; ``info["finished"]`` is False if it was stopped.
@@ -69,27 +69,29 @@ def sweep(
         planned = plans.plan(config, axes, run_sources.Sources(resident_bytes))
     if not getattr(planned, "populations", ()):
         raise configs.InputError("planned holds no population")
-    out = pathlib.Path(out).expanduser() if out else None
-    chosen = _devices(devices)
-    # Nobody goes on with one in memory.
+    out, chosen = pathlib.Path(out).expanduser() if out else None, _devices(devices)
     if halving:
         halvings.check(halving, config, axes, planned.populations)
         vmap = vmap or halvings.batch(halving, planned.populations, chosen)
     inputs = out and provenance.inputs(planned, chosen, vmap)
     faults.check_memory(planned.populations, chosen)
     info = provenance.describe(config, axes, planned, chosen, inputs, command)
-    if halving:
-        info["halving"] = halving.to_json(config)
-    log = writer.Writer(planned, info, on_rows, on_event, halving)
+    log = writer.Writer(planned, info, on_rows, on_event, halving)  # adds to info
+    asked = out, config, axes, resume, inputs, info.get("halving")
+    admit = functools.partial(admission.check, *asked)
+    build = functools.partial(programs.Program, devices=chosen, vmap=vmap)
+    _train(planned, log, out, admit, build, should_stop)
+    return log.run(config, axes, out)
+
+
+def _train(planned, log, out, admit, build, should_stop) -> None:
+    """Trains into ``out``, if ``admit`` lets it."""
     with faults.explained(out), contextlib.ExitStack() as stack:
         directory = None
         if out is not None:
-            admission.check(out, config, axes, resume, inputs, info.get("halving"))
+            admit()
             directory = stack.enter_context(directories.Directory(out))
-        build = functools.partial(programs.Program, devices=chosen, vmap=vmap)
-        states = log.begin(directory)
-        log.write(job.run(planned, states, build, log.race), should_stop)
-    return log.run(config, axes, out)
+        log.write(job.run(planned, log.begin(directory), build, log.race), should_stop)
 
 
 def renamed(old: str, new: str, given: Any, value: Any) -> Any:

@@ -41,6 +41,7 @@ class Writer:
         self.race = None
         if rule:
             self.race = halving.Race(rule, planned.populations, lambda: self.rows)
+            self.info["halving"] = rule.to_json(planned.populations[0].spec.config)
         self._on_rows = on_rows or (lambda rows: None)
         self._on_event = on_event or (lambda event: None)
         known = planned.columns or results.metric_columns(planned.populations)

@@ -13,6 +13,7 @@ import aejax
 from aejax import config as configs
 from aejax.engines import driver, engine, shard
 from aejax.runs import directory, plan
+from tests.runs import common
 from tests.runs.common import AXES, CONFIG, assert_same, stop_after
 
 pytestmark = pytest.mark.usefixtures("users_generator")
@@ -72,9 +73,17 @@ def one_device():
 
 
 @pytest.fixture(scope="module")
-def sharded(tmp_path_factory):
+def whole(tmp_path_factory, as_for_users):
+    """The same in one process."""
+    with as_for_users():
+        return common.sweep(tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory, as_for_users):
     """A finished run of two workers."""
-    return sweep(tmp_path_factory.mktemp("runs") / "run", Inline(2))
+    with as_for_users():
+        return sweep(tmp_path_factory.mktemp("runs") / "run", Inline(2))
 
 
 def test_rows_and_parameters_are_those_of_the_whole(sharded, whole):
