@@ -94,6 +94,7 @@ def section(table: tables.Table) -> page.Section | None:
     text = (
         "At these epochs members of one objective and data set, and of one latent size "
         "unless it says across, are compared by the validation split, and the best go "
-        "on. Rows of those that go on are what they would be without."
+        "on. Rows of those that go on are what they would be without. Settings of "
+        "which nobody went on are in results.jsonl alone."
     )
     return page.Section("halving", "Successive halving", tables=cells, text=text)

@@ -138,6 +138,9 @@ def _settings(run: Any, name: str, columns: Sequence[str]) -> list[Setting]:
         axes = same[columns].iloc[0].to_dict()
         final = same[same["split"].isna()].to_dict("records")
         rows = same[same["split"].notna()]
+        # What halving has stopped is not drawn beside what went on to the end.
+        if not final and run.stopped and set(rows["member"]) <= run.stopped.keys():
+            continue
         settings.append(Setting(run, name, axes, rows, final[0] if final else {}))
     return settings
 

@@ -10,6 +10,7 @@ import pytest
 
 import aejax
 from aejax import config as configs
+from aejax.report import race, table
 from aejax.runs import halving, plan
 from tests.runs.common import CONFIG, stop_after
 
@@ -89,6 +90,22 @@ def test_models_are_of_the_step_they_stopped_at(raced, exhaustive):
         same = np.array_equal(ours.encode(x), theirs.encode(x))
         lost = theirs.config.learning_rate == 1e30  # stays what it was at first
         assert same == (lost or member not in raced.stopped)
+
+
+def test_the_report_shows_who_went_on(raced):
+    facts = table.read([raced])
+    assert len(facts.settings) == 4 and all(s.final for s in facts.settings)
+    (text,) = race.sentences(facts)
+    # 16 members of 26 or 39 epochs' steps: 8 stop at epoch 2, 4 at 6, 4 go on to 12.
+    done, whole = race.saved(raced)
+    assert (
+        f"stopped 12 members (75%) at rungs and trained {done:,} of {whole:,}" in text
+    )
+    steps = {64: 20, 96: 13}
+    epochs = [raced.stopped.get(m, 12) for m in range(16)]
+    assert done == sum(e * steps[64 if m < 8 else 96] for m, e in enumerate(epochs))
+    (cells,) = race.section(facts).tables
+    assert cells.rows == [["2", "16", "8", "8"], ["6", "8", "4", "4"]]
 
 
 @pytest.mark.parametrize("stops", [3, 7, 12])
