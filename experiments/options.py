@@ -211,6 +211,11 @@ def _check(flags: Any) -> None:
             raise config.InputError(f"--{flag} is of --engine ray")
     if flags.workers is not None and flags.engine == "local":
         raise config.InputError("--workers is of --engine processes or ray")
+    if flags.devices is not None and flags.engine != "local":
+        raise config.InputError(
+            "--devices is of --engine local; say --workers N, and of ray what each "
+            "takes: --worker-resources"
+        )
     if flags.shard and (flags.engine != "local" or not flags.out):
         raise config.InputError(
             "--shard needs --out DIR, the same for all shares, and no --engine"
