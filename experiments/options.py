@@ -209,6 +209,8 @@ def _check(flags: Any) -> None:
         if getattr(flags, name) and flags.engine != "ray":
             flag = name.replace("_", "-")
             raise config.InputError(f"--{flag} is of --engine ray")
+    if flags.allow_mixed and flags.engine == "local":
+        raise config.InputError("--allow-mixed is of --engine processes or ray")
     if flags.workers is not None and flags.engine == "local":
         raise config.InputError("--workers is of --engine processes or ray")
     if flags.devices is not None and flags.engine != "local":

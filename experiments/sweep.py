@@ -41,12 +41,14 @@ def _sweep(argv: list[str]) -> int:
 
     # Only now: these import jax, which has to start as the line above says.
     from aejax.report import table
-    from aejax.runs import faults, plan
+    from aejax.runs import faults, halving, plan
     from aejax.runs import sweep as sweeps
     from experiments import listing, progress, tables
 
     base = plan.without_unused(base, axes)  # in it they are the preset's alone
     planned = plan.plan(base, axes)
+    if rule := _halving(flags):
+        halving.check(rule, base, axes, planned.populations)
     if flags.dry_run:
         listing.show_plan(planned, devices, flags.vmap)
         faults.check_memory(planned.populations, devices)
@@ -62,9 +64,8 @@ def _sweep(argv: list[str]) -> int:
         asked |= dict(on_event=display.on_event, should_stop=should_stop)
         asked |= dict(resume=flags.resume, vmap=flags.vmap)
         asked |= dict(command=options.command(argv))
-        rule = _halving(flags)
         if share:
-            return _share(share, workers.train_share(share, asked), argv, out)
+            return _share(share, workers.train_share(share, devices, asked), argv, out)
         if flags.engine == "local":
             run = sweeps.sweep(devices=devices, halving=rule, **asked)
         else:

@@ -83,11 +83,13 @@ def sweep(flags: Any, asked: dict[str, Any], environment: dict[str, str]) -> Any
     return driver.sweep(workers=opened, environment=environment, **asked)
 
 
-def train_share(part: tuple[int, int], asked: dict[str, Any]) -> bool:
+def train_share(
+    part: tuple[int, int], devices: list[Any], asked: dict[str, Any]
+) -> bool:
     """Whether the share ``part`` of --shard is done; ``asked`` as of ``sweep``."""
     from aejax.engines import driver
 
-    return driver.share(part=part, **_settings(asked))
+    return driver.share(part=part, devices=devices, **_settings(asked))
 
 
 def _settings(asked: dict[str, Any], mixed: bool = False) -> dict[str, Any]:

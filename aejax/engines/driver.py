@@ -5,6 +5,7 @@ as the machines are of one kind.
 """
 
 import contextlib
+import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -79,8 +80,9 @@ def sweep(
         stack.enter_context(faults.explained(out))
         locked = stack.enter_context(directories.Directory(out))
         lease = stack.enter_context(engine.Lease(out))
-        settings = shards.Settings(str(out), lease.token, environment, workers.claim)
-        devices, known = _workers_devices(workers, settings, lease)
+        about = str(out), lease.token, environment, workers.claim, os.getcwd()
+        settings = shards.Settings(*about)
+        devices, known = _workers_devices(workers, settings, lease, should_stop)
         inputs = provenance.inputs(planned, devices, asked.vmap) | known
         info = _info(config, axes, planned, asked, devices, inputs, workers.workers)
         log = gather.Gathered(planned, info, locked, on_event)
@@ -109,11 +111,15 @@ def _stop_all(out: pathlib.Path) -> None:
         (out / shards.STOP).touch()
 
 
-def _workers_devices(workers, settings, lease) -> tuple[list[Device], dict[str, Any]]:
+def _workers_devices(
+    workers, settings, lease, should_stop
+) -> tuple[list[Device], dict[str, Any]]:
     """A worker's devices, and what a run's digits depend on of its machine."""
     handle, began = workers.submit(shards.facts, settings), time.monotonic()
     while not workers.wait([handle], engine.POLL):
         lease.renew()
+        if should_stop():
+            raise KeyboardInterrupt
         if time.monotonic() > began + 10 * ENDING:
             raise configs.InputError(
                 "no worker has answered for ten minutes; does the cluster have the "
@@ -164,6 +170,7 @@ def share(
     planned: plans.Plan,
     asked: Settings,
     part: tuple[int, int],
+    devices: Sequence[Any],
     on_event: Callable[[dict[str, Any]], None],
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -173,14 +180,12 @@ def share(
 
     Args:
       part: (number, how many processes): "2 of 4" is (2, 4), counted from 0.
+      devices: this process's.
 
     Returns:
       Whether the share is done; ``merge`` makes the tables when all are.
     """
-    import jax
-
     out, (number, count) = asked.out.resolve(), part
-    devices = jax.local_devices()
     inputs = provenance.inputs(planned, devices, asked.vmap)
     again = asked._replace(out=out, resume=True)  # another may have been here first
     with faults.explained(out):
@@ -188,7 +193,7 @@ def share(
             info = _info(config, axes, planned, again, devices, inputs, count)
             if not (out / "run.json").is_file():
                 directory.write_info(info | provenance.speeds(provenance.Spent()))
-        worker = shards.Worker(out)
+        worker = shards.Worker(out, None, devices)
         todo = shards.share(worker.shards, number, count)
         for one in todo:
             if directories.shard_folder(out, one).is_dir() and not asked.resume:
@@ -213,7 +218,7 @@ def merge(dir: Any) -> runs.Run:
     populations = record.read(info, dir)
     planned = plans.Plan(populations, run_sources.Sources(info["resident_bytes"]))
     with faults.explained(dir), directories.Directory(dir) as locked:
-        log = gather.Gathered(planned, info, locked)
+        log = gather.Gathered(planned, info, locked, None)
         if todo := log.todo():
             raise configs.InputError(
                 f"{len(todo)} of {len(info['shards'])} shards in '{dir}' are not done: "

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pathlib
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,11 +74,12 @@ class Processes:
         return futures.ProcessPoolExecutor(self.workers, context, _follow)
 
     def submit(self, function: Callable, *arguments: Any) -> futures.Future:
-        try:
-            return self._pool.submit(function, *arguments)
-        except futures.process.BrokenProcessPool:  # one that died takes all with it
-            self._pool = self._new()
-            return self._pool.submit(function, *arguments)
+        with _held_back():
+            try:
+                return self._pool.submit(function, *arguments)
+            except futures.process.BrokenProcessPool:  # who dies takes all with it
+                self._pool = self._new()
+                return self._pool.submit(function, *arguments)
 
     def wait(self, handles: Sequence[futures.Future], seconds: float) -> list:
         return list(futures.wait(handles, seconds, futures.FIRST_COMPLETED).done)
@@ -90,6 +92,22 @@ class Processes:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Ctrl-C waits; in processes that are begun here for ever.
+
+    A terminal sends it to all of them, but the driver alone says when to stop.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow() -> None:
@@ -131,7 +149,6 @@ class Lease(contextlib.AbstractContextManager):
     def __init__(self, dir: pathlib.Path):
         self._path, self.token = dir / shards.LEASE, secrets.token_hex(8)
         self._beats, self._next = 0, 0.0
-        (dir / shards.STOP).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             # Where locks do not hold (NFS), or a driver was killed just now.
             before = self._path.read_text()
@@ -141,6 +158,7 @@ class Lease(contextlib.AbstractContextManager):
                     f"another driver is at work on '{dir}'; wait for it, or give "
                     "another --out"
                 )
+        (dir / shards.STOP).unlink(missing_ok=True)
         self.renew()
 
     def renew(self) -> None:
@@ -194,13 +212,16 @@ def answers(
                 tries[number] += 1
                 if tries[number] > RETRIES:
                     raise configs.InputError(
-                        f"shard {number} has ended {RETRIES + 1} workers ({lost}); is "
-                        "there enough memory? --resume goes on with it"
+                        f"shard {number}, or one beside it, has ended {RETRIES + 1} "
+                        f"workers ({lost}); is there enough memory? --resume goes on"
                     ) from lost
                 waiting[todo[number].population].appendleft(number)
                 continue
             if "error" in answer:
                 raise configs.InputError(answer["error"])
             compiled.add(todo[number].population)
+            if not answer["finished"] and not stopping:
+                # It has not heard of the driver for a while, and saved.
+                waiting[todo[number].population].appendleft(number)
             yield number, answer
         stopping = idle(list(running.values())) or stopping

@@ -24,22 +24,26 @@ class Gathered:
         planned: plans.Plan,
         info: dict[str, Any],
         directory: directories.Directory,
-        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+        on_event: Callable[[dict[str, Any]], None] | None,
     ):
         self.info, self._plan, self._directory = info, planned, directory
         self._shards = directories.shards(info)
-        self._on_event, self._best = on_event, None
+        self._on_event, self._best = on_event or (lambda event: None), None
         self._rows: dict[int, list[dict[str, Any]]] = {}
-        self._spent = provenance.spent_before(directory.dir)
+        self._spent = provenance.Spent()
+        self._driven = on_event is not None
+        if self._driven:
+            self._spent = provenance.spent_before(directory.dir)
         self.summary: list[dict[str, Any]] = []
         for number in range(len(self._shards)):
             if (rows := self._done(number)) is not None:
                 self._rows[number] = rows
-        self._began = self._told = time.monotonic()
+        self._began = self._started = self._reported = time.monotonic()
+        self._before = sum(self._steps(n, ()) for n in self._rows)
         self._write_info()
         directory.rewrite(self.rows)
         self._saved = time.monotonic()
-        on_event({"kind": "compile", "programs": len(planned.populations)})
+        self._on_event({"kind": "compile", "programs": len(planned.populations)})
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -62,25 +66,33 @@ class Gathered:
         except configs.InputError:  # its worker will say so
             return None
         rows = directories.read_rows(where)
-        sound = info["finished"] and not directories.problems(where, info, rows)
-        return rows if sound else None
+        if not info["finished"] or directories.problems(where, info, rows):
+            return None
+        if not self._driven:
+            self._count(number, info)
+            self._spent.train_s += info["train_s"]
+        return rows
+
+    def _count(self, number: int, info: Mapping[str, Any]) -> None:
+        """Adds what a shard took, in all its parts, to what the run has taken."""
+        self.info["cache"] = info["cache"]
+        population, low, high = self._shards[number]
+        spec = self._plan.populations[population].spec
+        steps = (high - low) * spec.steps
+        self._spent.compile_s += info["compile_s"]
+        self._spent.trace_s += info["trace_s"]
+        self._spent.member_steps += steps
+        self._spent.images += steps * spec.config.batch_size
 
     def take(self, number: int, answer: Mapping[str, Any]) -> None:
         """Writes down what a worker has answered."""
         for text in answer["warnings"]:
             self._on_event({"kind": "warn", "text": f"shard {number}: {text}"})
-        self._spent.compile_s += answer["compile_s"]
-        self._spent.trace_s += answer["trace_s"]
-        self.info["cache"] = answer["cache"]
         if not answer["finished"]:
             return
+        self._count(number, answer)
         rows = self._rows[number] = answer["rows"]
         self._directory.append(rows)
-        population, low, high = self._shards[number]
-        spec = self._plan.populations[population].spec
-        steps = (high - low) * spec.steps
-        self._spent.member_steps += steps
-        self._spent.images += steps * spec.config.batch_size
         losses = [r["loss"] for r in rows if r["split"] == "valid"]
         losses = [v for v in (*losses, self._best) if v is not None]
         self._best = min(losses, default=None)
@@ -90,15 +102,17 @@ class Gathered:
 
     def progress(self, running: Sequence[int]) -> None:
         """Tells how far all workers are, every other second."""
-        if time.monotonic() < self._told + EVERY:
+        if time.monotonic() < self._reported + EVERY:
             return
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
+        counts = [self._steps(n, running) for n in range(len(self._shards))]
+        rate = (sum(counts) - self._before) / (time.monotonic() - self._started)
+        if rate <= 0:  # all compile
+            return
         for population in {self._shards[n].population for n in running}:
             whole = self._plan.populations[population]
-            done = sum(self._steps(n, running) for n in self._of(population))
+            done = sum(counts[n] for n in self._of(population))
             count, steps = len(whole.members), whole.spec.steps
-            seconds = max(time.monotonic() - self._began, 1e-9)
-            rate = max(self._spent.member_steps, done) / seconds
             self._on_event(
                 {
                     "kind": "train",
@@ -147,7 +161,7 @@ class Gathered:
 
     def _write_info(self) -> None:
         now = time.monotonic()
-        self._spent.train_s += now - self._began
+        self._spent.train_s += (now - self._began) * self._driven
         self._began = now
         self.info |= provenance.speeds(self._spent)
         self.info["sealed"] = [

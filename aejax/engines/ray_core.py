@@ -50,20 +50,29 @@ class Ray:
             self._connect(address)
         else:
             self._start(workers)
-        fits = [ray.cluster_resources().get(n, 0) // v for n, v in resources.items()]
-        self.workers = workers or int(min(fits))
-        if min(fits) < 1:
-            self.close()
-            raise configs.InputError(
-                f"no worker fits into the cluster: each needs {resources}, and it has "
-                f"{_listed(ray.cluster_resources())}"
-            )
+        nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
+        fits = [min(n.get(r, 0) // v for r, v in resources.items()) for n in nodes]
+        self.workers = workers or int(sum(fits))
         # Workers of whole CPUs have a core each; those that drive a GPU need several.
         self.claim = resources == {"CPU": 1}
-        named = {"CPU": "num_cpus", "GPU": "num_gpus"}
+        named = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
         options = {named[n]: v for n, v in resources.items() if n in named}
         others = {n: v for n, v in resources.items() if n not in named}
-        self._options = {"num_cpus": 0} | options | {"resources": others}
+        # The driver tries again itself, and counts.
+        options |= {"resources": others, "max_retries": 0}
+        self._options = {"num_cpus": 0} | options
+        try:
+            ray.remote(**self._options)(_nothing)
+            why = "no node has that much" if max(fits, default=0) < 1 else ""
+        except ValueError as error:
+            why = str(error)
+        if why:
+            known = ", ".join(_listed(n) for n in nodes)
+            self.close()
+            raise configs.InputError(
+                f"no worker fits into the cluster: each needs {_listed(resources)} "
+                f"({why}); its nodes have {known}"
+            )
         self._tasks: dict[Callable, Any] = {}
 
     def _connect(self, address: str) -> None:
@@ -102,9 +111,7 @@ class Ray:
 
     def submit(self, function: Callable, *arguments: Any) -> Any:
         if function not in self._tasks:
-            # The driver tries again itself, and counts.
-            task = self._ray.remote(max_retries=0, **self._options)(function)
-            self._tasks[function] = task
+            self._tasks[function] = self._ray.remote(**self._options)(function)
         return self._tasks[function].remote(*arguments)
 
     def wait(self, handles: Sequence[Any], seconds: float) -> list[Any]:
@@ -131,6 +138,10 @@ def _reach(address: str) -> None:
 
     host, _, port = address.removeprefix("ray://").rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), CONNECTING).close()
+
+
+def _nothing() -> None:
+    """Tries options."""
 
 
 def _listed(resources: Mapping[str, float]) -> str:

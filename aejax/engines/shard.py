@@ -6,6 +6,7 @@ shard is a run directory in ``shards/``, with checkpoints and exact resume; the 
 alone writes the tables of the whole.
 """
 
+import contextlib
 import functools
 import math
 import os
@@ -62,15 +63,19 @@ class Settings(NamedTuple):
       token: in the driver's lease, new with each driver.
       variables: of the environment, which jax reads once; "" unsets one.
       claim: whether a worker binds itself to a core of its own.
+      cwd: the driver's directory, by which users' files may be named.
     """
 
     dir: str
     token: str
     variables: Mapping[str, str]
     claim: bool
+    cwd: str = "."
 
     def start(self) -> None:
         """Starts jax in this process, unless it runs."""
+        with contextlib.suppress(OSError):  # a file that is missing is told then
+            os.chdir(self.cwd)
         for name, value in self.variables.items():
             os.environ[name] = value
             if not value:
@@ -119,31 +124,38 @@ def train(settings: Settings, number: int) -> dict[str, Any]:
         settings.start()
         return worker(settings.dir, settings.token).train(number)
     except configs.InputError as error:
-        return {"error": str(error)}
+        why = str(error)
     except Exception as error:  # XLA's own do not pickle: their text travels
-        return {"error": f"{type(error).__name__}: {error}"[:1400]}
+        why = f"{type(error).__name__}: {error}"[:1200]
+    return {"error": f"{why} (shard {number}, on {socket.gethostname()})"}
 
 
 @functools.lru_cache(1)  # of a run that has ended nothing is kept
 def worker(dir: str, token: str) -> "Worker":
     """This process's worker of a run: what it has compiled serves all its shards."""
-    return Worker(pathlib.Path(dir))
+    return Worker(pathlib.Path(dir), token)
 
 
 class Worker:
-    """Trains shards of the run in a directory on this process's devices."""
+    """Trains shards of the run in a directory on this process's devices.
 
-    def __init__(self, dir: pathlib.Path):
+    ``token`` is that of the driver's lease; None where there is no driver.
+    """
+
+    def __init__(
+        self, dir: pathlib.Path, token: str | None, devices: Sequence[Any] = ()
+    ):
         import jax
 
         from aejax.runs import provenance, record, sources
 
         self.dir, self.info = dir, directory.read_info(dir)
+        self._token = token
         self.config, self.axes = directory.read_configuration(self.info)
         self.populations = record.read(self.info, dir)
         self.shards = directory.shards(self.info)
         self.sources = sources.Sources(self.info["resident_bytes"])
-        self.devices = jax.local_devices()
+        self.devices = list(devices) or jax.local_devices()
         self.programs: dict[int, Any] = {}
         ours = provenance.machine_inputs(self.devices[0].device_kind)
         ours["code of aejax"] = provenance.code()
@@ -182,7 +194,7 @@ class Worker:
         about = provenance.describe(
             self.config, self.axes, planned, self.devices, inputs, None
         )
-        progress = Progress(where, self.dir)
+        progress = Progress(where, self.dir, self._token)
 
         def say(event: dict[str, Any]) -> None:
             progress.on_event(event)
@@ -244,10 +256,10 @@ class Progress:
     seconds: nobody would gather the rows. A run that has no driver has no lease.
     """
 
-    def __init__(self, where: pathlib.Path, dir: pathlib.Path):
-        self._where, self._dir, self.warnings = where, dir, []
+    def __init__(self, where: pathlib.Path, dir: pathlib.Path, token: str | None):
+        self._where, self._dir, self._token = where, dir, token
         self._written = self._heard = time.monotonic()
-        self._lease = self._read()
+        self._lease, self.warnings = self._read(), []
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """Tells the driver, once a second at most, how far the shard is."""
@@ -261,16 +273,17 @@ class Progress:
 
     def should_stop(self) -> bool:
         """Whether to save and end here."""
+        if self._token is None:
+            return False
         if (self._dir / STOP).exists():
             return True
-        if self._lease is None:
-            return False
-        if (lease := self._read()) not in (None, self._lease):
+        lease = self._read()
+        if lease != self._lease and lease.startswith(self._token):
             self._lease, self._heard = lease, time.monotonic()
         return time.monotonic() > self._heard + PATIENCE
 
-    def _read(self) -> str | None:
+    def _read(self) -> str:
         try:
             return (self._dir / LEASE).read_text()
         except OSError:
-            return None
+            return ""

@@ -8,35 +8,25 @@ from aejax.report import table as tables
 from aejax.runs import halving
 
 
-def _rule(run: Any) -> halving.Halving | None:
-    facts = dict(run.info.get("halving") or {})
-    facts.pop("stopped", None)
-    return halving.Halving(**facts) if facts else None
-
-
 def saved(run: Any) -> tuple[int, int]:
     """Member-steps that were trained, and those of all members to the end."""
-    rule, done, whole = _rule(run), 0, 0
-    for population in run.populations:
-        for member in population.members:
-            epochs = run.config.epochs
-            if not halving.audited(rule, member.index):
-                epochs = run.stopped.get(member.index, epochs)
-            done += epochs * population.spec.epoch_steps
-            whole += population.spec.steps
-    return done, whole
+    last: dict[int, int] = {}
+    for row in run.rows:
+        last[row["member"]] = max(last.get(row["member"], 0), row["step"])
+    whole = sum(len(p.members) * p.spec.steps for p in run.populations)
+    return sum(last.values()), whole
 
 
 def sentences(table: tables.Table) -> Iterator[str]:
     """What halving saved in each run, and what the audit found."""
     for run in table.runs:
-        if rule := _rule(run):
+        if rule := halving.of_info(run.info):
             done, whole = saved(run)
             share = len(run.stopped) / max(run.info["members"], 1)
             yield (
                 f"Successive halving stopped {len(run.stopped):,} members "
                 f"({share:.0%}) at rungs and trained {done:,} of {whole:,} "
-                f"member-steps, {whole / done:.1f} × fewer."
+                f"member-steps, {whole / max(done, 1):.1f} × fewer."
             )
             yield from _audit(run, rule)
 
@@ -78,7 +68,7 @@ def section(table: tables.Table) -> page.Section | None:
     """The rungs of each run."""
     cells = []
     for run, name in zip(table.runs, table.names, strict=True):
-        if rule := _rule(run):
+        if rule := halving.of_info(run.info):
             rungs = list(halving.rungs(rule, rule.rungs, run.populations, run.rows))
             rows = []
             for epoch in rule.rungs:

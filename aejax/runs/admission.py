@@ -70,7 +70,6 @@ def check(
 
     info = directory.read_info(dir)
     rule = info.get("halving")
-    rule = rule and {n: v for n, v in rule.items() if n != "stopped"}
     old = flat(*directory.read_configuration(info), info.get("inputs", {}), rule)
     new = flat(config, axes, inputs, halving)
     pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}

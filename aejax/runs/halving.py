@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from aejax import config as configs
 from aejax.runs import directory
 from aejax.training import population as populations
+from aejax.training import program
 
 # What members must share to be compared: their errors are of the same data.
 SHARED = ("objective", "dataset", "binarize", "likelihood")
@@ -104,14 +105,20 @@ def batch(
     planned: Sequence[populations.Population],
     devices: Sequence[Any],
 ) -> int | None:
-    """Members vmapped together where a device would take all: so many as survive once.
+    """Members vmapped together on an accelerator: no more than survive once, and fit.
 
-    Less is saved else, for a batch costs the same however few of it are left.
+    A batch costs the same however few of it are left.
     """
     if devices[0].platform == "cpu":
         return None
     largest = max(len(p.members) for p in planned)
-    return math.ceil(math.ceil(largest / len(devices)) / rule.eta)
+    fits = min(program.layout(p, devices, None)[1] for p in planned)
+    return min(fits, math.ceil(math.ceil(largest / len(devices)) / rule.eta))
+
+
+def of_info(info: Mapping[str, Any]) -> Halving | None:
+    """The rule of a run, from its run.json."""
+    return Halving(**info["halving"]) if "halving" in info else None
 
 
 def _terms(rule: Halving, population: populations.Population) -> list[str]:

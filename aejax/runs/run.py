@@ -13,7 +13,7 @@ import jax
 from aejax import autoencoder, registry
 from aejax import config as configs
 from aejax import data as datasets
-from aejax.runs import checkpoint, directory, provenance, record
+from aejax.runs import checkpoint, directory, halving, provenance, record
 from aejax.runs import sources as sources_lib
 from aejax.training import population as population_lib
 
@@ -56,7 +56,10 @@ class Run:
     @functools.cached_property
     def stopped(self) -> dict[int, int]:
         """{member: epoch} of those that successive halving has stopped."""
-        return dict(self.info.get("halving", {}).get("stopped", ()))
+        rule = halving.of_info(self.info)
+        if not rule:
+            return {}
+        return halving.Race(rule, self.populations, lambda: self.rows).stopped()
 
     @functools.cached_property
     def problems(self) -> list[str]:

@@ -64,7 +64,7 @@ def sweep(
       InputError: bad input, a directory that holds another run, a full disk or memory.
     """
     vmap = renamed("lane_batch", "vmap", lane_batch, vmap)
-    axes = _checked(config, axes, vmap)
+    axes = _checked(config, axes, vmap, halving)
     if planned is None:
         planned = plans.plan(config, axes, run_sources.Sources(resident_bytes))
     if not getattr(planned, "populations", ()):
@@ -108,7 +108,7 @@ def renamed(old: str, new: str, given: Any, value: Any) -> Any:
     return given
 
 
-def _checked(config: Any, axes: Any, vmap: Any) -> dict[str, list[Any]]:
+def _checked(config: Any, axes: Any, vmap: Any, halving: Any) -> dict[str, list[Any]]:
     """The axes as lists of plain values.
 
     Raises:
@@ -125,6 +125,11 @@ def _checked(config: Any, axes: Any, vmap: Any) -> dict[str, list[Any]]:
     if not lists:
         raise configs.InputError(
             f"axes must be {{name: values}}, e.g. {{'seed': [0, 1]}}, not {axes!r}"
+        )
+    if not isinstance(halving, halvings.Halving | None):
+        raise configs.InputError(
+            f"halving is {halving!r}; it must be a runs.halving.Halving, e.g. "
+            "Halving(eta=3)"
         )
     if vmap is not None and (type(vmap) is not int or vmap < 1):
         raise configs.InputError(

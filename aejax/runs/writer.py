@@ -46,6 +46,7 @@ class Writer:
         self._on_event = on_event or (lambda event: None)
         known = planned.columns or results.metric_columns(planned.populations)
         self._columns, self._began = known, time.perf_counter()
+        self._compiled: set[int] = set()
         self._spent = provenance.Spent()
         self._seals: dict[int, list[int]] = {}  # of each population's rows
         self._saved: dict[int, list[int]] = {}  # the same, as its checkpoint has it
@@ -128,15 +129,14 @@ class Writer:
         population = event.program.population
         if isinstance(event, job.Compiled):
             # Not for a shard before, nor again after a rung.
-            if event.program.compiled[0] > self._began:
-                self._began = event.program.compiled[0]
+            new = population.index not in self._compiled
+            self._compiled.add(population.index)
+            if new and event.program.compiled[0] > self._began:
                 self._spent.add_compilation(*event.program.compiled)
                 self._spent.trace_s += event.program.trace_s
             self._save_at, self._best = time.monotonic() + SAVE_EVERY, None
             self._saved_step = None
-            if self._directory:
-                path = checkpoint.folder(self._directory.dir, population.index)
-                self._store = checkpoint.Store(path, self._warn)
+            self._open(population)
         elif isinstance(event, job.Evaluated):
             self._add_rows(event)
         elif isinstance(event, job.Advanced):
@@ -226,10 +226,18 @@ class Writer:
 
     def _commit(self, population, step: int, state: Any, final: bool) -> None:
         """Saves a population's state, and the rows that it has so far."""
+        if self._directory and not self._store:  # nobody of it was left to be trained
+            self._open(population)
         if self._store:
             rows = self._seals[population.index]
             self._store.save(step, state, final=final, rows=rows)
             self._saved[population.index] = rows
+
+    def _open(self, population: populations.Population) -> None:
+        if self._directory:
+            self.close()
+            path = checkpoint.folder(self._directory.dir, population.index)
+            self._store = checkpoint.Store(path, self._warn)
 
     def _progress(self, event: job.Advanced) -> None:
         population, spent = event.program.population, self._spent
@@ -253,7 +261,6 @@ class Writer:
         self.rows = halving.mark(self.rows, stopped)
         if self._directory:
             self._directory.rewrite(self.rows)
-        self.info["halving"] |= {"stopped": sorted(stopped.items())}
 
     def _finish(self) -> None:
         ordered = results.ordered(self.rows, self._plan.populations)

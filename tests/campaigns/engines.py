@@ -23,6 +23,7 @@ CASES = (
     "processes",
     "processes, workers killed",
     "processes, driver killed",
+    "processes, Ctrl-C",
     "shares",
     "ray",
     "ray, node killed",
@@ -34,7 +35,11 @@ def start(out, flags, *more):
     command = [sys.executable, "-m", "experiments.sweep", *flags, "--out", str(out)]
     log = open(out.with_suffix(".log"), "a")
     return subprocess.Popen(
-        [*command, *more], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+        [*command, *more],
+        cwd=ROOT,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # as a terminal's: Ctrl-C reaches all of it
     )
 
 
@@ -78,6 +83,12 @@ def processes(case, out, flags):
         time.sleep(3)
         left = [pid for pid in workers if pathlib.Path(f"/proc/{pid}").exists()]
         print(f"  killed the driver; of {len(workers)} workers {len(left)} are left")
+        driver = start(out, flags, "--resume", *engine)
+    if "Ctrl-C" in case:
+        began(out)
+        os.killpg(driver.pid, signal.SIGINT)
+        code, text = driver.wait(), out.with_suffix(".log").read_text()
+        print(f"  ended with {code}; told how to go on: {'--resume' in text}")
         driver = start(out, flags, "--resume", *engine)
     finish(driver)
 

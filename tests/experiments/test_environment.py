@@ -1,6 +1,7 @@
 """The process that a command runs in."""
 
 import asyncio
+import importlib.metadata
 import logging
 import os
 import signal
@@ -63,7 +64,7 @@ def test_xla_flags_are_appended_where_they_are_needed(
     version, before, after, monkeypatch
 ):
     flag = "--xla_cpu_experimental_ynn_fusion_type"
-    monkeypatch.setattr(environment.importlib.metadata, "version", lambda _: version)
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: version)
     monkeypatch.setenv("XLA_FLAGS", before.format(flag))
     environment.prepare_xla_flags()
     assert os.environ["XLA_FLAGS"] == after.format(flag)

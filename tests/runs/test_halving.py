@@ -1,5 +1,6 @@
 """P11: stopping early changes nobody; what it saves and misses is counted."""
 
+import collections
 import json
 import math
 import shutil
@@ -12,6 +13,7 @@ import aejax
 from aejax import config as configs
 from aejax.report import race, table
 from aejax.runs import halving, plan
+from aejax.training import program
 from tests.runs.common import CONFIG, stop_after
 
 pytestmark = pytest.mark.usefixtures("users_generator")
@@ -119,6 +121,44 @@ def test_a_resume_decides_alike(raced, tmp_path, often, stops):
         sweep(out, rule=None, resume=True)
 
 
+def test_who_was_stopped_is_known_before_the_end(raced, tmp_path, often):
+    rows = []
+
+    def behind():
+        return any(r["epoch"] == 4 for r in rows)
+
+    run = sweep(tmp_path / "run", should_stop=behind, on_rows=rows.extend)
+    known = aejax.open_run(run.dir)
+    assert known.stopped == run.stopped and known.stopped
+    assert known.stopped.items() <= raced.stopped.items()
+    done, whole = race.saved(known)
+    assert 0 < done < race.saved(raced)[0] < whole
+
+
+def test_a_population_of_which_nobody_is_left(tmp_path):
+    axes = {"hidden": [(2,), (16,)], "seed": [0, 1]}
+    base = BASE.replace(objective="ae")
+    run = aejax.sweep(base, axes, out=tmp_path / "run", halving=RULE)
+    assert set(run.stopped) >= {0, 1}, "two units do not win"
+    opened = aejax.open_run(run.dir)
+    assert [m.step for m in opened.models()][:2] == [
+        run.stopped[m] * 20 for m in (0, 1)
+    ]
+    assert opened.problems == []
+
+
+def test_batches_on_an_accelerator_fit(monkeypatch):
+    planned = plan.plan(BASE, {"seed": list(range(64))}).populations
+    gpu = collections.namedtuple("GPU", "platform device_kind memory_stats")
+    small, large = (
+        [gpu("gpu", "X", lambda n=n: {"bytes_limit": n})] for n in (1 << 25, 1 << 35)
+    )
+    fits = program.layout(planned[0], small, None)[1]
+    assert fits < 32 and halving.batch(RULE, planned, small) == fits
+    assert halving.batch(RULE, planned, large) == 32
+    assert halving.batch(RULE, planned, jax.devices()) is None
+
+
 def test_a_lost_checkpoint_is_trained_again(raced, tmp_path):
     shutil.copytree(raced.dir, out := tmp_path / "run")
     shutil.rmtree(out / "checkpoints" / "population-01")
@@ -154,6 +194,7 @@ def test_the_audited_are_trained_on(raced, exhaustive):
         (halving.Halving(2, by="accuracy"), "has no metric 'accuracy'"),
         (halving.Halving(2, by="loss"), "the smallest weight would win"),
         (halving.Halving(2, audit=2), "must lie in"),
+        (2.0, "must be a runs.halving.Halving"),
     ],
 )
 def test_rules_that_cannot_work(rule, text, tmp_path):
