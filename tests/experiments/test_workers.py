@@ -1,5 +1,10 @@
 """The flags of engines, shares and halving: what they mean, and which go together."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from aejax import config
@@ -41,6 +46,27 @@ def test_flags_that_do_not_go_together(words, text, tmp_path, capsys, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+def test_processes_train_what_one_process_does(tmp_path):
+    """The pool that is spawned; kills of its workers are tests.campaigns.engines'."""
+    flags = "--preset smoke --objective ae --hidden 8 --epochs 2 --eval-every 1".split()
+    engine = ["--engine", "processes", "--workers", "2"]
+    for name, more in ("one", []), ("two", engine):
+        out = ["--out", str(tmp_path / name)]
+        subprocess.run(
+            [sys.executable, "-m", "experiments.sweep", *flags, *more, *out],
+            cwd=pathlib.Path(__file__).parents[2],
+            env=os.environ | {"XLA_FLAGS": ""},  # as users': bits know no place then
+            check=True,
+            capture_output=True,
+        )
+    one, two = tmp_path / "one", tmp_path / "two"
+    for name in ("results.jsonl", "summary.csv"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    assert len(list(two.glob("shards/*/run.json"))) > 1
+    left = {".lock", "figures", "report.html", "results.jsonl", "run.json", "shards"}
+    assert {p.name for p in two.iterdir()} == left | {"summary.csv"}
+
+
 def share(words, **variables):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
@@ -76,8 +102,6 @@ def test_a_driver_leaves_accelerators_to_its_workers(monkeypatch):
 
 
 def test_ray_that_is_not_there_is_told(tmp_path, capsys, monkeypatch):
-    import sys
-
     from aejax.engines import engine
 
     monkeypatch.setitem(sys.modules, "ray", None)
