@@ -6,6 +6,7 @@ from typing import Any
 _WHERE = {
     "Batch": "model",
     "Config": "config",
+    "Halving": "runs.halving",
     "InputError": "config",
     "NETWORKS": "networks",
     "OBJECTIVES": "objectives",

@@ -128,8 +128,7 @@ def _checked(config: Any, axes: Any, vmap: Any, halving: Any) -> dict[str, list[
         )
     if not isinstance(halving, halvings.Halving | None):
         raise configs.InputError(
-            f"halving is {halving!r}; it must be a runs.halving.Halving, e.g. "
-            "Halving(eta=3)"
+            f"halving is {halving!r}; it must be a Halving, e.g. aejax.Halving(eta=3)"
         )
     if vmap is not None and (type(vmap) is not int or vmap < 1):
         raise configs.InputError(

@@ -194,7 +194,7 @@ def test_the_audited_are_trained_on(raced, exhaustive):
         (halving.Halving(2, by="accuracy"), "has no metric 'accuracy'"),
         (halving.Halving(2, by="loss"), "the smallest weight would win"),
         (halving.Halving(2, audit=2), "must lie in"),
-        (2.0, "must be a runs.halving.Halving"),
+        (2.0, "must be a Halving"),
     ],
 )
 def test_rules_that_cannot_work(rule, text, tmp_path):
