@@ -29,7 +29,8 @@ def test_the_best_is_by_the_final_objective(objective):
     values = TINY | {"epochs": 12, "eval_every": 2, "objective": objective}
     config = aejax.Config(**values, hparams=hp, learning_rate=0.02)
     runs = {
-        which: aejax.sweep(config.replace(select=which)) for which in ("last", "best")
+        select: aejax.sweep(config.replace(select=select))
+        for select in ("last", "best")
     }
     valid = [r for r in runs["last"].rows if r["split"] == "valid"]
     for row in valid:
