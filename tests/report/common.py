@@ -47,6 +47,8 @@ class Model:
 class Run:
     """Rows as a sweep leaves them, every number made from ``mse``."""
 
+    stopped: dict = {}  # by successive halving
+
     def __init__(
         self, dir, axes, mse=MSE, base=None, done=True, lost=(), shape=(8, 8, 1)
     ):
