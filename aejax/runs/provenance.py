@@ -80,8 +80,11 @@ def inputs(
         config = population.spec.config
         # As loaded: a folder, a TFDS set or one class of a file changes unseen else.
         if (name := f"data {config.dataset}") not in known:
-            source = planned.sources.source(population.spec)
-            known[name] = fingerprint(source.dataset)
+            digests = planned.sources.digests
+            if name not in digests:  # a worker asks for each of its shards
+                source = planned.sources.source(population.spec)
+                digests[name] = fingerprint(source.dataset)
+            known[name] = digests[name]
         for name in (config.objective, config.network):
             if registry.is_path(name):
                 known[f"file {name}"] = _of_file(name)

@@ -24,6 +24,7 @@ class Sources:
         self, resident: int = sources.RESIDENT_BYTES, load: Callable | None = None
     ):
         self._resident = resident
+        self.digests: dict[str, str] = {}  # of data sets, which provenance hashes once
         self._load = functools.cache(load or datasets.load)
         self.describe = functools.cache(self.describe)  # it scans the training split
         self._mean = functools.cache(self._mean)

@@ -226,7 +226,7 @@ class Writer:
 
     def _commit(self, population, step: int, state: Any, final: bool) -> None:
         """Saves a population's state, and the rows that it has so far."""
-        if self._directory and not self._store:  # nobody of it was left to be trained
+        if not self._store:  # nobody of it was left to be trained
             self._open(population)
         if self._store:
             rows = self._seals[population.index]
