@@ -17,6 +17,7 @@ _WHERE = {
 
 # Modules that are of use by themselves.
 _MODULES = ("corruptions", "data", "evaluate", "likelihoods", "losses", "report")
+_MODULES += ("search",)
 
 __all__ = sorted((*_WHERE, *_MODULES))
 

@@ -200,7 +200,7 @@ def _trained(task: tasks.Task, data: Any, flags: Flags, choice, folder, devices)
         title = f"training {progress.count(planned.count, 'model')}, to {out}"
         with (
             environment.interruptible() as stop,
-            progress.Progress(planned, title) as p,
+            progress.Progress(progress.names(planned), title) as p,
         ):
             run = sweeps.sweep(
                 base,

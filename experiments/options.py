@@ -10,7 +10,7 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 from tyro import constructors
@@ -43,7 +43,7 @@ _Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 _Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 # The flags that are no field of Config: type, default, metavar, default shown, help.
-_COMMAND = {
+FLAGS = {
     "preset": (str, "default", "NAME", None, "settings to start from, see --list"),
     "axis": (_Repeated, (), "NAME=VALUES", None, _AXIS),
     "out": (str, "", "DIR", "runs/PRESET-TIME", "directory for the results"),
@@ -73,6 +73,16 @@ _COMMAND = {
 }
 
 
+class Command(NamedTuple):
+    """One of the commands that take the fields of Config as flags."""
+
+    program: str
+    about: str
+    examples: str
+    flags: Mapping[str, tuple]  # beside those fields, as of ``FLAGS``
+
+
+SWEEP = Command(PROGRAM, _ABOUT, _EXAMPLES, FLAGS)
 ENGINES = ("local", "processes", "ray")
 _OLD = {"--lane-batch": "--vmap"}
 
@@ -86,7 +96,7 @@ _LAYERS = constructors.PrimitiveConstructorSpec(
 )
 
 
-def parse(argv: Sequence[str]) -> Any:
+def parse(argv: Sequence[str], command: "Command | None" = None) -> Any:
     """The flags as attributes; those not given are the preset's.
 
     Raises:
@@ -95,16 +105,20 @@ def parse(argv: Sequence[str]) -> Any:
     """
     # The preset first: it gives the defaults of all other flags.
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", nargs="?", default="default", const="default")
+    command = command or SWEEP
+    preset = command.flags["preset"][1]
+    first.add_argument("--preset", nargs="?", default=preset, const=preset)
     name = first.parse_known_args(argv)[0].preset
     if name not in presets.PRESETS:
         raise config.unknown("preset", name, presets.PRESETS)
-    flags = _flags(presets.PRESETS[name])
+    flags = _flags(presets.PRESETS[name], command.flags)
     try:
-        return tyro.cli(flags, prog=PROGRAM, description=_ABOUT, args=argv)
+        return tyro.cli(
+            flags, prog=command.program, description=command.about, args=argv
+        )
     except SystemExit as end:
         if not end.code:
-            print(_EXAMPLES)
+            print(command.examples)
         raise
 
 
@@ -120,7 +134,7 @@ def renamed(argv: Sequence[str]) -> list[str]:
     return words
 
 
-def _flags(preset: presets.Preset) -> type:
+def _flags(preset: presets.Preset, command: Mapping[str, tuple]) -> type:
     """The command line as a dataclass: its fields are the flags, with their help."""
     flags = []
 
@@ -130,7 +144,7 @@ def _flags(preset: presets.Preset) -> type:
         field = dataclasses.field(default=default)
         flags.append((name, Annotated[kind, about], field))
 
-    add("preset", *_COMMAND["preset"])
+    add("preset", *command["preset"])
     for name, field in config.FIELDS.items():
         if name == "hparams":
             continue
@@ -146,8 +160,8 @@ def _flags(preset: presets.Preset) -> type:
         if name in config.CHOICES:
             text = f"{text} [{', '.join(config.CHOICES[name])}]"
         add(name, kind, default, metavar, None, text)
-    for name in list(_COMMAND)[1:]:
-        add(name, *_COMMAND[name])
+    for name in list(command)[1:]:
+        add(name, *command[name])
     return dataclasses.make_dataclass("Sweep", flags, frozen=True)
 
 
@@ -185,11 +199,10 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
     for name in axes.get("dataset", [base.dataset]):
         if name not in data.names():  # a file is read twice: its faults are told early
             data.load(name)
-    _check(flags)
     return base, axes
 
 
-def _check(flags: Any) -> None:
+def check(flags: Any) -> None:
     """Refuses flags that say how, not what, and do not go together."""
     for flag in ("vmap", "devices", "workers"):
         given = getattr(flags, flag)
@@ -222,6 +235,11 @@ def _check(flags: Any) -> None:
         raise config.InputError(
             "--shard needs --out DIR, the same for all shares, and no --engine"
         )
+    check_resume(flags)
+
+
+def check_resume(flags: Any) -> None:
+    """Refuses to go on with a run that is not named."""
     if flags.resume and not flags.out:
         raise config.InputError("--resume needs --out DIR, the directory of the run")
 
@@ -239,20 +257,22 @@ def threads(flags: Any) -> str | None:
     return directory.read_info(path.parent).get("inputs", {}).get("threads")
 
 
-def command(argv: Sequence[str]) -> str:
-    """What was typed, for run.json: no directory of results, no absolute paths."""
-    words = [pathlib.Path(w).name if w.startswith("/") else w for w in _settings(argv)]
-    return " ".join([PROGRAM, shlex.join(words)]).strip()
+def command(argv: Sequence[str], program: str = PROGRAM) -> str:
+    """What was typed, for run.json: no place of results, no absolute paths."""
+    words = _settings(argv, "--storage")  # its URL may hold a password
+    words = [pathlib.Path(w).name if w.startswith("/") else w for w in words]
+    return " ".join([program, shlex.join(words)]).strip()
 
 
-def resume_command(argv: Sequence[str], out: str) -> str:
+def resume_command(argv: Sequence[str], out: str, program: str = PROGRAM) -> str:
     """What to type to go on with a run that was begun with these words."""
-    return f"{PROGRAM} {shlex.join([*_settings(argv), '--out', out, '--resume'])}"
+    return f"{program} {shlex.join([*_settings(argv), '--out', out, '--resume'])}"
 
 
-def _settings(argv: Sequence[str]) -> list[str]:
+def _settings(argv: Sequence[str], *more: str) -> list[str]:
     """The words that say what is trained, not where."""
     where = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    where.add_argument("--out", nargs="?")
+    for flag in ("--out", *more):
+        where.add_argument(flag, nargs="?")
     where.add_argument("--resume", "--no-resume", action="store_true")
     return where.parse_known_args(argv)[1]

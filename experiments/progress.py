@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import humanize
@@ -32,24 +32,26 @@ def labels(planned: Any) -> list[str]:
     ]
 
 
+def names(planned: Any) -> list[str]:
+    """Of each population, with how many members it has."""
+    pairs = zip(labels(planned), planned.populations, strict=True)
+    return [f"{label}, {count(len(p.members), 'member')}" for label, p in pairs]
+
+
 def count(number: int, what: str) -> str:
     """A number with its noun: 1 member, 2 members."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 class Progress(contextlib.AbstractContextManager):
-    """``on_event`` shows the events of ``aejax.sweep``."""
+    """``on_event`` shows the events of ``aejax.sweep``; populations have ``names``."""
 
-    def __init__(self, planned: Any, title: str):
-        self._title, self._last, self._tasks = title, -_EVERY, {}
+    def __init__(self, names: Sequence[str], title: str):
+        self._names, self._title = names, title
+        self._last, self._tasks = -_EVERY, {}
         self._bars = rich.progress.Progress(
             "{task.description}", rich.progress.BarColumn(20), "{task.fields[facts]}"
         )
-        pairs = zip(labels(planned), planned.populations, strict=True)
-        self._names = [
-            f"{label}, {count(len(population.members), 'member')}"
-            for label, population in pairs
-        ]
 
     def __exit__(self, *_: Any) -> None:
         self._bars.stop()

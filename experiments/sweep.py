@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from experiments import environment, options, workers
+from experiments import ending, environment, options, workers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +29,7 @@ def _sweep(argv: list[str]) -> int:
         listing.show_all(flags.markdown)
         return 0
     base, axes = options.settings(flags)
+    options.check(flags)
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
     share = workers.share(flags)
@@ -56,9 +57,8 @@ def _sweep(argv: list[str]) -> int:
     members = progress.count(planned.count, "autoencoder")
     programs = progress.count(len(planned.populations), "program")
     where = f"{len(devices)} × {devices[0].device_kind}"
-    display = progress.Progress(
-        planned, f"{members} in {programs} on {where}, to {out}"
-    )
+    title = f"{members} in {programs} on {where}, to {out}"
+    display = progress.Progress(progress.names(planned), title)
     with environment.interruptible() as should_stop, display:
         asked = dict(config=base, axes=axes, out=out, planned=planned)
         asked |= dict(on_event=display.on_event, should_stop=should_stop)
@@ -71,14 +71,10 @@ def _sweep(argv: list[str]) -> int:
         else:
             run = workers.sweep(flags, asked, ours)
     if not run.info["finished"]:
-        print(
-            "stopped; this goes on from the last checkpoint:\n"
-            f"{options.resume_command(argv, out)}"
-        )
-        return 130
+        return ending.stopped(argv, out)
     rows = table.final(table.read([run]))
     tables.show(*rows, "test metrics, mean over n seeds")
-    return _report(run, began)
+    return ending.report(run, began)
 
 
 def _halving(flags: Any) -> Any:
@@ -101,35 +97,7 @@ def _share(part: tuple[int, int], done: bool, argv: list[str], out: str) -> int:
             f"tables:\npython -m experiments.merge {out}"
         )
         return 0
-    print(
-        "stopped; this goes on from the last checkpoint:\n"
-        f"{options.resume_command(argv, out)}"
-    )
-    return 130
-
-
-def _report(run: Any, began: float) -> int:
-    """Writes the report; whatever is wrong with it, the run itself is safe."""
-    try:
-        from aejax import report
-
-        page, findings = report.write([run]), report.findings([run])
-    except Exception as error:  # plotting can fail in any way
-        print(f"results: {run.dir}", flush=True)
-        print(
-            f"error: the report was not made ({type(error).__name__}: {error}); the "
-            "results are complete, and this repeats it: python -m experiments.report "
-            f"{run.dir}",
-            file=sys.stderr,
-        )
-        return 1
-    spent = time.monotonic() - began
-    print("", *findings, sep="\n")
-    print(
-        f"\nresults: {run.dir}\nreport:  {page}\n"
-        f"{spent:.0f} s in all, {run.info['train_s']:.0f} s of them training"
-    )
-    return 0
+    return ending.stopped(argv, out)
 
 
 if __name__ == "__main__":

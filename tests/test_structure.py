@@ -30,6 +30,7 @@ ROOMS = (
     "autoencoder",
     "runs",
     "engines",
+    "search",
     "tasks",
     "report",
 )

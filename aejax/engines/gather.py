@@ -2,18 +2,26 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
 from aejax.engines import shard as shards
 from aejax.runs import directory as directories
 from aejax.runs import plan as plans
-from aejax.runs import provenance, results
+from aejax.runs import provenance, record, results
 from aejax.runs import run as runs
+from aejax.training import population as populations
 
 SAVE_EVERY = 10.0  # seconds between two writes of run.json, at least
 EVERY = 2.0  # seconds between two looks at how far workers are
+
+
+def growing(planned: Sequence[populations.Population]) -> dict[str, Any]:
+    """Entries of run.json of these populations, each a shard."""
+    shards = [[p.index, 0, len(p.members)] for p in planned]
+    count = sum(len(p.members) for p in planned)
+    return record.write(planned) | {"shards": shards, "members": count}
 
 
 class Gathered:
@@ -35,15 +43,32 @@ class Gathered:
         if self._driven:
             self._spent = provenance.spent_before(directory.dir)
         self.summary: list[dict[str, Any]] = []
-        for number in range(len(self._shards)):
-            if (rows := self._done(number)) is not None:
-                self._rows[number] = rows
+        self._read(range(len(self._shards)))
         self._began = self._started = self._reported = time.monotonic()
         self._before = sum(self._steps(n, ()) for n in self._rows)
         self._write_info()
         directory.rewrite(self.rows)
         self._saved = time.monotonic()
         self._on_event({"kind": "compile", "programs": len(planned.populations)})
+
+    def _read(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if (rows := self._done(number)) is not None:
+                self._rows[number] = rows
+
+    @property
+    def planned(self) -> tuple[populations.Population, ...]:
+        """All so far."""
+        return self._plan.populations
+
+    def extend(self, planned: Sequence[populations.Population]) -> None:
+        """Further populations, a shard each, of a run that grows."""
+        self._plan = self._plan._replace(populations=(*self.planned, *planned))
+        self.info |= growing(self.planned) | {"finished": False}
+        first, self._shards = len(self._shards), directories.shards(self.info)
+        self._read(range(first, len(self._shards)))
+        self._write_info()
+        self._directory.rewrite(self.rows)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -91,6 +116,7 @@ class Gathered:
         if not answer["finished"]:
             return
         self._count(number, answer)
+        self._spent.train_s += 0.0 if self._driven else answer["train_s"]
         rows = self._rows[number] = answer["rows"]
         self._directory.append(rows)
         losses = [r["loss"] for r in rows if r["split"] == "valid"]
@@ -143,9 +169,9 @@ class Gathered:
                 step = int((folder / shards.PROGRESS).read_text())
         return step * (high - low)
 
-    def end(self) -> None:
-        """The tables, if all is done; run.json."""
-        if not self.todo():
+    def end(self, finished: bool = True) -> None:
+        """The tables, if all shards are done and no more will come; run.json."""
+        if finished and not self.todo():
             rows = self.rows
             self._directory.rewrite(rows)
             self.summary = results.tables(rows, self.info["columns"], self._plan)

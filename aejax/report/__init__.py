@@ -61,6 +61,7 @@ def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
     """Those of a ``Table`` that have something to say, in the page's order."""
     # Matplotlib takes a second to import, which a command that fails should not.
     from aejax.report import canvas, compare, curves, page, pictures, provenance, race
+    from aejax.report import search as searches
 
     @functools.cache
     def loaded() -> list[Any]:
@@ -77,6 +78,7 @@ def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
 
     makers: list[tuple[Callable, Callable[[], Any]]] = [
         (provenance.differences, lambda: facts),
+        (searches.section, lambda: facts),
         (curves.bottleneck, lambda: facts),
         (compare.settings, lambda: facts),
         (compare.truncated, lambda: facts),

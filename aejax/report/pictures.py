@@ -47,14 +47,14 @@ def load(table: tables.Table) -> list[Shown]:
 def data_of(setting) -> Any:
     """The Dataset of a setting."""
     run, name = setting.run, setting.axes["dataset"]
-    return run.dataset(name if len(run.axes.get("dataset", ())) > 1 else None)
+    return run.dataset(name if "dataset" in run.swept else None)
 
 
 def restored(setting, count: int = 1) -> list[Any]:
     """Models of the smallest seeds that did not diverge, as far as there are any."""
     lost = setting.rows.groupby("seed")["diverged"].any()
     seeds = sorted(lost.index[~lost.astype(bool)])
-    names = ("objective", "latent_dim", *setting.run.axes)
+    names = ("objective", "latent_dim", *setting.run.swept)
     choice = {n: setting.axes[n] for n in names if setting.axes.get(n) is not None}
     try:
         return [setting.run.model(**choice, seed=seed) for seed in seeds[:count]]

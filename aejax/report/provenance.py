@@ -60,6 +60,9 @@ def _asked(run: Any) -> dict[str, Any]:
     """The configuration, with all values of what is swept."""
     values = run.config.to_json()
     swept = {n: ", ".join(map(words.text, v)) for n, v in run.axes.items()}
+    for name, entry in run.info.get("search", {}).get("space", {}).items():
+        text = "{low:g} to {high:g}".format_map(entry) if type(entry) is dict else entry
+        swept[name] = words.text(text)
     return values | values.pop("hparams") | swept
 
 

@@ -3,7 +3,7 @@
 import math
 
 from aejax.evaluate import metrics
-from aejax.report import diagnoses, race, words
+from aejax.report import diagnoses, race, search, words
 from aejax.report import table as tables
 
 MOST = 4  # lines that get a sentence; all are in the summary table
@@ -15,7 +15,8 @@ def findings(table: tables.Table) -> list[str]:
     if not lines:
         last = max((s.rows["epoch"].max() for s in table.settings), default=0)
         return [f"There is no final test metric yet; the rows end at epoch {last}."]
-    out = [_sentence(table.x, line) for line in lines[:MOST]]
+    out = search.sentences(table)
+    out += [_sentence(table.x, line) for line in lines[:MOST]]
     if len(lines) > MOST:
         out.append(f"{len(lines) - MOST} more lines are in the summary table.")
     out += [*race.sentences(table), *diagnoses.sentences(table)]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from aejax import config
-from aejax.report import words
+from aejax.report import trials, words
 
 # Okabe and Ito's hues, darker where thin lines need it, then two of Paul Tol's.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#B8528F", "#3A9BD9", "#B87A00", "#882255")
@@ -32,6 +32,7 @@ class Setting:
     rows: pd.DataFrame  # its evaluations
     final: Mapping[str, Any]  # its line of the summary; empty where there is none
     pca: float | None = None  # test mse of PCA on the same data, as many dimensions
+    rank: int | None = None  # among the trials of a search
 
     def metric(self, name: str) -> tuple[float, float, float] | None:
         """Final test mean and 95 % interval; the mean three times with one seed."""
@@ -77,7 +78,9 @@ class Line:
 
     @property
     def score(self) -> float:
-        """The lowest final test error; infinite where there is none."""
+        """The lowest final test error, or rank; infinite where there is none."""
+        if ranks := [s.rank for s in self.settings if s.rank is not None]:
+            return min(ranks)
         return min((s.error[0] for s in self.settings if s.error), default=math.inf)
 
 
@@ -106,7 +109,7 @@ def read(runs: Sequence[Any]) -> Table:
     if len(set(names)) < len(names):
         names = [f"{name} ({i})" for i, name in enumerate(names, 1)]
     named = zip(runs, names, strict=True)
-    swept = dict.fromkeys(n for run in runs for n in (*run.axes, *run.config.hparams))
+    swept = dict.fromkeys(n for run in runs for n in (*run.swept, *run.config.hparams))
     columns = [*config.AXES, *swept]
     settings = [s for run, name in named for s in _settings(run, name, columns)]
     rows = [row for run in runs for row in run.summary if row["objective"] == "pca"]
@@ -129,6 +132,9 @@ def read(runs: Sequence[Any]) -> Table:
 
 
 def _settings(run: Any, name: str, columns: Sequence[str]) -> list[Setting]:
+    best = {}
+    if "search" in run.info:  # the others are in its own section
+        best = {t.members.start: t.number for t in trials.best(run, len(PALETTE))}
     finals = [s | {"split": None} for s in run.summary if s["objective"] != "pca"]
     table = frame([*sorted(run.rows, key=lambda row: row["member"]), *finals])
     columns = [c for c in columns if c in table and c != "seed"]
@@ -138,17 +144,25 @@ def _settings(run: Any, name: str, columns: Sequence[str]) -> list[Setting]:
         axes = same[columns].iloc[0].to_dict()
         final = same[same["split"].isna()].to_dict("records")
         rows = same[same["split"].notna()]
+        if "search" in run.info:
+            if not (of := best.keys() & set(rows["member"])):
+                continue
+            axes["trial"] = best[of.pop()]
         # What halving has stopped is not drawn beside what went on to the end.
         if not final and run.stopped and set(rows["member"]) <= run.stopped.keys():
             continue
         settings.append(Setting(run, name, axes, rows, final[0] if final else {}))
+        if "trial" in axes:
+            settings[-1].rank = [*best.values()].index(axes["trial"])
     return settings
 
 
 def _x_axis(runs: Sequence[Any], settings: Sequence[Setting]) -> str | None:
     """The bottleneck size if it varies, else the first number that is swept."""
     axes = frame([s.axes for s in settings])
-    for name in ("latent_dim", *(n for run in runs for n in run.axes if n != "seed")):
+    if "trial" in axes:  # each is a point of its own
+        return None
+    for name in ("latent_dim", *(n for run in runs for n in run.swept if n != "seed")):
         values = axes.get(name, pd.Series(dtype=object)).dropna().unique()
         if len(values) > 1 and all(isinstance(v, (int, float)) for v in values):
             return name
@@ -162,6 +176,8 @@ def _lines(settings: Sequence[Setting], x: str | None, several: bool) -> list[Li
     """
     axes = frame([s.axes for s in settings])
     columns = [c for c in axes if c not in (x, "objective") and axes[c].nunique() > 1]
+    if "trial" in axes:
+        columns = ["trial"]
     columns = ["objective", *columns] if len(axes) else []
     keys = [pd.Series([s.name for s in settings]), *(axes[c] for c in columns)]
     lines = []
@@ -177,7 +193,7 @@ def _lines(settings: Sequence[Setting], x: str | None, several: bool) -> list[Li
 
 def described(setting: Setting) -> str:
     """A setting by what is swept in its run: 'vae · 8 latent dimensions'."""
-    parts = (words.describe(name, setting.axes) for name in setting.run.axes)
+    parts = (words.describe(name, setting.axes) for name in setting.run.swept)
     return " · ".join(filter(None, parts))
 
 

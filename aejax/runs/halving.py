@@ -8,7 +8,8 @@ stopped is a function of the rows alone: a resume decides again, and alike.
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import config as configs
@@ -33,6 +34,8 @@ class Halving(NamedTuple):
       across: whether members of several latent sizes are compared.
       audit: the share of those stopped that is trained all the same, drawn by their
         numbers, to measure what stopping them has cost.
+      repeats: of a search, 0 else: so many members in a row are the seeds of a trial,
+        which go on together, by their mean; those of one population are compared.
     """
 
     eta: float
@@ -40,6 +43,7 @@ class Halving(NamedTuple):
     by: str = ""
     across: bool = False
     audit: float = 0.0
+    repeats: int = 0
 
     def epochs(self, config: configs.Config) -> tuple[int, ...]:
         """Those of the rungs, ascending."""
@@ -53,7 +57,8 @@ class Halving(NamedTuple):
 
     def to_json(self, config: configs.Config) -> dict[str, Any]:
         """As run.json has it, and a resume compares it."""
-        return self._asdict() | {"rungs": list(self.epochs(config))}
+        known = self._asdict() | {"rungs": list(self.epochs(config))}
+        return {n: v for n, v in known.items() if n != "repeats" or v}
 
 
 def check(
@@ -82,21 +87,37 @@ def check(
         )
     if any(not p.spec.data.sizes[1] for p in planned):
         raise configs.InputError("--halving needs a validation split")
+    check_terms(f"--by {rule.by}", rule.by, axes, planned)
+
+
+def check_terms(
+    flag: str,
+    by: str,
+    axes: Iterable[str],
+    planned: Sequence[populations.Population],
+) -> None:
+    """Refuses to compare members by what they lack, or what means another in each.
+
+    Raises:
+      InputError: a metric that a population has not, the loss of members whose losses
+        differ; it begins with ``flag``, what the user gave.
+    """
     for population in planned:
-        for name in _terms(rule, population):
+        names = _terms(by, population)
+        for name in names:
             if name not in population.metrics:
                 known = configs.listed(population.metrics)
                 raise configs.InputError(
-                    f"--by {rule.by}: objective '{population.spec.config.objective}' "
+                    f"{flag}: objective '{population.spec.config.objective}' "
                     f"has no metric '{name}'; it has {known}"
                 )
         # Beta weighs a loss, and so does every other hyperparameter of an objective.
         weighed = set(axes) & set(population.spec.objective.defaults)
-        if weighed and "loss" in _terms(rule, population):
+        if weighed and "loss" in names:
             raise configs.InputError(
-                f"--by {rule.by}: members differ in {configs.listed(sorted(weighed))}, "
+                f"{flag}: members differ in {configs.listed(sorted(weighed))}, "
                 "which may weigh the loss: the smallest weight would win. Give a "
-                "metric that means the same in all, --by nll+kl or --by mse"
+                "metric that means the same in all, nll+kl or mse"
             )
 
 
@@ -121,25 +142,30 @@ def of_info(info: Mapping[str, Any]) -> Halving | None:
     return Halving(**info["halving"]) if "halving" in info else None
 
 
-def _terms(rule: Halving, population: populations.Population) -> list[str]:
-    if rule.by:
-        return [word.strip() for word in rule.by.split("+")]
-    if {"nll", "kl"} <= population.metrics.keys():
-        return ["nll", "kl"]
-    return ["error_rate" if "error_rate" in population.metrics else "mse"]
+def _terms(by: str, population: populations.Population) -> list[str]:
+    return [word.strip() for word in (by or default_by([population])).split("+")]
+
+
+def default_by(planned: Sequence[populations.Population]) -> str:
+    """What all of these are compared by if nothing is said."""
+    if all({"nll", "kl"} <= p.metrics.keys() for p in planned):
+        return "nll+kl"
+    return "error_rate" if "error_rate" in planned[0].metrics else "mse"
 
 
 def terms(
     rule: Halving, planned: Sequence[populations.Population]
 ) -> dict[int, list[str]]:
     """{member: the metrics whose sum it is compared by}."""
-    return {m.index: _terms(rule, p) for p in planned for m in p.members}
+    return {m.index: _terms(rule.by, p) for p in planned for m in p.members}
 
 
 def sets(
     rule: Halving, planned: Sequence[populations.Population]
 ) -> dict[tuple, list[int]]:
     """{what they share: members that are compared with each other}."""
+    if rule.repeats:
+        return {(p.index,): list(p.numbers) for p in planned}
     names = (*SHARED, *["latent_dim"] * (not rule.across))
     known: dict[tuple, list[int]] = {}
     for member in (m for p in planned for m in p.members):
@@ -176,15 +202,24 @@ def rungs(
     """
     of = terms(rule, planned)
     valid = {(r["member"], r["epoch"]): r for r in rows if r["split"] == "valid"}
-    for key, alive in sets(rule, planned).items():
+    size = rule.repeats or 1
+    for key, members in sets(rule, planned).items():
+        alive = [members[i : i + size] for i in range(0, len(members), size)]
         for epoch in epochs:
-            if not all((m, epoch) in valid for m in alive):
+            if not all((m, epoch) in valid for same in alive for m in same):
                 break
-            scores = {m: score(of[m], valid[m, epoch]) for m in alive}
-            ranked = sorted(alive, key=lambda m: (scores[m] is None, scores[m] or 0, m))
+            scores = {m: score(of[m], valid[m, epoch]) for same in alive for m in same}
+            ranked = sorted(alive, key=lambda same: _rank(same, scores))
             count = math.ceil(len(alive) / rule.eta)
-            yield Rung(key, epoch, ranked[:count], ranked[count:])
+            yield Rung(key, epoch, sum(ranked[:count], []), sum(ranked[count:], []))
             alive = sorted(ranked[:count])
+
+
+def _rank(same: Sequence[int], scores: Mapping[int, float | None]) -> tuple:
+    """By what members that go on together are sorted."""
+    values = [scores[m] for m in same]
+    lost = None in values
+    return lost, 0.0 if lost else statistics.fmean(values), same[0]
 
 
 def audited(rule: Halving, member: int) -> bool:

@@ -98,7 +98,7 @@ def plan(
         failure = "one training step, or its evaluation, cannot be traced"
         with guard.blamed(failure, objective=first.objective, network=first.network):
             for spec, band, shapes, known in _programs(members, data):
-                some = _numbered(spec, band, shapes, count, hparams)
+                some = numbered(spec, band, shapes, count, hparams)
                 planned.append(populations.Population(len(planned), some, spec, known))
                 count += len(some)
                 if any(registry.is_path(n) for n in (first.objective, first.network)):
@@ -212,7 +212,7 @@ def _programs(
             yield build(band), band, shapes, None
 
 
-def _numbered(
+def numbered(
     spec: specs.TrainSpec,
     members: Sequence[configs.Config],
     shapes: Any,

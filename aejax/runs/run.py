@@ -53,6 +53,11 @@ class Run:
         """How it was cut into programs, from run.json: by whatever planner that was."""
         return self.plan or record.read(self.info, self.dir)
 
+    @property
+    def swept(self) -> list[str]:
+        """Names that members differ in: axes, or what a search has drawn."""
+        return [*self.axes, *self.info.get("search", {}).get("space", ())]
+
     @functools.cached_property
     def stopped(self) -> dict[int, int]:
         """{member: epoch} of those that successive halving has stopped."""

@@ -9,6 +9,7 @@ that no test runs it; from the root of the repository:
     python -m tests.campaigns.data_files   180 files and folders of data
     python -m tests.campaigns.outside      objective and network files
     python -m tests.campaigns.engines      kills of workers, nodes and drivers
+    python -m tests.campaigns.searches     kills of searches; two on one PostgreSQL
 
 Each prints what it tried, "tried N, good N, bad N" and all that was bad; its status is
 1 if anything was. ``--only TEXT`` repeats the cases whose name has it. What they find

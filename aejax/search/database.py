@@ -1,0 +1,73 @@
+"""Databases that hold studies: opened patiently, their errors told in a paragraph."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aejax import config as configs
+
+CONNECT = 10  # seconds that a database has to answer
+TRIES = 5  # of what two runs may do at once: making tables, or the study
+
+
+def open_storage(optuna: Any, url: str) -> Any:
+    import sqlalchemy
+
+    kind = sqlalchemy.make_url(url).get_backend_name()
+    # The other side may be writing: sqlite waits for its lock.
+    wait = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": CONNECT}}
+    kwargs = {"connect_args": wait[kind]} if kind in wait else {}
+    return optuna.storages.RDBStorage(url, engine_kwargs=kwargs)
+
+
+def patiently(act: Callable[[], Any]) -> Any:
+    """What two runs that start together may both try to do first."""
+    import sqlalchemy.exc
+    from optuna import exceptions
+
+    clashes = (
+        sqlalchemy.exc.IntegrityError,
+        sqlalchemy.exc.ProgrammingError,
+        exceptions.StorageInternalError,
+        exceptions.DuplicatedStudyError,
+    )
+    for attempt in range(TRIES):
+        try:
+            return act()
+        except (
+            *clashes,
+            exceptions.StorageInternalError,
+            exceptions.DuplicatedStudyError,
+        ):
+            if attempt + 1 == TRIES:
+                raise
+            time.sleep(0.2 * 2**attempt)
+
+
+@contextlib.contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Errors of a database as InputError, without the password in its URL."""
+    import sqlalchemy
+    import sqlalchemy.exc
+    from optuna import exceptions
+
+    try:
+        safe = sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        raise configs.InputError(
+            "--storage is no URL of a database; it must be like "
+            "sqlite:///path/study.db or postgresql+psycopg://user@host/name"
+        ) from None
+    try:
+        yield
+    except ImportError as error:
+        raise configs.InputError(
+            f"--storage {safe} needs a driver that is not installed ({error}); for "
+            'PostgreSQL: pip install "psycopg[binary]", and postgresql+psycopg://…'
+        ) from error
+    except (sqlalchemy.exc.SQLAlchemyError, exceptions.OptunaError) as error:
+        why = str(error).split("\n")[0][:300]
+        raise configs.InputError(
+            f"--storage {safe} cannot be used ({type(error).__name__}: {why})"
+        ) from error

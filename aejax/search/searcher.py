@@ -1,0 +1,270 @@
+"""``search``: generations of trials, each trained as members of compiled programs.
+
+A generation is asked of a study as a whole, trained, and told. Its trials lie in
+populations of the search's few programs, which were compiled for the extremes of the
+space: nothing is compiled after the first generation. A population is a shard, a run
+directory of its own with exact resume; the run of the search has the rows of all.
+"""
+
+import pathlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from aejax import config as configs
+from aejax import model as model_lib
+from aejax.engines import gather
+from aejax.runs import (
+    admission,
+    faults,
+    halving,
+    job,
+    provenance,
+    record,
+    writer,
+)
+from aejax.runs import directory as directories
+from aejax.runs import plan as plans
+from aejax.runs import run as runs
+from aejax.runs import sources as run_sources
+from aejax.search import goal as goals
+from aejax.search import space as spaces
+from aejax.search import study as studies
+from aejax.training import population as populations
+from aejax.training import program as programs
+
+DATABASE = "study.db"  # in the run's directory
+
+
+@model_lib.usual_settings()
+def search(
+    config: configs.Config,
+    entries: Mapping[str, spaces.Entry],
+    seeds: Sequence[int] = (0,),
+    settings: goals.Settings = goals.Settings(),  # noqa: B008  (immutable)
+    *,
+    out: Any,
+    resume: bool = False,
+    devices: Sequence[jax.Device] | None = None,
+    vmap: int | None = None,
+    on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    command: str | None = None,
+) -> runs.Run:
+    """Searches for the settings of lowest validation error.
+
+    Args:
+      config: everything that is not searched.
+      entries: {field of Config or hyperparameter: a Range, or values to choose from}.
+      seeds: with which each trial is trained; its value is their mean.
+      settings: how.
+      out: directory of the run.
+      resume: go on where the run in ``out`` stopped; a fresh one if there is none.
+      devices, vmap, on_event, should_stop, command: as of ``aejax.sweep``. Events of
+        kind "generation" tell how many trials are done, and the best.
+
+    Returns:
+      A Run, whose ``info["search"]`` says which members are which trial;
+      ``info["finished"]`` is False if it was stopped.
+
+    Raises:
+      InputError: bad input, a directory that holds another run, another's study.
+    """
+    out, devices = pathlib.Path(out).expanduser().resolve(), devices or jax.devices()
+    space = spaces.Space(config, entries, seeds)
+    goal = goals.Goal(space, settings, run_sources.Sources())
+    admission.place(out, resume)
+    with faults.explained(out), directories.Directory(out) as locked:
+        one = Search(goal, locked, devices, vmap, command)
+        one.run(on_event, should_stop)
+    return one.log.run(config, {})
+
+
+class Search:
+    """One run of a search, in a locked directory.
+
+    Attributes:
+      log: the run's files.
+    """
+
+    def __init__(
+        self,
+        goal: goals.Goal,
+        directory: directories.Directory,
+        devices: Sequence[jax.Device],
+        vmap: int | None,
+        command: str | None,
+    ):
+        self.goal, self.dir, self._devices = goal, directory.dir, list(devices)
+        frames = plans.Plan(goal.frames, goal.sources)
+        faults.check_memory(goal.frames, devices)
+        if goal.rule:
+            vmap = vmap or halving.batch(goal.rule, goal.frames, devices)
+        inputs = provenance.inputs(frames, devices, vmap)
+        # As many of a program's members are computed with at once in all generations.
+        self._vmap = dict(zip(goal.frames, inputs["vmap"], strict=True))
+        old, about = self._before(inputs), goal.about(inputs)
+        facts = old.get("search", {"run": uuid.uuid4().hex, "trials": []})
+        url = goal.settings.storage or f"sqlite:///{self.dir / DATABASE}"
+        given = goal.settings
+        sampler = given.sampler, given.sampler_seed
+        self.study = studies.Study(url, given.study, facts["run"], sampler, about)
+        info = provenance.describe(
+            goal.space.base, {}, frames, devices, inputs, command
+        )
+        planned = self._populations(old)
+        info |= {"columns": goal.columns, "search": about | facts}
+        info |= gather.growing(planned)
+        if goal.rule:
+            info["halving"] = goal.rule.to_json(goal.space.base)
+        self._programs: dict[int, programs.Program] = {}
+        self._valid: dict[int, list] = {}  # rows by member
+        whole = plans.Plan(planned, goal.sources, goal.columns)
+        self.log = gather.Gathered(whole, info, directory, None)
+        self._keep(self.log.rows)
+        rungs = goal.rule.epochs(goal.space.base) if goal.rule else ()
+        self._measure = goal.minimize, goal.space.base, rungs
+        if lost := self.study.missing([n for n, _ in self._trials]):
+            raise configs.InputError(
+                f"study '{given.study}' lacks {len(lost)} trials of the run in "
+                f"'{self.dir}': {configs.listed(lost)}; give the --storage in which "
+                "they are"
+            )
+
+    @property
+    def _trials(self) -> list[list[int]]:
+        """[number of a trial, its first member] of all that have members."""
+        return self.log.info["search"]["trials"]
+
+    def _before(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """run.json of an earlier part of the search, if it may be gone on with."""
+        if not (self.dir / "run.json").is_file():
+            return {}
+        config, about = self.goal.space.base, self.goal.about(inputs)
+        admission.check(self.dir, config, {}, True, inputs, about["halving"], True)
+        info = directories.read_info(self.dir)
+        if "search" not in info:
+            raise configs.InputError(
+                f"--resume: the run in '{self.dir}' is a sweep; go on with "
+                "experiments.sweep"
+            )
+        if changed := studies.differences(
+            {n: v for n, v in info["search"].items() if n in about}, about
+        ):
+            raise configs.InputError(
+                f"--resume: the search in '{self.dir}' is another: "
+                f"{'; '.join(changed)}; repeat its settings, or give another --out"
+            )
+        return info
+
+    def _populations(
+        self, info: Mapping[str, Any]
+    ) -> tuple[populations.Population, ...]:
+        """Those of an earlier part, as this one makes them."""
+        make, known = self.goal.population, record.read(info, self.dir) if info else ()
+        return tuple(
+            make(p.index, p.numbers.start, [m.config for m in p.members]) for p in known
+        )
+
+    def run(
+        self,
+        on_event: Callable[[dict[str, Any]], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Asks, trains and tells until all trials are done, or it should stop."""
+        while True:
+            for number in self.log.todo():
+                if not self._train(number, on_event, should_stop):
+                    self.log.end(False)
+                    return
+            self._tell(on_event)
+            if should_stop() or not self._ask():
+                break
+        self.log.end(len(self._trials) >= self.goal.settings.trials)
+
+    def _ask(self) -> bool:
+        """A generation: its trials become members of new populations, if any."""
+        given, numbers = self.goal.settings, {n for n, _ in self._trials}
+        wanted = min(given.population, given.trials - len(numbers))
+        if wanted < 1:
+            return False
+        waiting = self.study.waiting(self.goal.space)  # asked before a kill
+        trials = [t for t in waiting if t.number not in numbers][:wanted]
+        while len(trials) < wanted:
+            trials.append(self.study.ask(self.goal.space))
+        planned, places = self.goal.generation(trials, self.log.planned)
+        self._trials.extend(places)
+        self.log.extend(planned)
+        return True
+
+    def _train(
+        self,
+        number: int,
+        on_event: Callable[[dict[str, Any]], None],
+        should_stop: Callable[[], bool],
+    ) -> bool:
+        """A population of a generation, into a directory of its own; whether done."""
+        goal, population = self.goal, self.log.planned[number]
+        frame, where = population.whole, directories.shard_folder(self.dir, number)
+        planned = plans.Plan((population,), goal.sources, goal.columns)
+        inputs = provenance.inputs(planned, self._devices, self._vmap[frame])
+        about = provenance.describe(
+            population.spec.config, {}, planned, self._devices, inputs, None
+        )
+        warned: list[str] = []
+
+        def say(event: dict[str, Any]) -> None:
+            if event["kind"] == "warn":
+                warned.append(event["text"])
+            else:
+                on_event(event)
+
+        log = writer.Writer(planned, about, None, say, goal.rule)
+        rule = log.info.get("halving")
+        admission.check(where, population.spec.config, {}, True, inputs, rule)
+        with directories.Directory(where) as locked:
+            events = job.run(planned, log.begin(locked), self._build, log.race)
+            log.write(events, should_stop)
+        answer = {n: log.info[n] for n in ("compile_s", "trace_s", "train_s", "cache")}
+        done = bool(log.info["finished"])
+        self.log.take(
+            number, answer | {"finished": done, "rows": log.rows, "warnings": warned}
+        )
+        if done:
+            self._keep(log.rows)
+        return done
+
+    def _build(self, population: populations.Population) -> programs.Program:
+        frame = population.whole
+        if frame.index not in self._programs:
+            self._programs[frame.index] = programs.Program(
+                frame, self._devices, self._vmap[frame]
+            )
+        return self._programs[frame.index]
+
+    def _keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        for row in rows:
+            if row["split"] == "valid":
+                self._valid.setdefault(row["member"], []).append(row)
+
+    def _tell(self, on_event: Callable[[dict[str, Any]], None]) -> None:
+        """The outcomes of all trials that the study does not know yet."""
+        step, best = len(self.goal.space.seeds), []
+        waiting = {t.number for t in self.study.waiting(self.goal.space)}
+        for number, first in self._trials:
+            rows = {m: self._valid[m] for m in range(first, first + step)}
+            outcome = goals.outcome(*self._measure, rows)
+            if number in waiting:
+                self.study.tell(number, outcome)
+            if outcome.values:
+                best.append((outcome.values, number))
+        on_event(
+            {
+                "kind": "generation",
+                "trials": len(self._trials),
+                "of": self.goal.settings.trials,
+                "best": min(best, default=None),
+            }
+        )
