@@ -103,6 +103,9 @@ class Config:
     activation: str = _field("relu", "static", "between layers")
     epochs: int = _field(160, None, "passes over the training split", 1, MOST)
     eval_every: int = _field(40, None, "epochs between evaluations", 1, MOST)
+    data_parallel: int = _field(
+        1, None, "devices that share each batch of a member", 1, 65536
+    )
     likelihood: str = _field("auto", "static", "p(x|z); auto is the data set's own")
     binarize: str = _field("none", "static", "threshold at 1/2, or dynamic: redrawn")
     precision: str = _field("float32", "static", "of matrix products")
@@ -218,6 +221,7 @@ FIELDS = {f.name: f for f in dataclasses.fields(Config)}
 STATIC = tuple(n for n, f in FIELDS.items() if f.metadata["axis"] == "static")
 TRACED = tuple(n for n, f in FIELDS.items() if f.metadata["axis"] == "traced")
 AXES = tuple(n for n in FIELDS if n in STATIC or n in TRACED)
+FIXED = tuple(n for n in FIELDS if n not in AXES)  # the same for a whole sweep
 
 
 def plain(value: Any) -> Any:

@@ -50,11 +50,13 @@ def _hyperparameters(objective: Any) -> str:
 def show_plan(planned: Any, devices: Sequence[Any], vmap: int | None) -> None:
     """Each population's members, parameters, steps and memory, and the totals."""
     size = functools.partial(humanize.naturalsize, format="%.3g")
+    from aejax.training import program  # jax
+
     names, peak, steps = progress.labels(planned), 0, 0
     for name, population in zip(names, planned.populations, strict=True):
         count, spec = len(population.members), population.spec
-        used = min(len(devices), count)
-        local = -(-count // used)
+        slots = min(program.slots(population, devices), count)
+        used, local = slots * spec.config.data_parallel, -(-count // slots)
         # Without the flag a CPU takes one member at a time, others all that fit.
         batch = min(local, vmap or (1 if devices[0].platform == "cpu" else local))
         state, step = population.state_bytes(), population.step_bytes()

@@ -67,7 +67,7 @@ def _search(argv: list[str]) -> int:
     base, entries, seeds = _space(flags)
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
-    count = max(1, flags.population) * len(seeds)
+    count = max(1, flags.population) * len(seeds) * base.data_parallel
     devices = environment.start(count, flags.devices, options.threads(flags))
 
     # Only now: these import jax, which has to start as the line above says.

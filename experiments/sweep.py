@@ -38,7 +38,9 @@ def _sweep(argv: list[str]) -> int:
     ours = None
     if flags.engine != "local":
         ours = workers.variables(threads)
-    devices = environment.start(options.members(axes), flags.devices, threads)
+    devices = environment.start(
+        options.members(axes) * base.data_parallel, flags.devices, threads
+    )
 
     # Only now: these import jax, which has to start as the line above says.
     from aejax.report import table

@@ -20,6 +20,7 @@ from aejax.runs import directory as directories
 from aejax.runs import plan as plans
 from aejax.runs import run as runs
 from aejax.runs import sources as run_sources
+from aejax.training import program
 from aejax.training import source as sources
 
 ENDING = 60.0  # seconds that workers have to save
@@ -149,7 +150,7 @@ def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, A
     if (asked.out / "run.json").is_file():
         cut = directories.shards(directories.read_info(asked.out))
     else:
-        each = len(devices) * max(inputs["vmap"])
+        each = program.slots(planned.populations[0], devices) * max(inputs["vmap"])
         cut = shards.cut(planned.populations, workers, each)
     firsts = {s.population: s for s in reversed(cut)}.values()
     parts = [planned.populations[p].part(range(low, high)) for p, low, high in firsts]
@@ -194,7 +195,7 @@ def share(
             if not (out / "run.json").is_file():
                 directory.write_info(info | provenance.speeds(provenance.Spent()))
         worker = shards.Worker(out, None, devices)
-        todo = shards.share(worker.shards, number, count)
+        todo = shards.share(worker.populations, worker.shards, number, count)
         for one in todo:
             if directories.shard_folder(out, one).is_dir() and not asked.resume:
                 raise configs.InputError(

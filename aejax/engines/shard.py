@@ -20,39 +20,54 @@ from aejax import backend
 from aejax import config as configs
 from aejax.runs import directory
 
-# Shards per worker: so many that none waits long for the last one, and few enough that
-# starting each, some tenths of a second, is lost in its training.
-SHARDS = 3
+LEAST = 8  # of a worker's part of a population the smallest shard is this part
 PATIENCE = 60.0  # seconds that a driver may be silent, or a dead worker's lock be held
 STOP, LEASE, PROGRESS = "stop", "lease", "progress"  # files of driver and workers
 
 
 def cut(planned: Sequence[Any], workers: int, each: int = 1) -> list[directory.Shard]:
-    """Shards of populations for so many workers, of about equal work.
+    """Shards of populations for so many workers.
 
-    Sizes are multiples of ``each``, what a worker's devices compute with at once. All
-    shards of a population but its last are of one size: a worker compiles once for it.
+    Each takes half of what is left for each worker, so that they grow smaller and all
+    workers end together (guided self-scheduling, Polychronopoulos & Kuck 1987); none
+    is so small that to begin it takes as long as it does. Sizes are multiples of
+    ``each``, what a worker's devices compute with at once. A population's first shard
+    is its largest: what a worker compiles for it serves all.
     """
-    work = [
-        len(p.members)
-        * p.spec.steps
-        * p.spec.config.batch_size
-        * p.members[-1].parameters
-        for p in planned
-    ]
+    work = [len(p.members) * _work(p) for p in planned]
     cut = []
     for population, part_of_work in zip(planned, work, strict=True):
-        count = len(population.members)
-        wanted = max(1, round(SHARDS * workers * part_of_work / sum(work)))
-        size = -(-math.ceil(count / wanted) // each) * each
-        for low in range(0, count, size):
-            cut.append(directory.Shard(population.index, low, min(low + size, count)))
+        count, low = len(population.members), 0
+        ways = max(1, round(2 * workers * part_of_work / sum(work)))
+        least = math.ceil(count / (LEAST * ways))
+        while low < count:
+            size = max(math.ceil((count - low) / ways), least)
+            high = min(count, low + -(-size // each) * each)
+            cut.append(directory.Shard(population.index, low, high))
+            low = high
     return cut
 
 
-def share(shards: Sequence[directory.Shard], number: int, workers: int) -> list[int]:
-    """The shards of one of so many workers that no driver gives any."""
-    return list(range(number, len(shards), workers))
+def _work(population: Any) -> int:
+    """Of one member, in multiplications or so."""
+    spec, parameters = population.spec, population.members[-1].parameters
+    return spec.steps * spec.config.batch_size * parameters
+
+
+def share(
+    planned: Sequence[Any], shards: Sequence[directory.Shard], number: int, count: int
+) -> list[int]:
+    """The shards of one of ``count`` workers that no driver gives any.
+
+    The largest first, each to the one that has least to do so far.
+    """
+    work = [(s.high - s.low) * _work(planned[s.population]) for s in shards]
+    loads, shares = [0] * count, [[] for _ in range(count)]
+    for one in sorted(range(len(shards)), key=lambda i: (-work[i], i)):
+        least = loads.index(min(loads))
+        loads[least] += work[one]
+        shares[least].append(one)
+    return sorted(shares[number])
 
 
 class Settings(NamedTuple):

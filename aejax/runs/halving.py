@@ -134,7 +134,8 @@ def batch(
         return None
     largest = max(len(p.members) for p in planned)
     fits = min(program.layout(p, devices, None)[1] for p in planned)
-    return min(fits, math.ceil(math.ceil(largest / len(devices)) / rule.eta))
+    slots = program.slots(planned[0], devices)
+    return min(fits, math.ceil(math.ceil(largest / slots) / rule.eta))
 
 
 def of_info(info: Mapping[str, Any]) -> Halving | None:

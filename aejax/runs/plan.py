@@ -134,7 +134,7 @@ def _checked(
     nets = axes.get("network", [config.network])
     hparams = hyperparameters(names, nets)
     for name in (*axes, *config.hparams):
-        if name in ("epochs", "eval_every", "hparams"):
+        if name in configs.FIXED:
             raise configs.InputError(f"'{name}' cannot be swept: one value per run")
         is_field = name in configs.AXES and name not in config.hparams
         if not is_field and name not in hparams:

@@ -21,6 +21,7 @@ from aejax.training import source as sources
 from aejax.training import spec as specs
 
 INIT, ORDER, NOISE, BINARIZE, EVALUATE = range(5)  # purposes of keys
+BATCH_AXIS = "batch"  # of a program's mesh, where several devices share a batch
 START = 1024  # rows that a state is initialised from
 
 Hparams = Mapping[str, Array]  # Config's traced fields and traced hyperparameters
@@ -82,7 +83,21 @@ def fetch(split: model_lib.Batch, rows: Array, scale: float) -> model_lib.Batch:
     """Batch of these rows of stored data, in data units."""
     x = split.x[rows].astype(jnp.float32)
     x = x if scale == 1 else x / scale
-    return jax.tree.map(lambda a: a[rows], split._replace(x=None))._replace(x=x)
+    batch = jax.tree.map(lambda a: a[rows], split._replace(x=None))._replace(x=x)
+    return jax.tree.map(_lay, batch)
+
+
+def _lay(array: Array) -> Array:
+    """Over the devices that share a batch, if the program has any and it divides.
+
+    What is computed from it follows: XLA cuts the products, and sums the gradients. The
+    values stay those of the whole batch, also of terms that couple its examples.
+    """
+    devices = jax.sharding.get_abstract_mesh().shape.get(BATCH_AXIS, 1)
+    if devices == 1 or array.shape[0] % devices:
+        return array
+    along = jax.sharding.PartitionSpec(BATCH_AXIS)
+    return jax.lax.with_sharding_constraint(array, along)
 
 
 def member(spec: specs.TrainSpec, hparams: Hparams, data: sources.Data) -> Member:

@@ -97,8 +97,10 @@ class Population:
 
     def total_bytes(self, devices: int, vmap: int) -> int:
         """Estimate of all members on so many devices, ``vmap`` of them at a time."""
-        on_each = self.data_bytes() + vmap * self.step_bytes()
-        return len(self.members) * self.state_bytes() + devices * on_each
+        shared = self.spec.config.data_parallel  # each holds a copy of the state
+        on_each = self.data_bytes() + vmap * self.step_bytes() // shared
+        states = shared * len(self.members) * self.state_bytes()
+        return states + devices * on_each
 
 
 def _size(tree: Any) -> int:

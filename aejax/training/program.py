@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aejax import config as configs
 from aejax import model as model_lib
 from aejax.training import loop
 from aejax.training import member as members
@@ -49,10 +50,15 @@ class Program:
         vmap: int | None = None,
     ):
         self.population = population
-        devices = list(devices)[: max(1, min(len(devices), len(population.members)))]
+        shared = population.spec.config.data_parallel
         self.batches, self.vmap = layout(population, devices, vmap)
-        self._devices, self._local = len(devices), self.batches * self.vmap
-        self._mesh = jax.sharding.Mesh(np.array(devices), ("members",))
+        self._devices = min(slots(population, devices), len(population.members))
+        self._local = self.batches * self.vmap
+        grid = np.array(list(devices)[: self._devices * shared])
+        axes = ("members", members.BATCH_AXIS)[: 1 + (shared > 1)]
+        self._mesh = jax.sharding.Mesh(
+            grid.reshape([self._devices, shared][: len(axes)]), axes
+        )
         self._by_member = jax.sharding.NamedSharding(self._mesh, _P("members"))
         self._everywhere = jax.sharding.NamedSharding(self._mesh, _P())
         self._shapes = population.state_shapes
@@ -93,6 +99,7 @@ class Program:
             mesh=self._mesh,
             in_specs=(_P("members"), _P("members"), *(_P(),) * 6),
             out_specs=_P("members"),
+            axis_names={"members"},  # XLA lays batches over the other one, if any
             check_vma=False,
         )
 
@@ -184,6 +191,21 @@ class Program:
         return jax.tree.map(lambda a: np.asarray(a)[self._slots], self._state)
 
 
+def slots(population: populations.Population, devices: Sequence[Any]) -> int:
+    """Members side by side: one on each device, or on each few that share its batch.
+
+    Raises:
+      InputError: fewer devices than are to share a batch.
+    """
+    shared = population.spec.config.data_parallel
+    if shared > len(devices):
+        raise configs.InputError(
+            f"data_parallel is {shared}, but there are {len(devices)} devices; give "
+            "that many, --devices N on a CPU"
+        )
+    return len(devices) // shared
+
+
 def layout(
     population: populations.Population,
     devices: Sequence[jax.Device],
@@ -196,7 +218,7 @@ def layout(
     """
 
     def on_each(count: int) -> int:
-        return -(-count // max(1, min(len(devices), count)))
+        return -(-count // max(1, min(slots(population, devices), count)))
 
     local = on_each(len(population.members))
     if vmap:
@@ -214,4 +236,5 @@ def _largest(population: populations.Population, device: jax.Device) -> int:
     # All members' states lie there too, whatever the batch.
     each = population.state_bytes()
     free -= population.data_bytes() + each * len(population.members)
-    return max(1, int(SHARE * free) // (COPIES * each + population.step_bytes()))
+    step = population.step_bytes() // population.spec.config.data_parallel
+    return max(1, int(SHARE * free) // (COPIES * each + step))

@@ -204,6 +204,11 @@ def _check_fit(config, objective, network, data: sources.DataSpec) -> None:
             f"{config.epochs:,} epochs of '{name}' are "
             f"{steps:,} steps; {configs.MOST:,} are the most"
         )
+    if size % config.data_parallel:
+        raise configs.InputError(
+            f"batch_size is {size}, which {config.data_parallel} devices cannot share "
+            "evenly; give a multiple of data_parallel"
+        )
     if config.select == "best" and not data.sizes[1]:
         raise configs.InputError("--select best needs a validation split")
     shape, labels = data.shape, "y" in data.arrays
