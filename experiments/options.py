@@ -213,10 +213,10 @@ def check(flags: Any) -> None:
     for name in ("rungs", "by", "across", "audit"):
         if getattr(flags, name) and flags.halving is None:
             raise config.InputError(f"--{name} is of --halving ETA")
-    if flags.halving is not None and (flags.shard or flags.engine != "local"):
+    if flags.halving is not None and flags.shard:
         raise config.InputError(
-            "--halving compares all members at every rung; it runs in one process: "
-            "leave out --engine and --shard"
+            "--halving compares all members at every rung, and shares have nobody who "
+            "does: leave out --shard, or use --engine"
         )
     for name in ("address", "worker_resources"):
         if getattr(flags, name) and flags.engine != "ray":

@@ -71,7 +71,7 @@ def _sweep(argv: list[str]) -> int:
         if flags.engine == "local":
             run = sweeps.sweep(devices=devices, halving=rule, **asked)
         else:
-            run = workers.sweep(flags, asked, ours)
+            run = workers.sweep(flags, rule, asked, ours)
     if not run.info["finished"]:
         return ending.stopped(argv, out)
     rows = table.final(table.read([run]))

@@ -71,14 +71,19 @@ def variables(threads: str | None) -> dict[str, str]:
     return {"JAX_PLATFORMS": ""} | known
 
 
-def sweep(flags: Any, asked: dict[str, Any], environment: dict[str, str]) -> Any:
-    """The Run of these flags' engine; ``asked`` are arguments of ``aejax.sweep``."""
+def sweep(
+    flags: Any, rule: Any, asked: dict[str, Any], environment: dict[str, str]
+) -> Any:
+    """The Run of these flags' engine; ``asked`` are arguments of ``aejax.sweep``.
+
+    ``rule`` is that of --halving.
+    """
     from aejax.engines import driver, engine
 
     more = {}
     if flags.engine == "ray":
         more = {"address": flags.address, "resources": resources(flags)}
-    asked = _settings(asked, flags.allow_mixed)
+    asked = _settings(asked | {"halving": rule}, flags.allow_mixed)
     opened = engine.open_engine(flags.engine, flags.workers, **more)
     return driver.sweep(workers=opened, environment=environment, **asked)
 
@@ -96,7 +101,7 @@ def _settings(asked: dict[str, Any], mixed: bool = False) -> dict[str, Any]:
     """Arguments of ``aejax.sweep`` as a driver takes them."""
     from aejax.engines import driver
 
-    names = ("resume", "vmap", "command")
+    names = [n for n in ("resume", "vmap", "command", "halving") if n in asked]
     out = pathlib.Path(asked["out"]).expanduser()
     settings = {n: asked[n] for n in names} | {"out": out, "mixed": mixed}
     rest = {n: v for n, v in asked.items() if n not in (*names, "out")}

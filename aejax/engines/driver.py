@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 from aejax import config as configs
 from aejax import model as model_lib
+from aejax.engines import cut as cutting
 from aejax.engines import engine, gather
 from aejax.engines import shard as shards
 from aejax.runs import admission, faults, provenance, record, results
 from aejax.runs import directory as directories
+from aejax.runs import halving as halvings
 from aejax.runs import plan as plans
 from aejax.runs import run as runs
 from aejax.runs import sources as run_sources
@@ -46,6 +48,7 @@ class Settings(NamedTuple):
     vmap: int | None = None
     resident_bytes: int = sources.RESIDENT_BYTES
     mixed: bool = False  # whether workers may be of several kinds
+    halving: halvings.Halving | None = None
     command: str | None = None
 
 
@@ -84,6 +87,9 @@ def sweep(
         about = str(out), lease.token, environment, workers.claim, os.getcwd()
         settings = shards.Settings(*about)
         devices, known = _workers_devices(workers, settings, lease, should_stop)
+        if asked.halving:
+            batch = halvings.batch(asked.halving, planned.populations, devices)
+            asked = asked._replace(vmap=asked.vmap or batch)
         inputs = provenance.inputs(planned, devices, asked.vmap) | known
         info = _info(config, axes, planned, asked, devices, inputs, workers.workers)
         log = gather.Gathered(planned, info, locked, on_event)
@@ -96,8 +102,17 @@ def sweep(
             return (out / shards.STOP).exists()
 
         try:
-            for number, answer in engine.answers(workers, settings, log.todo(), idle):
-                log.take(number, answer)
+            for epoch in log.legs():
+                decided = log.stopped()
+
+                def leg(number: int, epoch=epoch, decided=decided) -> tuple:
+                    return epoch, decided[number]
+
+                asked_for = workers, settings, log.todo(), idle, leg
+                for number, answer in engine.answers(*asked_for):
+                    log.take(number, answer, epoch)
+                if (out / shards.STOP).exists():
+                    break
         except BaseException:
             _stop_all(out)
             raise
@@ -145,13 +160,16 @@ def _workers_devices(
 
 def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, Any]:
     """run.json of a run in shards: cut anew, or as it was."""
-    admission.check(asked.out, config, axes, asked.resume, inputs, in_shards=True)
+    rule = asked.halving and {"halving": asked.halving.to_json(config)} or {}
+    where = asked.out, config, axes, asked.resume, inputs
+    admission.check(*where, rule.get("halving"), in_shards=True)
     info = provenance.describe(config, axes, planned, devices, inputs, asked.command)
+    info |= rule
     if (asked.out / "run.json").is_file():
         cut = directories.shards(directories.read_info(asked.out))
     else:
         each = program.slots(planned.populations[0], devices) * max(inputs["vmap"])
-        cut = shards.cut(planned.populations, workers, each)
+        cut = cutting.cut(planned.populations, workers, each)
     firsts = {s.population: s for s in reversed(cut)}.values()
     parts = [planned.populations[p].part(range(low, high)) for p, low, high in firsts]
     faults.check_memory(parts, devices)
@@ -195,14 +213,15 @@ def share(
             if not (out / "run.json").is_file():
                 directory.write_info(info | provenance.speeds(provenance.Spent()))
         worker = shards.Worker(out, None, devices)
-        todo = shards.share(worker.populations, worker.shards, number, count)
+        todo = cutting.share(worker.populations, worker.shards, number, count)
         for one in todo:
             if directories.shard_folder(out, one).is_dir() and not asked.resume:
                 raise configs.InputError(
                     f"the share {number}/{count} in '{out}' was begun before; add "
                     "--resume to go on with it"
                 )
-        return all(worker.train(n, on_event, should_stop)["finished"] for n in todo)
+        calls = {"on_event": on_event, "should_stop": should_stop}
+        return all(worker.train(n, **calls)["finished"] for n in todo)
 
 
 def merge(dir: Any) -> runs.Run:

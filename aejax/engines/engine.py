@@ -178,8 +178,9 @@ def answers(
     settings: shards.Settings,
     todo: Mapping[int, directories.Shard],
     idle: Callable[[list[int]], bool],
+    leg: Callable[[int], tuple] = lambda number: (),
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(number, answer) of each shard, as they end.
+    """(number, answer) of each shard, as they end; ``leg`` gives further arguments.
 
     The first of each population has its compilation to itself: the others find it in
     the cache. ``idle`` is called with the shards in work, some times a second; once it
@@ -201,7 +202,8 @@ def answers(
             free = len(running) < engine.workers and not stopping
             while numbers and free and population not in busy:
                 number = numbers.popleft()
-                running[engine.submit(shards.train, settings, number)] = number
+                asked = settings, number, *leg(number)
+                running[engine.submit(shards.train, *asked)] = number
                 free = len(running) < engine.workers
                 busy |= {population} - compiled
         for handle in engine.wait(list(running), POLL):

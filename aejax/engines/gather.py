@@ -2,14 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
 from aejax.engines import shard as shards
 from aejax.runs import directory as directories
+from aejax.runs import halving, provenance, record, results
 from aejax.runs import plan as plans
-from aejax.runs import provenance, record, results
 from aejax.runs import run as runs
 from aejax.training import population as populations
 
@@ -38,10 +38,14 @@ class Gathered:
         self._shards = directories.shards(info)
         self._on_event, self._best = on_event or (lambda event: None), None
         self._rows: dict[int, list[dict[str, Any]]] = {}
-        self._spent = provenance.Spent()
+        self._done: set[int] = set()  # shards that are trained to the end
+        self._trained: dict[int, int] = {}  # member-steps of each
+        self._race: halving.Race | None = None
+        self._times: dict[int, Mapping[str, Any]] = {}  # what each has taken so far
         self._driven = on_event is not None
-        if self._driven:
-            self._spent = provenance.spent_before(directory.dir)
+        self._train_s = 0.0
+        if self._driven:  # by the clock: workers train beside each other
+            self._train_s = provenance.spent_before(directory.dir).train_s
         self.summary: list[dict[str, Any]] = []
         self._read(range(len(self._shards)))
         self._began = self._started = self._reported = time.monotonic()
@@ -53,8 +57,14 @@ class Gathered:
 
     def _read(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            if (rows := self._done(number)) is not None:
-                self._rows[number] = rows
+            if (rows := self._finished(number)) is not None:
+                self._keep(number, rows)
+                self._done.add(number)
+
+    def _keep(self, number: int, rows: list[dict[str, Any]]) -> None:
+        self._rows[number] = rows
+        last = {row["member"]: row["step"] for row in rows}
+        self._trained[number] = sum(last.values())
 
     @property
     def planned(self) -> tuple[populations.Population, ...]:
@@ -79,9 +89,26 @@ class Gathered:
     def todo(self) -> dict[int, directories.Shard]:
         """Shards that are not done."""
         known = enumerate(self._shards)
-        return {n: shard for n, shard in known if n not in self._rows}
+        return {n: shard for n, shard in known if n not in self._done}
 
-    def _done(self, number: int) -> list[dict[str, Any]] | None:
+    def legs(self) -> Iterator[int | None]:
+        """The rungs of successive halving, if there is any, and None: the end."""
+        if rule := halving.of_info(self.info):
+            self._race = halving.Race(rule, self.planned, lambda: self.rows)
+            yield from self._race.epochs
+        yield None
+
+    def stopped(self) -> dict[int, dict[str, int]]:
+        """{shard: {member: the epoch at which it was stopped}} of the rows so far."""
+        epochs = self._race.stopped() if self._race else {}
+        known: dict[int, dict[str, int]] = {}
+        for number, (_, low, high) in enumerate(self._shards):
+            first = self._first(number)
+            numbers = range(first, first + high - low)
+            known[number] = {str(m): epochs[m] for m in numbers if m in epochs}
+        return known
+
+    def _finished(self, number: int) -> list[dict[str, Any]] | None:
         """The rows of a shard that its directory says is finished, and sound."""
         where = directories.shard_folder(self._directory.dir, number)
         if not (where / "run.json").is_file():
@@ -93,32 +120,23 @@ class Gathered:
         rows = directories.read_rows(where)
         if not info["finished"] or directories.problems(where, info, rows):
             return None
-        if not self._driven:
-            self._count(number, info)
-            self._spent.train_s += info["train_s"]
+        self._times[number] = info
         return rows
 
-    def _count(self, number: int, info: Mapping[str, Any]) -> None:
-        """Adds what a shard took, in all its parts, to what the run has taken."""
-        self.info["cache"] = info["cache"]
-        population, low, high = self._shards[number]
-        spec = self._plan.populations[population].spec
-        steps = (high - low) * spec.steps
-        self._spent.compile_s += info["compile_s"]
-        self._spent.trace_s += info["trace_s"]
-        self._spent.member_steps += steps
-        self._spent.images += steps * spec.config.batch_size
-
-    def take(self, number: int, answer: Mapping[str, Any]) -> None:
-        """Writes down what a worker has answered."""
+    def take(
+        self, number: int, answer: Mapping[str, Any], epoch: int | None = None
+    ) -> None:
+        """Writes down what a worker has answered, of a rung or of the end."""
         for text in answer["warnings"]:
             self._on_event({"kind": "warn", "text": f"shard {number}: {text}"})
         if not answer["finished"]:
             return
-        self._count(number, answer)
-        self._spent.train_s += 0.0 if self._driven else answer["train_s"]
-        rows = self._rows[number] = answer["rows"]
-        self._directory.append(rows)
+        self._times[number] = answer
+        if epoch is None:
+            self._done.add(number)
+        before, rows = len(self._rows.get(number, ())), answer["rows"]
+        self._keep(number, rows)
+        self._directory.append(rows[before:])
         losses = [r["loss"] for r in rows if r["split"] == "valid"]
         losses = [v for v in (*losses, self._best) if v is not None]
         self._best = min(losses, default=None)
@@ -159,11 +177,11 @@ class Gathered:
 
     def _steps(self, number: int, running: Sequence[int]) -> int:
         """Member-steps of a shard so far."""
-        population, low, high = self._shards[number]
+        _, low, high = self._shards[number]
         step = 0
-        if number in self._rows:
-            step = self._plan.populations[population].spec.steps
-        elif number in running:
+        if number in self._rows and number not in running:
+            return self._trained[number]
+        if number in running:
             folder = directories.shard_folder(self._directory.dir, number)
             with contextlib.suppress(OSError, ValueError):
                 step = int((folder / shards.PROGRESS).read_text())
@@ -171,9 +189,9 @@ class Gathered:
 
     def end(self, finished: bool = True) -> None:
         """The tables, if all shards are done and no more will come; run.json."""
+        rows = self.rows
+        self._directory.rewrite(rows)
         if finished and not self.todo():
-            rows = self.rows
-            self._directory.rewrite(rows)
             self.summary = results.tables(rows, self.info["columns"], self._plan)
             self.info["summary"] = self._directory.write_summary(self.summary)
             self.info["finished"] = True
@@ -187,15 +205,32 @@ class Gathered:
 
     def _write_info(self) -> None:
         now = time.monotonic()
-        self._spent.train_s += (now - self._began) * self._driven
+        self._train_s += (now - self._began) * self._driven
         self._began = now
-        self.info |= provenance.speeds(self._spent)
+        self.info |= provenance.speeds(self._spent())
         self.info["sealed"] = [
             [self._first(number), high - low, *directories.seal(self._rows[number])]
             for number, (_, low, high) in enumerate(self._shards)
-            if number in self._rows
+            if number in self._done
         ]
         self._directory.write_info(self.info)
+
+    def _spent(self) -> provenance.Spent:
+        """What all shards have taken, in all their parts."""
+        times = self._times.values()
+        spent = provenance.Spent(
+            compile_s=sum(t["compile_s"] for t in times),
+            trace_s=sum(t["trace_s"] for t in times),
+            train_s=self._train_s
+            + sum(t["train_s"] for t in times if not self._driven),
+        )
+        for number, taken in self._times.items():
+            self.info["cache"] = taken["cache"]
+            config = self.planned[self._shards[number].population].spec.config
+            steps = self._trained[number]
+            spent.member_steps += steps
+            spent.images += steps * config.batch_size
+        return spent
 
     def _first(self, number: int) -> int:
         population, low, _ = self._shards[number]

@@ -8,7 +8,6 @@ alone writes the tables of the whole.
 
 import contextlib
 import functools
-import math
 import os
 import pathlib
 import socket
@@ -20,54 +19,8 @@ from aejax import backend
 from aejax import config as configs
 from aejax.runs import directory
 
-LEAST = 8  # of a worker's part of a population the smallest shard is this part
 PATIENCE = 60.0  # seconds that a driver may be silent, or a dead worker's lock be held
 STOP, LEASE, PROGRESS = "stop", "lease", "progress"  # files of driver and workers
-
-
-def cut(planned: Sequence[Any], workers: int, each: int = 1) -> list[directory.Shard]:
-    """Shards of populations for so many workers.
-
-    Each takes half of what is left for each worker, so that they grow smaller and all
-    workers end together (guided self-scheduling, Polychronopoulos & Kuck 1987); none
-    is so small that to begin it takes as long as it does. Sizes are multiples of
-    ``each``, what a worker's devices compute with at once. A population's first shard
-    is its largest: what a worker compiles for it serves all.
-    """
-    work = [len(p.members) * _work(p) for p in planned]
-    cut = []
-    for population, part_of_work in zip(planned, work, strict=True):
-        count, low = len(population.members), 0
-        ways = max(1, round(2 * workers * part_of_work / sum(work)))
-        least = math.ceil(count / (LEAST * ways))
-        while low < count:
-            size = max(math.ceil((count - low) / ways), least)
-            high = min(count, low + -(-size // each) * each)
-            cut.append(directory.Shard(population.index, low, high))
-            low = high
-    return cut
-
-
-def _work(population: Any) -> int:
-    """Of one member, in multiplications or so."""
-    spec, parameters = population.spec, population.members[-1].parameters
-    return spec.steps * spec.config.batch_size * parameters
-
-
-def share(
-    planned: Sequence[Any], shards: Sequence[directory.Shard], number: int, count: int
-) -> list[int]:
-    """The shards of one of ``count`` workers that no driver gives any.
-
-    The largest first, each to the one that has least to do so far.
-    """
-    work = [(s.high - s.low) * _work(planned[s.population]) for s in shards]
-    loads, shares = [0] * count, [[] for _ in range(count)]
-    for one in sorted(range(len(shards)), key=lambda i: (-work[i], i)):
-        least = loads.index(min(loads))
-        loads[least] += work[one]
-        shares[least].append(one)
-    return sorted(shares[number])
 
 
 class Settings(NamedTuple):
@@ -129,15 +82,24 @@ def facts(settings: Settings) -> dict[str, Any]:
     }
 
 
-def train(settings: Settings, number: int) -> dict[str, Any]:
+def train(
+    settings: Settings,
+    number: int,
+    epoch: int | None = None,
+    stopped: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
     """Trains a shard, or goes on with it: what engines run, in JSON's types.
+
+    With successive halving to the rung ``epoch``, or from the last one to the end;
+    ``stopped`` are members by the epoch at which they were.
 
     Returns:
       Its rows if it is done, seconds and counts; {"error": why} in one paragraph.
     """
     try:
         settings.start()
-        return worker(settings.dir, settings.token).train(number)
+        decided = {int(member): e for member, e in (stopped or {}).items()}
+        return worker(settings.dir, settings.token).train(number, epoch, decided)
     except configs.InputError as error:
         why = str(error)
     except Exception as error:  # XLA's own do not pickle: their text travels
@@ -193,11 +155,16 @@ class Worker:
     def train(
         self,
         number: int,
+        epoch: int | None = None,
+        stopped: Mapping[int, int] = {},  # noqa: B006  (never changed)
         on_event: Callable[[dict[str, Any]], None] = lambda event: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:
-        """One shard, to its end or until it should stop, or the driver is gone."""
-        from aejax.runs import admission, plan, provenance, writer
+        """One shard, to its end or until it should stop, or the driver is gone.
+
+        With halving: as ``train`` of this module.
+        """
+        from aejax.runs import admission, halving, plan, provenance, writer
 
         where = directory.shard_folder(self.dir, number)
         part = self._part(number)
@@ -218,12 +185,15 @@ class Worker:
         def stop() -> bool:
             return should_stop() or progress.should_stop()
 
-        log = writer.Writer(planned, about, None, say)
-        admission.check(where, self.config, self.axes, True, inputs)
+        rule = halving.of_info(self.info)
+        leg = rule and halving.Leg(rule, epoch, stopped)
+        log = writer.Writer(planned, about, None, say, rule, leg)
+        known = log.info.get("halving")
+        admission.check(where, self.config, self.axes, True, inputs, known)
         with directory.Directory(where, PATIENCE) as kept:
             states = log.begin(kept)
-            log.write(self._events(planned, states, vmap), stop)
-        done = bool(log.info["finished"])
+            log.write(self._events(planned, states, vmap, leg), stop)
+        done = bool(log.info["finished"]) if epoch is None else leg.done(part, log.rows)
         return {
             "finished": done,
             "rows": log.rows if done else [],
@@ -238,7 +208,7 @@ class Worker:
         whole = self.populations[shard.population]
         return whole.part(range(shard.low, shard.high))
 
-    def _events(self, planned: Any, states: dict, vmap: int) -> Iterable[Any]:
+    def _events(self, planned: Any, states: dict, vmap: int, leg: Any) -> Iterable[Any]:
         from aejax.runs import job
         from aejax.training import program
 
@@ -251,7 +221,7 @@ class Worker:
                 self.programs[part.index] = program.Program(whole, self.devices, vmap)
             return self.programs[part.index]
 
-        return job.run(planned, states, build)
+        return job.run(planned, states, build, leg)
 
     def _same_files(self, inputs: Mapping[str, Any]) -> None:
         """Refuses data and files that are not those of the driver."""

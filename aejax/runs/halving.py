@@ -233,7 +233,10 @@ class Race:
 
     Attributes:
       epochs: of the rungs.
+      ends: whether members are trained to the end after them.
     """
+
+    ends = True
 
     def __init__(
         self,
@@ -257,6 +260,28 @@ class Race:
             for place, member in enumerate(population.members)
             if member.index not in gone or audited(self.rule, member.index)
         ]
+
+
+class Leg(Race):
+    """A shard's part of a race, decided by who has the rows of all shards.
+
+    It ends at the rung ``epoch``, or after the last step if that is None.
+    """
+
+    def __init__(self, rule: Halving, epoch: int | None, stopped: Mapping[int, int]):
+        self.rule, self._stopped = rule, dict(stopped)
+        self.epochs, self.ends = (epoch,) * (epoch is not None), epoch is None
+
+    def stopped(self) -> dict[int, int]:
+        """As it was told."""
+        return self._stopped
+
+    def done(self, population: populations.Population, rows: Rows) -> bool:
+        """Whether all that are left of a population were evaluated at the rung."""
+        (epoch,) = self.epochs
+        there = {r["member"] for r in rows if r["epoch"] == epoch}
+        members = population.members
+        return all(members[place].index in there for place in self.alive(population))
 
 
 def mark(rows: Rows, stopped: Mapping[int, int]) -> list[dict[str, Any]]:

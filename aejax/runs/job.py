@@ -102,7 +102,8 @@ def run(
             # compile, and tracing holds Python's lock.
             futures.wait(list(built.values())[:1])
         try:
-            for epoch in (*(race.epochs if race else ()), None):
+            rungs = race.epochs if race else ()
+            for epoch in (*rungs, *[None] * (race is None or race.ends)):
                 for population in todo:
                     index, spec = population.index, population.spec
                     goal = spec.steps if epoch is None else epoch * spec.epoch_steps

@@ -35,12 +35,15 @@ class Writer:
         on_rows: Callable | None,
         on_event: Callable | None,
         rule: halving.Halving | None = None,
+        leg: halving.Leg | None = None,
     ):
         self.info, self.rows, self.summary, self.finals = info, [], [], {}
         self._plan, self._directory = planned, None
-        self.race = None
+        self.race = leg
         if rule:
-            self.race = halving.Race(rule, planned.populations, lambda: self.rows)
+            self.race = leg or halving.Race(
+                rule, planned.populations, lambda: self.rows
+            )
             self.info["halving"] = rule.to_json(planned.populations[0].spec.config)
         self._on_rows = on_rows or (lambda rows: None)
         self._on_event = on_event or (lambda event: None)

@@ -31,7 +31,7 @@ AREA = ["--preset", "smoke", "--out", "run"]
         ("--shard 0/4 --engine processes", "--shard needs --out"),
         ("--by mse", "--by is of --halving"),
         ("--rungs 3", "--rungs is of --halving"),
-        ("--halving 2 --shard 0/2", "in one process"),
+        ("--halving 2 --shard 0/2 --out x", "shares have nobody"),
         ("--halving 1", "at least 2"),
         ("--halving 2 --by psnr+x", "no metric"),
     ],

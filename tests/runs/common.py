@@ -1,9 +1,14 @@
 """A small sweep of two programs, its comparison, and how it is stopped and damaged."""
 
+import collections
+import functools
+import json
+
 import jax
 import numpy as np
 
 import aejax
+from aejax.engines import engine, shard
 from aejax.runs import checkpoint
 
 CONFIG = dict(hidden=(16,), batch_size=64, epochs=12, eval_every=2)
@@ -46,3 +51,39 @@ def stop_after(events):
     """A ``should_stop`` that says yes from its n-th call on."""
     calls = iter(range(10**9))
     return lambda: next(calls) >= events
+
+
+class Inline:
+    """An engine of this process: a call is made when it is waited for.
+
+    The first ``lost`` calls of ``train`` end without an answer, as does a worker that
+    is killed when it has saved ``after`` times.
+    """
+
+    claim = False
+
+    def __init__(self, workers, lost=0):
+        self.workers, self.lost, self.most, self.closed = workers, lost, 0, False
+        self.calls = collections.Counter()
+
+    def submit(self, function, *arguments):
+        self.calls[function.__name__] += 1
+        return functools.partial(function, *arguments)
+
+    def wait(self, handles, seconds):
+        self.most = max(self.most, len(handles))
+        return handles[:1]
+
+    def result(self, handle):
+        if handle.func is shard.train and self.lost:
+            self.lost -= 1
+            settings, number, epoch, stopped = handle.args
+            worker = shard.worker(settings.dir, settings.token)
+            stopped = {int(member): end for member, end in stopped.items()}
+            worker.train(number, epoch, stopped, should_stop=stop_after(3))
+            raise engine.Lost("killed")
+        # JSON alone may travel.
+        return json.loads(json.dumps(handle()))
+
+    def close(self):
+        self.closed = True

@@ -1,7 +1,5 @@
 """P10: a run in shards is byte for byte the one that is trained whole."""
 
-import collections
-import functools
 import json
 import shutil
 
@@ -11,48 +9,13 @@ import pytest
 
 import aejax
 from aejax import config as configs
-from aejax.engines import driver, engine, shard
+from aejax.engines import cut, driver, engine, shard
 from aejax.runs import directory, plan
 from tests.runs import common
-from tests.runs.common import AXES, CONFIG, assert_same, stop_after
+from tests.runs.common import AXES, CONFIG, Inline, assert_same, stop_after
 
 pytestmark = pytest.mark.usefixtures("users_generator")
 BASE = aejax.Config(**CONFIG)
-
-
-class Inline:
-    """An engine of this process: a call is made when it is waited for.
-
-    The first ``lost`` calls of ``train`` end without an answer, as does a worker that
-    is killed when it has saved ``after`` times.
-    """
-
-    claim = False
-
-    def __init__(self, workers, lost=0):
-        self.workers, self.lost, self.most, self.closed = workers, lost, 0, False
-        self.calls = collections.Counter()
-
-    def submit(self, function, *arguments):
-        self.calls[function.__name__] += 1
-        return functools.partial(function, *arguments)
-
-    def wait(self, handles, seconds):
-        self.most = max(self.most, len(handles))
-        return handles[:1]
-
-    def result(self, handle):
-        if handle.func is shard.train and self.lost:
-            self.lost -= 1
-            settings, number = handle.args
-            worker = shard.worker(settings.dir, settings.token)
-            worker.train(number, should_stop=stop_after(3))
-            raise engine.Lost("killed")
-        # JSON alone may travel.
-        return json.loads(json.dumps(handle()))
-
-    def close(self):
-        self.closed = True
 
 
 def sweep(out, workers, resume=False, should_stop=lambda: False, **more):
@@ -132,7 +95,7 @@ def test_shares_without_a_driver_are_merged(tmp_path, whole):
 
     assert share(0)
     shards = directory.shards(directory.read_info(out))
-    others = shard.share(planned.populations, shards, 1, 2)
+    others = cut.share(planned.populations, shards, 1, 2)
     listed = ", ".join(map(str, others))
     assert len(others) == len(shards) // 2
     with pytest.raises(configs.InputError, match=f"shards .* not done: {listed};"):
@@ -221,7 +184,7 @@ def test_a_worker_whose_driver_is_gone_stops(tmp_path, monkeypatch):
 @pytest.mark.parametrize("each", [1, 4])
 def test_shards_hold_every_member_once(workers, each):
     planned = plan.plan(BASE, AXES | {"seed": list(range(9))}).populations
-    shards = shard.cut(planned, workers, each)
+    shards = cut.cut(planned, workers, each)
     for population in planned:
         of = [s for s in shards if s.population == population.index]
         members = [i for s in of for i in range(s.low, s.high)]
@@ -229,7 +192,7 @@ def test_shards_hold_every_member_once(workers, each):
         sizes = [s.high - s.low for s in of]
         assert sizes == sorted(sizes, reverse=True), "what the first compiles serves"
         assert all(size % each == 0 for size in sizes[:-1])
-    shares = [shard.share(planned, shards, i, workers) for i in range(workers)]
+    shares = [cut.share(planned, shards, i, workers) for i in range(workers)]
     assert sorted(sum(shares, [])) == list(range(len(shards)))
     loads = [sum(shards[i].high - shards[i].low for i in one) for one in shares]
     largest = max(s.high - s.low for s in shards)
