@@ -25,6 +25,7 @@ HPARAMS = {
 }
 LABELLED = ("conv", "recurrent")  # read labels in their own way
 K, Z, STEPS = 5, 16, 50
+TRAINED = ("net", "extra")
 # Layers of other phases have no gradient; the file says why.
 SOME_WITHOUT_GRADIENT = {"stacked"}
 
@@ -97,8 +98,23 @@ class Case:
         self.programs = {w: self.compile(w) for w in ("wide", "alone")}
 
     def compile(self, kind):
-        """(values, poison, steps) -> loss, metrics, gradients, parameters, curve."""
-        spec = getattr(self, kind).spec
+        """(values, poison, steps) -> loss, metrics, gradients, parameters, curve.
+
+        Gradients are the first step's own, so that one backward pass is compiled.
+        """
+        spec, grads = getattr(self, kind).spec, []
+        real = spec.objective.optimizer
+
+        def spied(*arguments, **hp):
+            tx = real(*arguments, **hp)
+
+            def update(updates, *more):
+                grads.append(updates)
+                return tx.update(updates, *more)
+
+            return tx._replace(update=update)
+
+        spec = spec._replace(objective=spec.objective._replace(optimizer=spied))
 
         def program(state, values, poison, steps, data):
             k, member = values["latent_dim"], members.member(spec, values, data)
@@ -111,29 +127,28 @@ class Case:
 
             params = jax.tree_util.tree_map_with_path(poisoned, state.params)
             batch = member.batch(jnp.arange(16), 0)
-
-            def scalar(trainable):
-                both = trainable | {"state": params["state"]}
-                return member.loss(both, batch, jax.random.key(7), 0)[:2]
-
-            trainable = {n: params[n] for n in ("net", "extra")}
-            first = jax.value_and_grad(scalar, has_aux=True)(trainable)
+            first = member.loss(params, batch, jax.random.key(7), 0)[:2]
 
             def step(i, carry):
-                state, losses = carry
+                state, losses, before = carry
                 rows = (jnp.arange(16) + 16 * i) % 64
                 state, loss = member.step(state, member.batch(rows, i), i)
-                return state, losses.at[i].set(loss)
+                here = jax.tree.map(
+                    lambda a, b: jnp.where(i == 0, a, b), grads.pop(), before
+                )
+                return state, losses.at[i].set(loss), here
 
-            carry = (state, jnp.zeros(STEPS))
-            return *first, params, jax.lax.fori_loop(0, steps, step, carry)[1]
+            blank = {n: jax.tree.map(jnp.zeros_like, params[n]) for n in TRAINED}
+            carry = (state._replace(params=params), jnp.zeros(STEPS), blank)
+            _, losses, here = jax.lax.fori_loop(0, steps, step, carry)
+            return first, here, params, losses
 
         values = self.values(kind)
-        arguments = (self.initial(kind), values, False, 0, self.data)
+        arguments = (self.initial(kind), values, False, 1, self.data)
         return jax.jit(program).lower(*arguments).compile()
 
     @functools.cache  # noqa: B019 - cases live as long as the module
-    def run(self, kind, poison=False, steps=0):
+    def run(self, kind, poison=False, steps=1):
         values = self.values(kind)
         arguments = (np.asarray(poison), np.asarray(steps, np.int32))
         out = self.programs[kind](self.initial(kind), values, *arguments, self.data)

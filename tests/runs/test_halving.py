@@ -166,7 +166,7 @@ def test_a_lost_checkpoint_is_trained_again(raced, tmp_path):
     assert run.rows == raced.rows
 
 
-def test_nothing_compiles_at_a_rung(compiles):
+def test_nothing_compiles_at_a_rung(compiles, afresh):
     planned = plan.plan(BASE, AXES)
     before = len(compiles)
     sweep(planned=planned)

@@ -88,7 +88,7 @@ def test_paths_and_numbers_of_devices_are_taken(tmp_path):
     assert one.info["device"].startswith("1 ×")
 
 
-def test_settings_of_the_users_code_are_not_ours():
+def test_settings_of_the_users_code_are_not_ours(afresh):
     base = aejax.Config(objective="vae", **SMALL)
     plain = aejax.sweep(base)
     x = data.load("digits").test.x[:3]

@@ -8,6 +8,7 @@ import aejax
 from aejax import config, data, tasks
 from aejax import model as model_lib
 from aejax.tasks import classifier
+from tests.tasks import common
 
 RNG = np.random.default_rng(0)
 SMALL = {"x_train": (96, 8, 8, 1), "x_valid": (16, 8, 8, 1), "x_test": (16, 8, 8, 1)}
@@ -15,11 +16,7 @@ SMALL = {"x_train": (96, 8, 8, 1), "x_valid": (16, 8, 8, 1), "x_test": (16, 8, 8
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Classifiers of fewer steps: tests compile without optimisation."""
-    whole = classifier.classifier
-    monkeypatch.setattr(
-        classifier, "classifier", lambda x, y, steps=0: whole(x, y, 200)
-    )
+    monkeypatch.setattr(classifier, "classifier", common.quick)
 
 
 def by_system(result):

@@ -1,7 +1,10 @@
 """disentangle: factors that are known, codes that show them, and rows that fit."""
 
+import functools
+
 import numpy as np
 import pytest
+from sklearn import ensemble
 
 from aejax import config, data, tasks
 from aejax.evaluate import disentanglement
@@ -11,6 +14,16 @@ from experiments import apply
 SIZES = (3, 4, 5)
 NAMES = ("colour", "place", "size")
 TASK = tasks.TASKS["disentangle"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Forests of fewer trees; tests/evaluate/test_disentanglement.py has the whole."""
+    forest, boosted = ensemble.RandomForestClassifier, "GradientBoostingClassifier"
+    trees = lambda n, **more: forest(n // 5, **more | {"n_jobs": 1})  # noqa: E731
+    monkeypatch.setattr(ensemble, "RandomForestClassifier", trees)
+    few = functools.partial(getattr(ensemble, boosted), n_estimators=20)
+    monkeypatch.setattr(ensemble, boosted, few)
 
 
 @pytest.fixture(scope="module")

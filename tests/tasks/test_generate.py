@@ -5,15 +5,12 @@ import pytest
 
 from aejax import config, tasks
 from aejax.tasks import classifier
+from tests.tasks import common
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Classifiers of fewer steps: tests compile without optimisation."""
-    whole = classifier.classifier
-    monkeypatch.setattr(
-        classifier, "classifier", lambda x, y, steps=0: whole(x, y, 200)
-    )
+    monkeypatch.setattr(classifier, "classifier", common.quick)
 
 
 @pytest.fixture(scope="module")
