@@ -96,6 +96,31 @@ def users_generator(as_for_users):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def programs_once():
+    """Programs of equal facts are traced and compiled once in a process."""
+    from tests import once
+
+    with once.programs():
+        yield
+
+
+@pytest.fixture
+def afresh(programs_once):
+    """Everything is traced and compiled, whatever has been before."""
+    from tests import once
+
+    with once.none():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def counted(request):
+    """Where compilations are counted, none is left out."""
+    if "compiles" in request.fixturenames:
+        request.getfixturevalue("afresh")
+
+
 @pytest.fixture(scope="session")
 def compiles():
     """A list that grows by one name at each compilation."""

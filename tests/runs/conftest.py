@@ -5,27 +5,13 @@ import shutil
 import pytest
 
 from aejax.runs import dispatch, writer
-from tests import once
 from tests.runs.common import sweep
-
-
-@pytest.fixture(scope="module", autouse=True)
-def programs_once():
-    with once.programs():
-        yield
-
-
-@pytest.fixture
-def afresh(programs_once):
-    """Everything is traced and compiled, whatever has been before."""
-    with once.none():
-        yield
 
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """A finished run that has two checkpoints of its last population."""
-    with pytest.MonkeyPatch.context() as patch, once.programs():
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer, "SAVE_EVERY", 0.0)
         patch.setattr(dispatch, "SECONDS", 1e-6)
         return sweep(tmp_path_factory.mktemp("runs") / "whole")

@@ -16,10 +16,11 @@ RULE = aejax.Halving(2, (1, 2))
 
 
 @pytest.fixture(scope="module")
-def raced(tmp_path_factory):
+def raced(tmp_path_factory, as_for_users):
     """Eight trials, of which four go on at epoch 1 and two of these at epoch 2."""
     settings = search.Settings(trials=8, population=8, halving=RULE)
-    return common.run(tmp_path_factory.mktemp("searches") / "raced", settings)
+    with as_for_users():
+        return common.run(tmp_path_factory.mktemp("searches") / "raced", settings)
 
 
 def test_a_trial_s_seeds_go_on_together(raced):
