@@ -204,15 +204,9 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
 
 def check(flags: Any) -> None:
     """Refuses flags that say how, not what, and do not go together."""
-    for flag in ("vmap", "devices", "workers"):
-        given = getattr(flags, flag)
-        if given is not None and given < 1:
-            raise config.InputError(f"--{flag} is {given}; it must be at least 1")
+    check_numbers(flags)
     if flags.engine not in ENGINES:
         raise config.unknown("engine", flags.engine, ENGINES)
-    for name in ("rungs", "by", "across", "audit"):
-        if getattr(flags, name) and flags.halving is None:
-            raise config.InputError(f"--{name} is of --halving ETA")
     if flags.halving is not None and flags.shard:
         raise config.InputError(
             "--halving compares all members at every rung, and shares have nobody who "
@@ -235,11 +229,17 @@ def check(flags: Any) -> None:
         raise config.InputError(
             "--shard needs --out DIR, the same for all shares, and no --engine"
         )
-    check_resume(flags)
 
 
-def check_resume(flags: Any) -> None:
-    """Refuses to go on with a run that is not named."""
+def check_numbers(flags: Any) -> None:
+    """Refuses what no command that trains can take."""
+    for flag in ("vmap", "devices", "workers"):
+        given = getattr(flags, flag, None)
+        if given is not None and given < 1:
+            raise config.InputError(f"--{flag} is {given}; it must be at least 1")
+    for name in ("rungs", "by", "across", "audit"):
+        if getattr(flags, name, None) and flags.halving is None:
+            raise config.InputError(f"--{name} is of --halving ETA")
     if flags.resume and not flags.out:
         raise config.InputError("--resume needs --out DIR, the directory of the run")
 
@@ -266,7 +266,8 @@ def command(argv: Sequence[str], program: str = PROGRAM) -> str:
 
 def resume_command(argv: Sequence[str], out: str, program: str = PROGRAM) -> str:
     """What to type to go on with a run that was begun with these words."""
-    return f"{program} {shlex.join([*_settings(argv), '--out', out, '--resume'])}"
+    words = [*_settings(argv), "--out", out, "--resume"]
+    return f"{program} {shlex.join(map(config.masked, words))}"
 
 
 def _settings(argv: Sequence[str], *more: str) -> list[str]:

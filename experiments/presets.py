@@ -85,7 +85,7 @@ PRESETS = {
         axes={"objective": ("ae", "denoising"), "latent_dim": (30, 500)},
     ),
     # For experiments.search, whose default it is; a sweep of it trains one model. After
-    # 64 trials: nll + kl BEST. 2 CPU cores: SECONDS.
+    # 64 trials: nll + kl 24.2 on valid. 2 CPU cores: 1 minute, estimated from 160.
     "search": Preset(
         "a search: the beta-VAE's learning rate, beta and latent size on digits",
         values={"objective": "beta_vae", "epochs": 40, "eval_every": 10},

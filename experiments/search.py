@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aejax import config
 from experiments import environment, options, presets
 
 PROGRAM = "python -m experiments.search"
@@ -63,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _search(argv: list[str]) -> int:
     began = time.monotonic()
     flags = options.parse(argv, SEARCH)
-    options.check_resume(flags)
-    base, entries, seeds = _space(flags)
+    options.check_numbers(flags)
+    base, entries, seeds = _space(flags, argv)
     now = datetime.datetime.now(datetime.UTC)
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
     count = max(1, flags.population) * len(seeds) * base.data_parallel
@@ -113,31 +114,42 @@ def _search(argv: list[str]) -> int:
         )
     if not run.info["finished"]:
         return ending.stopped(argv, out, PROGRAM)
-    tables.show(
-        *trials.cells(run, trials.best(run)),
-        "the best trials, by their mean over seeds",
-    )
+    if best := trials.best(run):
+        title = "the best trials, by their mean over seeds"
+        tables.show(*trials.cells(run, best), title)
+    else:
+        print("\nno trial was trained to its end: all have diverged")
     return ending.report(run, began)
 
 
-def _space(flags: Any) -> tuple[Any, dict[str, Any], list[int]]:
-    """What is the same for all trials, what is searched, and the seeds."""
+def _space(flags: Any, argv: Sequence[str]) -> tuple[Any, dict[str, Any], list[int]]:
+    """What is the same for all trials, what is searched, and the seeds.
+
+    A preset's range is not searched where a flag says a value, or where nothing that
+    is asked for has such a hyperparameter.
+    """
+    from aejax.runs import plan
     from aejax.search import space  # jax with it: after --help
 
-    ranges = dict(map(space.parse, presets.PRESETS[flags.preset].ranges))
-    ranges |= map(space.parse, flags.axis)
     base, entries = options.settings(dataclasses.replace(flags, axis=()))
     seeds = entries.pop("seed", [base.seed])
-    return base, entries | ranges, seeds
+    names = entries.get("objective", [base.objective])
+    nets = entries.get("network", [base.network])
+    known = {*config.AXES, *plan.hyperparameters(names, nets)}
+    words = (word.partition("=")[0].lstrip("-") for word in argv if word[:2] == "--")
+    known -= {word.replace("-", "_") for word in words}
+    ranges = map(space.parse, presets.PRESETS[flags.preset].ranges)
+    preset = {name: entry for name, entry in ranges if name in known}
+    return base, entries | preset | dict(map(space.parse, flags.axis)), seeds
 
 
 def _show(event: dict[str, Any], display: Any) -> None:
     """Generations are lines, the training of one is a bar."""
     if event["kind"] == "generation" and event["trials"]:
-        line = f"{event['trials']:,} of {event['of']:,} trials"
+        line = f"{event['trials']:,} of {max(event['of'], event['trials']):,} trials"
         if best := event["best"]:
-            values, number = best
-            line += f", best {values[0]:.6g} of trial {number}"
+            value, number = best
+            line += f", best {value:.6g} of trial {number}"
         print(line, flush=True)
     elif event["kind"] in ("train", "warn"):
         display.on_event(event | {"population": 0})

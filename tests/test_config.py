@@ -35,6 +35,7 @@ BELOW = {
     "batch_size": 0,
     "epochs": 0,
     "eval_every": 0,
+    "data_parallel": 0,
     "warmup": -1,
     "weight_decay": -1e-9,
     "clip_norm": -1e-9,
@@ -50,6 +51,7 @@ ABOVE = {
     "batch_size": 2**31,
     "epochs": 2**31,
     "eval_every": 2**31,
+    "data_parallel": 65537,
     "warmup": 2**31,
     "beta1": 1.0,
     "beta2": 1.0,
@@ -63,6 +65,7 @@ ENDS = {
     "batch_size": (1, 2**31 - 1),
     "epochs": (1, 2**31 - 1),
     "eval_every": (1, 2**31 - 1),
+    "data_parallel": (1, 65536),
     "warmup": (0, 2**31 - 1),
     "weight_decay": (0.0, 1e30),
     "clip_norm": (0.0, 1e30),
@@ -163,7 +166,7 @@ def test_each_field_has_a_help_and_an_axis():
         assert field.metadata["help"], name
         assert field.metadata["axis"] in ("static", "traced", None), name
     assert set(config.STATIC) | set(config.TRACED) == set(config.AXES)
-    assert set(config.AXES) == set(config.FIELDS) - {"epochs", "eval_every", "hparams"}
+    assert set(config.AXES) == set(config.FIELDS) - set(config.FIXED)
 
 
 def test_an_input_error_is_one_line_of_bounded_length():

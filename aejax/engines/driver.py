@@ -103,14 +103,7 @@ def sweep(
 
         try:
             for epoch in log.legs():
-                decided = log.stopped()
-
-                def leg(number: int, epoch=epoch, decided=decided) -> tuple:
-                    return epoch, decided[number]
-
-                asked_for = workers, settings, log.todo(), idle, leg
-                for number, answer in engine.answers(*asked_for):
-                    log.take(number, answer, epoch)
+                _train_leg(epoch, workers, settings, log, idle)
                 if (out / shards.STOP).exists():
                     break
         except BaseException:
@@ -119,6 +112,17 @@ def sweep(
         log.end()
         (out / shards.STOP).unlink(missing_ok=True)
     return log.run(config, axes)
+
+
+def _train_leg(epoch, workers, settings, log, idle) -> None:
+    """All shards to a rung of halving, with those that are left, or to the end."""
+    decided = log.stopped()
+
+    def leg(number: int) -> tuple:
+        return epoch, decided[number]
+
+    for number, answer in engine.answers(workers, settings, log.todo(), idle, leg):
+        log.take(number, answer, epoch)
 
 
 def _stop_all(out: pathlib.Path) -> None:
@@ -162,7 +166,7 @@ def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, A
     """run.json of a run in shards: cut anew, or as it was."""
     rule = asked.halving and {"halving": asked.halving.to_json(config)} or {}
     where = asked.out, config, axes, asked.resume, inputs
-    admission.check(*where, rule.get("halving"), in_shards=True)
+    admission.check(*where, rule.get("halving"), kind="shards")
     info = provenance.describe(config, axes, planned, devices, inputs, asked.command)
     info |= rule
     if (asked.out / "run.json").is_file():
@@ -233,7 +237,7 @@ def merge(dir: Any) -> runs.Run:
     dir = pathlib.Path(dir).expanduser().resolve()
     info = directories.read_info(dir)
     config, axes = directories.read_configuration(info)
-    if not directories.shards(info):
+    if "search" in info or not directories.shards(info):
         raise configs.InputError(f"the run in '{dir}' was not trained in shards")
     populations = record.read(info, dir)
     planned = plans.Plan(populations, run_sources.Sources(info["resident_bytes"]))

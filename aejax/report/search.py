@@ -23,9 +23,9 @@ def sentences(table: tables.Table) -> list[str]:
             s: sum(t.state == s for t in all_trials) for s in ("stopped", "diverged")
         }
         also = [f"{n:,} {state}" for state, n in counts.items() if n]
-        text = f"The search has trained {len(all_trials):,} trials"
+        text = f"The search has trained {_count(len(all_trials))}"
         text += f" ({', '.join(also)})" if also else ""
-        some = trials.best(run)
+        some = trials.best(run, len(all_trials))
         if some and len(by) == 1:
             first = some[0]
             test = trials.short((first.test or [None])[0])
@@ -38,9 +38,16 @@ def sentences(table: tables.Table) -> list[str]:
                 f"{first.values[0]:.4g}, test {words.text(test)}: {where}"
             )
         elif some:
-            text += f"; {len(some)} of them are best compromises of {' and '.join(by)}"
+            text += (
+                f"; the best compromises of {' and '.join(by)} are {len(some):,} of "
+                "them: no other is better in all"
+            )
         lines.append(text + ".")
     return lines
+
+
+def _count(number: int) -> str:
+    return f"{number:,} trial" + "s" * (number != 1)
 
 
 def section(table: tables.Table) -> page.Section | None:
@@ -57,7 +64,8 @@ def section(table: tables.Table) -> page.Section | None:
         figures.append(page.Figure(f"drawn{mark}", canvas.svg(slices), True))
         title = "The best trials" if len(by) == 1 else "The best compromises"
         title += f" of {name}" * (len(table.runs) > 1)
-        cells.append(page.Cells(*trials.cells(run, trials.best(run)), title))
+        if chosen := trials.best(run, 10 if len(by) == 1 else 40):
+            cells.append(page.Cells(*trials.cells(run, chosen), title))
     if not figures:
         return None
     text = (
@@ -119,7 +127,8 @@ def _slices(drawn: Sequence[trials.Trial], by: str, space: Mapping[str, Any]) ->
         if isinstance(entry, Mapping):
             canvas.scale(ax, "x", [entry["low"], entry["high"]], entry["log"])
         else:  # a choice
-            kinds = list(map(str, entry))
+            # As rows name them: a file by its label, 1 as 1.0 where that is meant.
+            kinds = list(dict.fromkeys(map(str, sorted(xs, key=str))))
             xs = [kinds.index(str(x)) for x in xs]
             ax.set_xticks(range(len(kinds)), map(canvas.short, kinds))
             ax.set_xlim(-0.5, len(kinds) - 0.5)

@@ -11,6 +11,14 @@ from aejax.runs import directory
 _TRACES = (".lock", "run.json.tmp", "lease", "lease.tmp")
 
 
+# What a run was begun as: the entry of run.json that says so, how to go on with it.
+KINDS = {
+    "a search": ("search", "use experiments.search"),
+    "shards": ("shards", "add its --engine or --shard"),
+    "whole": ("plan", "leave out --engine and --shard, and use experiments.sweep"),
+}
+
+
 def place(dir: pathlib.Path, resume: bool) -> bool:
     """Refuses a directory that no run can be written to. Changes nothing.
 
@@ -53,13 +61,13 @@ def check(
     resume: bool,
     inputs: Mapping[str, Any],
     halving: Mapping[str, Any] | None = None,
-    in_shards: bool = False,
+    kind: str = "whole",
 ) -> None:
     """Refuses a directory in which this run cannot be written. Changes nothing.
 
     Raises:
-      InputError: as ``place``; or what it holds is another run; ``inputs``, beside the
-        configuration, differ.
+      InputError: as ``place``; or what it holds is another run, or of another kind;
+        ``inputs``, beside the configuration, differ.
     """
     if not place(dir, resume):
         return
@@ -69,6 +77,12 @@ def check(
         return config.to_json() | swept | inputs | {"--halving": rule}
 
     info = directory.read_info(dir)
+    before = next((k for k in KINDS if KINDS[k][0] in info), "whole")
+    if before != kind:
+        raise configs.InputError(
+            f"--resume: the run in '{dir}' was begun as {before}, and goes on so: "
+            f"{KINDS[before][1]}"
+        )
     rule = info.get("halving")
     old = flat(*directory.read_configuration(info), info.get("inputs", {}), rule)
     new = flat(config, axes, inputs, halving)
@@ -79,10 +93,4 @@ def check(
             f"--resume: the run in '{dir}' has another configuration: "
             f"{'; '.join(changed)}; repeat its settings (threads are PJRT_NPROC), or "
             "give another --out"
-        )
-    if in_shards != ("shards" in info):
-        how = "in shards: add its --engine or --shard" if not in_shards else "whole"
-        raise configs.InputError(
-            f"--resume: the run in '{dir}' was begun {how}"
-            + ", and goes on so; leave out --engine and --shard" * in_shards
         )

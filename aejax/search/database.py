@@ -35,11 +35,7 @@ def patiently(act: Callable[[], Any]) -> Any:
     for attempt in range(TRIES):
         try:
             return act()
-        except (
-            *clashes,
-            exceptions.StorageInternalError,
-            exceptions.DuplicatedStudyError,
-        ):
+        except clashes:
             if attempt + 1 == TRIES:
                 raise
             time.sleep(0.2 * 2**attempt)
@@ -53,12 +49,13 @@ def explained(url: str) -> Iterator[None]:
     from optuna import exceptions
 
     try:
-        safe = sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
+        sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # a port that is no number
         raise configs.InputError(
             "--storage is no URL of a database; it must be like "
             "sqlite:///path/study.db or postgresql+psycopg://user@host/name"
         ) from None
+    safe = configs.masked(url)
     try:
         yield
     except ImportError as error:
@@ -67,7 +64,7 @@ def explained(url: str) -> Iterator[None]:
             'PostgreSQL: pip install "psycopg[binary]", and postgresql+psycopg://…'
         ) from error
     except (sqlalchemy.exc.SQLAlchemyError, exceptions.OptunaError) as error:
-        why = str(error).split("\n")[0][:300]
+        why = configs.masked(str(error).split("\n")[0][:300])
         raise configs.InputError(
             f"--storage {safe} cannot be used ({type(error).__name__}: {why})"
         ) from error

@@ -63,9 +63,14 @@ class Goal:
         self.columns = tuple(results.metric_columns(self.frames))
         if any(not p.spec.data.sizes[1] for p in self.frames):
             raise configs.InputError("a search needs a validation split")
-        by = settings.minimize or (halvings.default_by(self.frames),)
+        given = settings.minimize
+        by = (given,) if isinstance(given, str) and given else given
+        by = by or (halvings.default_by(self.frames),)
         self.minimize = tuple("+".join(w.strip() for w in b.split("+")) for b in by)
+        self._check_comparable()
         for one in self.minimize:
+            if not all(one.split("+")):
+                raise configs.InputError(f"--minimize {one!r} names no metric")
             halvings.check_terms(f"--minimize {one}", one, space.entries, self.frames)
         self.rule = None
         if rule := settings.halving:
@@ -80,6 +85,19 @@ class Goal:
         first = self.frames[0].members[0].columns
         fixed = (*configs.AXES, "likelihood")
         self._hparams = [n for n in first if n not in fixed]
+
+    def _check_comparable(self) -> None:
+        """Refuses to choose among what gives one metric several meanings."""
+        shared = ["dataset", "binarize"]
+        if {w for one in self.minimize for w in one.split("+")} - {"mse", "error_rate"}:
+            shared.append("likelihood")
+        for name in shared:
+            if len(self.space.entries.get(name, ())) > 1:
+                raise configs.InputError(
+                    f"values of {name} give {', '.join(self.minimize)} several "
+                    "meanings, so that no search can choose among them; search with "
+                    "each"
+                )
 
     def about(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What all who share the study must say the same of, in JSON's types."""

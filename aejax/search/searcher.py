@@ -107,15 +107,13 @@ class Search:
         self._vmap = dict(zip(goal.frames, inputs["vmap"], strict=True))
         old, about = self._before(inputs), goal.about(inputs)
         facts = old.get("search", {"run": uuid.uuid4().hex, "trials": []})
-        url = goal.settings.storage or f"sqlite:///{self.dir / DATABASE}"
-        given = goal.settings
-        sampler = given.sampler, given.sampler_seed
-        self.study = studies.Study(url, given.study, facts["run"], sampler, about)
+        self.study = self._open_study(facts, about)
         info = provenance.describe(
             goal.space.base, {}, frames, devices, inputs, command
         )
         planned = self._populations(old)
         info |= {"columns": goal.columns, "search": about | facts}
+        info["search"]["population"] = goal.settings.population
         info |= gather.growing(planned)
         if goal.rule:
             info["halving"] = goal.rule.to_json(goal.space.base)
@@ -126,12 +124,13 @@ class Search:
         self._keep(self.log.rows)
         rungs = goal.rule.epochs(goal.space.base) if goal.rule else ()
         self._measure = goal.minimize, goal.space.base, rungs
-        if lost := self.study.missing([n for n, _ in self._trials]):
-            raise configs.InputError(
-                f"study '{given.study}' lacks {len(lost)} trials of the run in "
-                f"'{self.dir}': {configs.listed(lost)}; give the --storage in which "
-                "they are"
-            )
+
+    def _open_study(self, facts: Mapping[str, Any], about: Any) -> studies.Study:
+        given, numbers = self.goal.settings, [n for n, _ in facts["trials"]]
+        url = given.storage or f"sqlite:///{self.dir / DATABASE}"
+        sampler = given.sampler, given.sampler_seed
+        who = given.study, facts["run"], sampler
+        return studies.Study(url, *who, about, numbers, bool(given.storage))
 
     @property
     def _trials(self) -> list[list[int]]:
@@ -143,20 +142,26 @@ class Search:
         if not (self.dir / "run.json").is_file():
             return {}
         config, about = self.goal.space.base, self.goal.about(inputs)
-        admission.check(self.dir, config, {}, True, inputs, about["halving"], True)
         info = directories.read_info(self.dir)
-        if "search" not in info:
+        known = info.get("search", {})
+        if known and not _is_whole(known, info["members"], len(self.goal.space.seeds)):
             raise configs.InputError(
-                f"--resume: the run in '{self.dir}' is a sweep; go on with "
-                "experiments.sweep"
+                f"'{self.dir}/run.json' is damaged: it does not say which members are "
+                "which trial"
             )
-        if changed := studies.differences(
-            {n: v for n, v in info["search"].items() if n in about}, about
+        about["population"] = self.goal.settings.population
+        if known and (
+            changed := studies.differences(
+                {n: v for n, v in known.items() if n in about}, about
+            )
         ):
             raise configs.InputError(
                 f"--resume: the search in '{self.dir}' is another: "
                 f"{'; '.join(changed)}; repeat its settings, or give another --out"
             )
+        admission.check(
+            self.dir, config, {}, True, inputs, about["halving"], "a search"
+        )
         return info
 
     def _populations(
@@ -258,8 +263,8 @@ class Search:
             outcome = goals.outcome(*self._measure, rows)
             if number in waiting:
                 self.study.tell(number, outcome)
-            if outcome.values:
-                best.append((outcome.values, number))
+            if outcome.values and len(outcome.values) == 1:
+                best.append((outcome.values[0], number))
         on_event(
             {
                 "kind": "generation",
@@ -268,3 +273,16 @@ class Search:
                 "best": min(best, default=None),
             }
         )
+
+
+def _is_whole(known: Any, members: int, size: int) -> bool:
+    """Whether the entry of run.json is as it was written."""
+    if not isinstance(known, Mapping) or not isinstance(known.get("run"), str):
+        return False
+    firsts = range(0, members, max(size, 1))
+    return isinstance(known.get("trials"), list) and all(
+        isinstance(one, list)
+        and [type(v) for v in one] == [int, int]
+        and one[1] in firsts
+        for one in known["trials"]
+    )

@@ -5,7 +5,7 @@ for each combination; a range is of a number that differs from member to member.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import axes as axes_lib
@@ -26,6 +26,15 @@ class Range(NamedTuple):
     high: float
     log: bool = False
 
+    @property
+    def works(self) -> bool:
+        """Whether it is one."""
+        try:
+            ordered = -math.inf < self.low < self.high < math.inf
+        except TypeError:
+            return False
+        return ordered and (self.low > 0 or not self.log)
+
 
 Entry = Range | Sequence[Any]
 
@@ -41,18 +50,18 @@ def parse(text: str) -> tuple[str, Entry]:
     """
     name, _, values = text.partition("=")
     rule, *ends = values.strip().split(":")
-    if rule not in ("log", "linear") or len(ends) != 2:
+    if rule not in ("log", "linear") or len(ends) == 3:
         return axes_lib.parse(text)
     try:
-        low, high = map(float, ends)
-    except ValueError:
-        low = high = math.nan
-    if not -math.inf < low < high < math.inf or (rule == "log" and low <= 0):
+        entry = Range(*map(float, ends), rule == "log")
+    except (ValueError, TypeError):
+        entry = Range(math.nan, math.nan)
+    if not entry.works:
         raise configs.InputError(
             f"--axis '{text}': a range is NAME=log:LOW:HIGH or NAME=linear:LOW:HIGH, "
             "with LOW < HIGH, and above 0 if it is logarithmic"
         )
-    return name.strip().replace("-", "_"), Range(low, high, rule == "log")
+    return name.strip().replace("-", "_"), entry
 
 
 class Space:
@@ -70,7 +79,7 @@ class Space:
     def __init__(
         self, base: configs.Config, entries: Mapping[str, Entry], seeds: Sequence[int]
     ):
-        self.base, self.seeds = base, list(seeds)
+        self.base, self.seeds = base, list(dict.fromkeys(seeds))
         # What decides which hyperparameters there are comes first.
         order = sorted(entries, key=lambda n: n not in configs.STATIC)
         self.entries = {n: _values(n, entries[n]) for n in order}
@@ -83,11 +92,12 @@ class Space:
             raise configs.InputError(
                 "seed is no axis of a search: several --seed repeat each trial"
             )
-        names = {
-            n: entries.get(n, [getattr(base, n)]) for n in ("objective", "network")
-        }
+        kinds = "objective", "network"
+        names = {n: self.entries.get(n, [getattr(base, n)]) for n in kinds}
+        if ranges := [n for n in kinds if isinstance(names[n], Range)]:
+            raise configs.InputError(f"{ranges[0]} has no range; give several names")
         self._defaults = plans.hyperparameters(names["objective"], names["network"])
-        # Part of the program with one objective at least, if with any.
+        # Part of the program, with one objective at least.
         self._static = [n for n in self.entries if self._is_static(n, names)]
         for name, entry in self.entries.items():
             if isinstance(entry, Range):
@@ -97,7 +107,8 @@ class Space:
         if name in configs.FIELDS:
             return name not in configs.TRACED
         papers = [objectives.OBJECTIVES[n] for n in names["objective"]]
-        return not any(name in p.defaults and p.is_traced(name) for p in papers)
+        owners = [p for p in papers if name in p.defaults]
+        return not owners or not all(p.is_traced(name) for p in owners)
 
     def _range(self, name: str, entry: Range) -> Range:
         """With whole ends where the name takes whole numbers."""
@@ -111,8 +122,13 @@ class Space:
                 f"--axis {name}: each value of it is a program of its own; give some, "
                 f"--axis {name}=V1,V2"
             )
+        if not entry.works:
+            raise configs.InputError(
+                f"the range of '{name}' is {entry.low!r} to {entry.high!r}; its ends "
+                "must be numbers, the lower one first, above 0 if it is logarithmic"
+            )
         if type(self._default(name)) is float:
-            return entry
+            return entry._replace(low=float(entry.low), high=float(entry.high))
         if entry.low % 1 or entry.high % 1:
             raise configs.InputError(f"--axis {name}: its range must be whole numbers")
         return entry._replace(low=int(entry.low), high=int(entry.high))
@@ -173,6 +189,14 @@ class Space:
             values[name] = suggest(name, entry)
         return values
 
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether all values lie in the space; somebody may have put in others."""
+        return all(
+            entry.low <= values[name] <= entry.high
+            for name, entry in self.entries.items()
+            if isinstance(entry, Range) and name in values
+        )
+
     def configs(self, values: Mapping[str, Any]) -> list[configs.Config]:
         """The members of a setting, one for each seed."""
         lists = {n: [v] for n, v in values.items()}
@@ -191,6 +215,10 @@ def program(population: populations.Population, config: configs.Config) -> tuple
 def _values(name: str, entry: Entry) -> Entry:
     if isinstance(entry, Range):
         return entry
+    if isinstance(entry, str) or not isinstance(entry, Iterable):
+        raise configs.InputError(
+            f"'{name}' is searched over {entry!r}; give a Range, or values: [1.0, 2.0]"
+        )
     values = list(dict.fromkeys(configs.plain(v) for v in entry))
     if not values:
         raise configs.InputError(f"axis '{name}' has no value; give at least one")

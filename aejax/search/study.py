@@ -4,11 +4,11 @@ The only file that knows Optuna. Trials carry the token of the run that asked th
 that several runs can share a study in a database, and each go on with its own.
 """
 
-import datetime
 import functools
+import time
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import config as configs
@@ -19,6 +19,7 @@ SAMPLERS = ("tpe", "random")
 INSTALL = 'pip install "aejax[optuna]"'
 OWNER, MEMBERS, ABOUT = "run", "members", "aejax"  # attributes of trials and studies
 STALE = 60.0  # seconds in which a trial that was just asked gets its owner
+OUTSIDE = 100  # trials that others have put in, out of the space, one after the other
 
 
 class Trial(NamedTuple):
@@ -42,6 +43,17 @@ class Outcome(NamedTuple):
     members: list[int]
 
 
+def _explained(method: Callable) -> Callable:
+    """Errors of the database, which may go away at any time, as InputError."""
+
+    @functools.wraps(method)
+    def wrapped(self, *arguments: Any) -> Any:
+        with database.explained(self._storage_url):
+            return method(self, *arguments)
+
+    return wrapped
+
+
 class Study:
     """A study in a database, and this run's trials of it.
 
@@ -51,6 +63,8 @@ class Study:
       owner: a token of the run's own.
       sampler: one of ``SAMPLERS``, and the seed of what it draws.
       about: what the study is of: whoever shares it must say the same.
+      numbers: trials of this run so far, which the study must have.
+      shared: whether other runs may draw from it, too.
 
     Raises:
       InputError: Optuna or a driver is not installed, a database that does not answer,
@@ -64,8 +78,12 @@ class Study:
         owner: str,
         sampler: tuple[str, int],
         about: Mapping[str, Any],
+        numbers: Sequence[int] = (),
+        shared: bool = True,
     ):
         optuna = package()
+        self._storage_url, self._name, self._about = storage, name, about
+        self._shared, self._seen = shared, {}  # trials of nobody, since when
         self._owner, self._states = owner, optuna.trial.TrialState
         self._failed: list[int] = []  # trials
         with database.explained(storage):
@@ -73,19 +91,31 @@ class Study:
                 lambda: database.open_storage(optuna, storage)
             )
             self._study = database.patiently(
-                lambda: optuna.create_study(
-                    storage=self._storage,
-                    study_name=name,
-                    sampler=_sampler(optuna, *sampler, self._failed),
-                    directions=["minimize"] * len(about["minimize"]),
-                    load_if_exists=True,
-                )
+                lambda: self._open(optuna, sampler, bool(numbers))
             )
             self._id = self._storage.get_study_id_from_name(name)
-            self._check(name, about)
+            self._check()
+            self._check_trials(numbers)
 
-    def _check(self, name: str, about: Mapping[str, Any]) -> None:
+    def _open(self, optuna: Any, sampler: tuple[str, int], exists: bool) -> Any:
+        sampler = _sampler(optuna, *sampler, self._failed if not self._shared else ())
+        where = {"storage": self._storage, "study_name": self._name, "sampler": sampler}
+        directions = ["minimize"] * len(self._about["minimize"])
+        if not exists:
+            return optuna.create_study(
+                **where, directions=directions, load_if_exists=True
+            )
+        try:
+            return optuna.load_study(**where)
+        except KeyError:
+            raise configs.InputError(
+                f"there is no study '{self._name}' with the trials of this run; give "
+                "the --storage and --study in which they are"
+            ) from None
+
+    def _check(self) -> None:
         """Refuses a study of something else; a new one gets to know what it is of."""
+        name, about = self._name, self._about
         known = self._study.user_attrs.get(ABOUT)
         if known is None:
             if self._study.get_trials(deepcopy=False):
@@ -101,11 +131,41 @@ class Study:
                 "its settings, or give another --study"
             )
 
+    def _check_trials(self, numbers: Sequence[int]) -> None:
+        """Refuses a study without this run's trials, or with others of its own."""
+        trials = self._study.get_trials(deepcopy=False)
+        ours = {t.number: t for t in trials if t.user_attrs.get(OWNER) == self._owner}
+        if lost := sorted(set(numbers) - ours.keys()):
+            raise configs.InputError(
+                f"study '{self._name}' lacks {len(lost)} trials of this run: "
+                f"{configs.listed(lost)}; give the --storage in which they are"
+            )
+        done = {n for n, t in ours.items() if MEMBERS in t.user_attrs}
+        if more := sorted(done - set(numbers)):
+            raise configs.InputError(
+                f"study '{self._name}' has trials of this run that its run.json does "
+                f"not know: {configs.listed(more)}; run.json was changed"
+            )
+
+    @_explained
     def ask(self, space: spaces.Space) -> Trial:
         """A new trial, this run's own."""
-        trial = self._study.ask()
-        trial.set_user_attr(OWNER, self._owner)
+        for _ in range(OUTSIDE):
+            trial = self._study.ask()
+            trial.set_user_attr(OWNER, self._owner)
+            try:
+                values = self._draw(trial, space)
+            except ValueError:  # a choice that is none
+                values = None
+            if values is not None and space.holds(values):
+                return Trial(trial.number, values)
+            self._fail(trial.number)  # somebody has put it in
+        raise configs.InputError(
+            f"study '{self._name}' holds {OUTSIDE} waiting trials that lie outside of "
+            "the space; remove them"
+        )
 
+    def _draw(self, trial: Any, space: spaces.Space) -> dict[str, Any]:
         def suggest(name: str, entry: spaces.Entry) -> Any:
             if not isinstance(entry, spaces.Range):
                 words = [spaces.word(v) for v in entry]
@@ -114,22 +174,28 @@ class Study:
             draw = trial.suggest_int if type(entry.low) is int else trial.suggest_float
             return draw(name, entry.low, entry.high, log=entry.log)
 
-        return Trial(trial.number, space.draw(suggest))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a fixed value outside of its range
+            return space.draw(suggest)
 
+    @_explained
     def waiting(self, space: spaces.Space) -> list[Trial]:
         """This run's trials without a value; those that a kill left half asked fail.
 
         Nothing was trained for these: what was to be drawn is drawn again.
         """
-        known, now = [], datetime.datetime.now()
+        self._check()  # two that began at once may have written it one after the other
+        known, now = [], time.monotonic()
         self._failed[:] = [
             t.number
             for t in self._study.get_trials(deepcopy=False, states=(self._states.FAIL,))
         ]
         for trial in self._running():
-            owner, began = trial.user_attrs.get(OWNER), trial.datetime_start or now
+            owner = trial.user_attrs.get(OWNER)
             if owner is None and not trial.params:
-                if (now - began).total_seconds() > STALE:  # nobody's
+                # Killed before it had an owner, or just asked by another run.
+                since = self._seen.setdefault(trial.number, now)
+                if not self._shared or now - since > STALE:
                     self._fail(trial.number)
             elif owner == self._owner:
                 try:
@@ -147,6 +213,7 @@ class Study:
         self._failed.append(number)
         self._study.tell(number, state=state, skip_if_finished=True)
 
+    @_explained
     def tell(self, number: int, outcome: Outcome) -> None:
         """Writes down what came of a trial, unless that is done."""
         one = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
@@ -159,12 +226,6 @@ class Study:
         # failed they see nothing, and would draw its like again.
         state = self._states.PRUNED if outcome.values is None else None
         self._study.tell(number, outcome.values, state=state, skip_if_finished=True)
-
-    def missing(self, numbers: Sequence[int]) -> list[int]:
-        """Those of these trials that the study does not have as this run's."""
-        trials = self._study.get_trials(deepcopy=False)
-        ours = {t.number for t in trials if t.user_attrs.get(OWNER) == self._owner}
-        return sorted(set(numbers) - ours)
 
 
 def differences(known: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:

@@ -99,23 +99,15 @@ class Program:
             mesh=self._mesh,
             in_specs=(_P("members"), _P("members"), *(_P(),) * 6),
             out_specs=_P("members"),
-            axis_names={"members"},  # XLA lays batches over the other one, if any
+            axis_names={"members"},  # of a batch's axis XLA takes care
             check_vma=False,
         )
 
-        def shapes(tree: Any, sharding: Any, *lead: int) -> Any:
-            return jax.tree.map(
-                lambda a: jax.ShapeDtypeStruct(
-                    (*lead, *a.shape), a.dtype, sharding=sharding
-                ),
-                tree,
-            )
-
         total = self._devices * local
-        state = shapes(self._shapes, self._by_member, total)
-        hparams = shapes(spec.hparams(spec.config), self._by_member, total)
-        data = shapes(spec.shapes(), self._everywhere)
-        number = shapes(np.int32(0), self._everywhere)
+        state = _shapes(self._shapes, self._by_member, total)
+        hparams = _shapes(spec.hparams(spec.config), self._by_member, total)
+        data = _shapes(spec.shapes(), self._everywhere)
+        number = _shapes(np.int32(0), self._everywhere)
         began = time.perf_counter()
         with model_lib.matmul_precision(spec.config.precision):
             lowered = jax.jit(program, donate_argnums=0).lower(
@@ -189,6 +181,14 @@ class Program:
     def host_state(self) -> members.TrainState:
         """Host arrays (members, …) of the real members, in their order."""
         return jax.tree.map(lambda a: np.asarray(a)[self._slots], self._state)
+
+
+def _shapes(tree: Any, sharding: Any, *lead: int) -> Any:
+    """Of arrays with these leading axes, laid out so."""
+    return jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct((*lead, *a.shape), a.dtype, sharding=sharding),
+        tree,
+    )
 
 
 def slots(population: populations.Population, devices: Sequence[Any]) -> int:

@@ -63,6 +63,20 @@ def test_the_page_shows_the_search(done):
     assert facts.x is None and len(facts.settings) == 6
 
 
+def test_flags_win_over_the_preset(capsys):
+    from experiments.options import parse
+
+    def entries(*words):
+        return search._space(parse(words, search.SEARCH), words)
+
+    base, space, seeds = entries("--learning-rate", "0.01", "--latent_dim=4", "8")
+    assert base.learning_rate == 0.01 and [*space] == ["latent_dim", "beta"]
+    assert space["latent_dim"] == [4, 8] and seeds == [0]
+    base, space, _ = entries("--objective", "vae", "--axis", "latent_dim=2,3")
+    assert base.objective == "vae" and [*space] == ["learning_rate", "latent_dim"]
+    assert space["latent_dim"] == [2, 3]
+
+
 def test_no_password_is_written(done, tmp_path):
     out, _ = done
     info = json.loads((out / "run.json").read_text())
@@ -71,6 +85,8 @@ def test_no_password_is_written(done, tmp_path):
 
     words = ["--storage", "postgresql://me:secret@host/x", "--trials", "6"]
     assert options.command(words, search.PROGRAM).endswith("search --trials 6")
+    line = options.resume_command(words, "runs/x", search.PROGRAM)
+    assert "secret" not in line and "postgresql://me:***@host/x" in line
 
 
 def test_it_goes_on_with_more_trials(done, capsys):
@@ -99,6 +115,8 @@ def test_it_goes_on_with_more_trials(done, capsys):
         ("--halving 1", "must be at least 2"),
         ("--axis epochs=1,2", "cannot be swept"),
         ("--preset searchh", "did you mean 'search'"),
+        ("--vmap 0", "--vmap is 0"),
+        ("--rungs 1", "--rungs is of --halving"),
     ],
 )
 def test_refusals(words, text, tmp_path, capsys):

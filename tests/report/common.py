@@ -49,6 +49,10 @@ class Run:
 
     stopped: dict = {}  # by successive halving
 
+    @property
+    def swept(self):
+        return list(self.axes)
+
     def __init__(
         self, dir, axes, mse=MSE, base=None, done=True, lost=(), shape=(8, 8, 1)
     ):

@@ -54,7 +54,7 @@ def test_rows_and_models_are_those_of_the_whole(whole, tmp_path):
     assert spent == pytest.approx(sum(steps.values()), rel=0.01)
 
 
-def test_lost_workers_and_a_stopped_driver_change_nothing(whole, tmp_path, often):
+def test_lost_workers_and_drivers_change_nothing(whole, tmp_path, often):
     out = tmp_path / "run"
     stopped = sweep(out, Inline(2, lost=2), should_stop=stop_after(8))
     assert not stopped.info["finished"]

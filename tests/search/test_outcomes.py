@@ -1,17 +1,19 @@
 """What trials are told: stopped at rungs, diverged, of several values."""
 
+import pathlib
 import statistics
 
 import jax
 import pytest
 
 import aejax
-from aejax import search
+from aejax import report, search
 from aejax.report import trials as tables
 from aejax.search import goal
 from tests.search import common
 
 pytestmark = pytest.mark.usefixtures("users_generator")
+ROOT = pathlib.Path(__file__).parents[2]
 RULE = aejax.Halving(2, (1, 2))
 
 
@@ -76,6 +78,25 @@ def test_one_diverged_seed_makes_a_trial_diverge(tmp_path):
     assert all(t.drawn["learning_rate"] == 1e-2 for t in tables.best(run))
 
 
+def test_a_search_of_which_all_trials_diverge(tmp_path):
+    space = {"learning_rate": search.Range(1e28, 1e30, True)}
+    run = common.run(tmp_path / "run", common.FEW._replace(trials=4), space=space)
+    assert run.info["finished"] and tables.best(run) == []
+    page = report.write([run]).read_text()
+    assert 'id="search"' in page and "could not be made" not in page
+
+
+def test_choices_of_all_kinds_have_their_panel(tmp_path):
+    """As rows name them: widths, a file by its label, what auto stands for."""
+    mine = tmp_path / "mine.py"
+    mine.write_text((ROOT / "aejax/objectives/vae.py").read_text())
+    space = {"objective": [str(mine), "vae"], "beta1": [0.5, 0.9], "hidden": [(8,)]}
+    few = search.Settings(trials=4, population=4)
+    run = common.run(tmp_path / "run", few, space, seeds=[0])
+    page = report.write([run]).read_text()
+    assert 'id="search"' in page and "could not be made" not in page
+
+
 def test_several_values_and_their_front(tmp_path):
     settings = common.FEW._replace(minimize=("nll", "kl"))
     run = common.run(tmp_path / "run", settings)
@@ -118,7 +139,7 @@ def test_random_draws_do_not_look_back(tmp_path):
 
 
 def test_members_are_laid_over_more_devices(raced, tmp_path):
-    """P2: on one device, with other generations' sizes, the same rows."""
+    """P2: on one device the same rows."""
     settings = search.Settings(trials=8, population=8, halving=RULE)
     run = common.run(tmp_path / "run", settings, devices=jax.devices()[:1])
     assert run.rows == raced.rows

@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 import aejax
+from aejax.engines import driver
 from aejax.search import goal, searcher, study
 from aejax.training import program
 from tests.runs.common import stop_after
@@ -102,7 +103,16 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    "place", ["asking", "asked", "in the first", "told in part", "gathered", "ending"]
+    "place",
+    [
+        "before its owner",
+        "asking",
+        "asked",
+        "in the first",
+        "told in part",
+        "gathered",
+        "ending",
+    ],
 )
 def test_killed_anywhere_it_goes_on(place, whole, tmp_path, monkeypatch):
     """Rows are byte for byte those of the search that nothing stopped."""
@@ -120,6 +130,7 @@ def test_killed_anywhere_it_goes_on(place, whole, tmp_path, monkeypatch):
         monkeypatch.setattr(target, name, call)
 
     points = {
+        "before its owner": (optuna.trial.Trial, "set_user_attr", 3),
         "asking": (optuna.trial.Trial, "suggest_int", 6),
         "asked": (goal.Goal, "generation", 2),
         "in the first": (program.Program, "advance", 3),
@@ -197,6 +208,28 @@ def test_resume_needs_the_study(whole, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(whole.dir, out)
     (out / "study.db").unlink()
-    with pytest.raises(aejax.InputError, match="lacks 8 trials"):
+    with pytest.raises(aejax.InputError, match="there is no study 'aejax'"):
         common.run(out)
     same(aejax.open_run(out), whole)
+
+
+def test_it_goes_on_as_a_search_alone(whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole.dir, out)
+    with pytest.raises(aejax.InputError, match="begun as a search"):
+        aejax.sweep(common.BASE, out=out, resume=True)
+    with pytest.raises(aejax.InputError, match="not trained in shards"):
+        driver.merge(out)
+    more = common.FEW._replace(population=3)
+    with pytest.raises(aejax.InputError, match="population: 4 there, 3 here"):
+        common.run(out, more)
+    info = json.loads((out / "run.json").read_text())
+    for wrong in ([[0, 1]], [[0, "a"]], [["a", 0]], None):
+        info["search"]["trials"] = wrong
+        (out / "run.json").write_text(json.dumps(info))
+        with pytest.raises(aejax.InputError, match="is damaged"):
+            common.run(out)
+    info["search"]["trials"] = []
+    (out / "run.json").write_text(json.dumps(info))
+    with pytest.raises(aejax.InputError, match="run.json was changed"):
+        common.run(out)

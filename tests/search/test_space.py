@@ -23,7 +23,14 @@ def test_forms_of_an_axis():
 
 
 @pytest.mark.parametrize(
-    "text", ["beta=log:0:4", "beta=linear:4:1", "beta=log:a:b", "beta=linear:0:inf"]
+    "text",
+    [
+        "beta=log:0:4",
+        "beta=linear:4:1",
+        "beta=log:a:b",
+        "beta=linear:0:inf",
+        "beta=log:1",
+    ],
 )
 def test_ranges_that_are_none(text):
     with pytest.raises(aejax.InputError, match="a range is NAME=log:LOW:HIGH"):
@@ -45,6 +52,13 @@ def test_ranges_that_are_none(text):
         ({"beta": spaces.Range(-1, 8)}, "beta is -1"),
         ({"weight_decay": spaces.Range(1e-5, 0.1)}, "use --optimizer adamw"),
         ({"objective": ["ae", "nothing"]}, "objective 'nothing' is unknown"),
+        ({"objective": spaces.Range(1, 2)}, "objective has no range"),
+        ({"network": spaces.Range(1, 2)}, "network has no range"),
+        ({"beta": spaces.Range(4.0, 1.0)}, "the lower one first"),
+        ({"beta": spaces.Range(0.0, 1.0, True)}, "above 0 if it is logarithmic"),
+        ({"beta": spaces.Range("a", 1.0)}, "must be numbers"),
+        ({"beta": 1.0}, "give a Range, or values"),
+        ({"hidden": "128"}, "give a Range, or values"),
     ],
 )
 def test_spaces_that_cannot_be(entries, words):
@@ -76,6 +90,43 @@ def test_programs_are_of_the_extremes():
         spec = population.spec
         assert spec.model.network_spec.latent_dim == 9 and spec.clip and spec.decay
         assert len(population.members) == 6
+
+
+def test_whole_ends_of_a_number_draw_others_too():
+    space = spaces.Space(BASE, {"beta": spaces.Range(1, 8)}, [0, 0, 1])
+    assert [type(v) for v in space.entries["beta"][:2]] == [float, float]
+    assert space.seeds == [0, 1]
+    assert space.holds({"beta": 8.0}) and not space.holds({"beta": 8.5})
+
+
+def test_traced_in_one_objective_and_static_in_another(tmp_path):
+    """Each value of it is a program of the one; members of the other share one."""
+    files = []
+    for name, static in ("one", "()"), ("two", '("weight",)'):
+        files.append(tmp_path / f"{name}.py")
+        files[-1].write_text(
+            f"static = {static}\n\n\n"
+            "def loss(model, params, batch, key, *, weight=1.0):\n"
+            "    z = model.encode(params, batch)[0]\n"
+            "    out = model.decode(params, z, batch)\n"
+            "    nll = weight * model.likelihood.nll(batch, out)\n"
+            "    return nll.mean(), {'nll': nll.mean()}\n"
+        )
+    names = [str(file) for file in files]
+    entries = {"objective": names, "weight": [1.0, 2.0]}
+    space = spaces.Space(BASE, entries, [0])
+    planned = space.frames(2, sources.Sources()).populations
+    assert len(planned) == 3
+    for name in names:
+        for weight in (1.0, 2.0):
+            (config,) = space.configs({"objective": name, "weight": weight})
+            fits = [
+                spaces.program(p, p.spec.config) == spaces.program(p, config)
+                for p in planned
+            ]
+            assert fits.count(True) == 1
+    with pytest.raises(aejax.InputError, match="a program of its own"):
+        spaces.Space(BASE, entries | {"weight": spaces.Range(1, 2)}, [0])
 
 
 def test_names_of_another_objective_are_not_drawn():

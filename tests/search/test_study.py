@@ -16,8 +16,8 @@ ABOUT = {"minimize": ["nll"], "space": {"beta": [1, 2]}}
 SPACE = spaces.Space(common.BASE, {"beta": [1.0, 2.0], "hidden": [(8,), (4, 4)]}, [0])
 
 
-def opened(url, owner="me", about=ABOUT, name="aejax"):
-    return studies.Study(url, name, owner, ("tpe", 0), about)
+def opened(url, owner="me", about=ABOUT, name="aejax", numbers=(), **more):
+    return studies.Study(url, name, owner, ("tpe", 0), about, numbers, **more)
 
 
 @pytest.fixture
@@ -57,6 +57,8 @@ def test_without_optuna(url, monkeypatch):
             "cannot be used|needs a driver",
         ),
         ("nothing://localhost/x", "cannot be used"),
+        ("postgresql://a:secret@host:port/x", "no URL of a database"),
+        ("nothing://host/x?user=me&password=secret", "cannot be used"),
     ],
 )
 def test_databases_that_cannot_be_used(storage, words):
@@ -87,14 +89,63 @@ def test_half_asked_trials_fail_and_are_asked_again(url):
     states = [t.state.name for t in half.get_trials(deepcopy=False)]
     assert states == ["RUNNING", "FAIL", "RUNNING", "RUNNING"]
     assert [other.number, nobodys.number] == [3, 2]
-    engine = sqlalchemy.create_engine(url)
-    with engine.begin() as connection:  # an hour later
-        early = "UPDATE trials SET datetime_start = '2020-01-01 00:00:00'"
-        connection.execute(sqlalchemy.text(early))
-    assert opened(url).waiting(SPACE) == [first]
+    again._seen = dict.fromkeys(again._seen, -1e9)  # an hour later
+    assert again.waiting(SPACE) == [first]
     states = [t.state.name for t in half.get_trials(deepcopy=False)]
     assert states == ["RUNNING", "FAIL", "FAIL", "RUNNING"]
-    assert again.missing([first.number, other.number, 99]) == [3, 99]
+
+
+def test_alone_nobody_s_trials_are_asked_again_at_once(url):
+    """In the run's own database nobody else can just have asked them."""
+    half = opened(url)
+    half._study.ask()  # killed before it has an owner
+    study = studies.Study(url, "aejax", "me", ("tpe", 0), ABOUT, shared=False)
+    assert study.waiting(SPACE) == []
+    assert half._study.get_trials()[0].state.name == "FAIL"
+    other = studies.Study(f"{url}.2", "aejax", "me", ("tpe", 0), ABOUT, shared=False)
+    assert study.ask(SPACE).values == other.ask(SPACE).values
+
+
+def test_what_lies_outside_of_the_space_is_not_trained(url):
+    study = opened(url)
+    space = spaces.Space(common.BASE, common.SPACE, [0])
+    for params in ({"latent_dim": 20}, {"latent_dim": 4, "beta": 0.5}):
+        study._study.enqueue_trial(params)
+    trial = study.ask(space)
+    assert trial.number == 1 and trial.values["latent_dim"] == 4
+    assert study._study.get_trials()[0].state.name == "FAIL"
+
+
+def test_trials_that_the_run_does_not_know(url):
+    study = opened(url)
+    first = study.ask(SPACE)
+    study.tell(first.number, studies.Outcome([1.0], {}, [0]))
+    mine = "aejax", "me", ("tpe", 0), ABOUT
+    studies.Study(url, *mine, [0])
+    with pytest.raises(aejax.InputError, match="does not know: 0; run.json was chang"):
+        studies.Study(url, *mine, [])
+    with pytest.raises(aejax.InputError, match="lacks 2 trials of this run: 5, 6"):
+        studies.Study(url, *mine, [0, 5, 6])
+    with pytest.raises(aejax.InputError, match="there is no study 'x'"):
+        studies.Study(url, "x", *mine[1:], [0])
+    assert optuna.get_all_study_names(url) == ["aejax"]
+
+
+def test_a_database_that_goes_away_is_told(url, tmp_path):
+    study = opened(url)
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("DROP TABLE trials"))
+    with pytest.raises(aejax.InputError, match="cannot be used"):
+        study.ask(SPACE)
+
+
+def test_two_that_name_a_study_at_once_notice(url):
+    """The one whose settings were written over is told at its next generation."""
+    first = opened(url)
+    first._study.set_user_attr(studies.ABOUT, ABOUT | {"space": {"beta": [3]}})
+    with pytest.raises(aejax.InputError, match="is of another search"):
+        first.waiting(SPACE)
 
 
 def test_what_is_drawn_depends_on_the_study_alone(tmp_path):
@@ -102,10 +153,10 @@ def test_what_is_drawn_depends_on_the_study_alone(tmp_path):
     drawn = []
     for name in ("whole", "parts"):
         url = f"sqlite:///{tmp_path}/{name}.db"
-        study, values = opened(url), []
+        study, values, numbers = opened(url, shared=False), [], []
         for place in range(14):  # of which the sampler looks back on the last
             if name == "parts":
-                study = opened(url)
+                study = opened(url, numbers=numbers, shared=False)
                 study.waiting(SPACE)
             if name == "parts" and place == 12:
                 lost = study._study.ask()
@@ -113,6 +164,7 @@ def test_what_is_drawn_depends_on_the_study_alone(tmp_path):
                 study.waiting(SPACE)
             trial = study.ask(SPACE)
             values.append(trial.values)
+            numbers.append(trial.number)
             study.tell(trial.number, studies.Outcome([place % 5], {}, [place]))
         drawn.append(values)
     assert drawn[0] == drawn[1]
