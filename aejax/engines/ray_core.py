@@ -14,7 +14,7 @@ from typing import Any
 from aejax import config as configs
 from aejax.engines import engine
 
-CONNECTING = 15.0  # seconds that an address has to answer
+CONNECTING = 10.0  # seconds that an address has to answer
 
 
 class Ray:

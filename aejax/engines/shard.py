@@ -237,8 +237,8 @@ class Worker:
 class Progress:
     """A worker's side of the files by which driver and workers hear of each other.
 
-    ``should_stop`` is true when the driver asks for it, or is silent for ``PATIENCE``
-    seconds: nobody would gather the rows. A run that has no driver has no lease.
+    ``should_stop`` is true when the driver asks for it, when another has come, or when
+    it is silent for ``PATIENCE`` seconds: nobody would gather the rows. A run that has no driver has no lease.
     """
 
     def __init__(self, where: pathlib.Path, dir: pathlib.Path, token: str | None):
@@ -263,7 +263,9 @@ class Progress:
         if (self._dir / STOP).exists():
             return True
         lease = self._read()
-        if lease != self._lease and lease.startswith(self._token):
+        if lease and not lease.startswith(self._token):
+            return True  # another driver has taken over, and gives the shard out again
+        if lease != self._lease:
             self._lease, self._heard = lease, time.monotonic()
         return time.monotonic() > self._heard + PATIENCE
 

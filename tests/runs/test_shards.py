@@ -172,8 +172,11 @@ def test_a_worker_whose_driver_is_gone_stops(tmp_path, monkeypatch):
     assert not stops(50)
     lease.write_text("driver 2")
     assert not stops(50)
+    assert stops(20), "silent for more than a minute"
+    lease.write_text("driver 3")
+    assert not stops(1)
     lease.write_text("another 1")
-    assert stops(70)
+    assert stops(1), "it has given the shard to somebody else"
     (tmp_path / shard.STOP).touch()
     assert shard.Progress(tmp_path, tmp_path, "driver").should_stop()
     # A share has no driver: what one has left behind does not concern it.
