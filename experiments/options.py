@@ -198,8 +198,14 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
         networks.NETWORKS.check(name)
     for name in axes.get("dataset", [base.dataset]):
         if name not in data.names():  # a file is read twice: its faults are told early
-            data.load(name)
+            show_notes(data.load(name))
     return base, axes
+
+
+def show_notes(loaded: data.Dataset) -> None:
+    """Prints how data were understood, where that was not said."""
+    for note in loaded.notes:
+        print(f"note: '{config.listed([loaded.name])}': {note}", file=sys.stderr)
 
 
 def check(flags: Any) -> None:

@@ -19,6 +19,7 @@ from aejax.data import (
     classes,
     dataset,
     files,
+    items,
     manifolds,
     music,
     prepared,
@@ -35,6 +36,7 @@ limits = dataset.limits
 in_units = dataset.in_units
 view = classes.view
 check_factors = dataset.check_factors
+from_source = items.from_source
 
 
 def load(name: str = "digits") -> Dataset:
