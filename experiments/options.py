@@ -30,6 +30,7 @@ The defaults shown are the preset's.
 examples:
   {PROGRAM}
   {PROGRAM} --dataset faces.npz --latent-dim 2 8 32 --hidden 512,256 128 --dry-run
+  {PROGRAM} --dataset photos@size=64,fit=pad,skip_bad=3  # a folder of images
   {PROGRAM} --preset smoke --axis eps=log:1e-8:1e-4:5 --out runs/eps
 """
 _AXIS = (

@@ -1,16 +1,16 @@
-"""A user's own data: .npz, .npy, .txt, .json, a folder of images or of MIDI files."""
+"""A user's own data: .npz, .npy, .txt, .json, .csv, a folder of images or of MIDI."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from aejax import config
-from aejax.data import arrays, dataset, images, midi, music, npz, paths, text
+from aejax.data import arrays, dataset, images, lists, midi, music, npz, paths, text
 
 SUFFIXES = (".npz", ".npy", ".txt", ".json")
 _KINDS = (
     "what is read is .npz and .npy (arrays), .txt (text by lines), .json (chorales), a "
-    "folder of images and a folder of MIDI files"
+    "folder of images and a folder of MIDI files, and .csv with a column path (images)"
 )
 _CONVERT = {  # suffix: an expression for its table, in Python
     ".csv": "np.loadtxt({!r}, delimiter=',', skiprows=1)",
@@ -63,7 +63,8 @@ def load(name: str) -> dataset.Dataset:
     A folder: its images (``images``), or its MIDI files if there are any (``music``),
     there and below. Sub-folders called train, valid (or val, validation, dev) and test
     are its splits, others the classes of images, and classes may lie in splits. Names
-    that begin with a dot are passed over. Decoded once, into the cache.
+    that begin with a dot are passed over. A list of images' paths: ``lists``. Decoded
+    once, into the cache.
 
     Missing splits are made after a shuffle (``dataset.partition``), because such data
     are often sorted. Likelihood: bernoulli if all values lie in [0, 1], else gaussian.
@@ -80,8 +81,10 @@ def _load(name: str, asks: str) -> dataset.Dataset:
     if paths.is_folder(name):
         matches = paths.walk(path, (*images.SUFFIXES, *midi.SUFFIXES))
         notes = [f for f in matches if f.suffix.lower() in midi.SUFFIXES]
-        _options(name, asks, {})
-        return (music if notes else images).load(name, path, notes or matches)
+        options = _options(name, asks, {} if notes else images.OPTIONS)
+        if notes:
+            return music.load(name, path, notes)
+        return images.load(name, path, matches, options)
     if (suffix := path.suffix.lower()) in (".json", ".txt"):
         _options(name, asks, {})
         return music.load(name, path, []) if suffix == ".json" else text.load(name)
@@ -90,6 +93,8 @@ def _load(name: str, asks: str) -> dataset.Dataset:
             f"'{name}' is one file, an image or a piece; a data set is a folder of "
             f"many: give its folder, '{path.parent}'"
         )
+    if lists.is_one(path):
+        return lists.load(name, path, _options(name, asks, lists.OPTIONS))
     if suffix not in SUFFIXES and not npz.is_one(path):
         raise config.InputError(f"'{name}' is none of these: {_KINDS}; {_advice(path)}")
     return arrays.load(name, path, **_options(name, asks, arrays.OPTIONS))
