@@ -94,6 +94,8 @@ def _dense(name: str, path: Path, loaded: Any) -> tuple[np.ndarray, str]:
     )
     dataset.check_memory(name, size)
     matrix = sparse.load_npz(path)
+    if hasattr(matrix, "check_format"):  # else indices beyond it are written to
+        matrix.check_format()
     x = (matrix.astype(np.float32) if floats else matrix).toarray()
     share = f"{matrix.nnz / max(x.size, 1):.2g} of its elements stored"
     sizes = "×".join(f"{n:,}" for n in x.shape)

@@ -134,3 +134,17 @@ def test_sparse_matrices_are_tables(places, monkeypatch, form):
     assert "9.6 kB as an array" in d.notes[0]
     monkeypatch.setattr(machine, "memory", lambda free: 9000)
     refused("own.npz", "takes 9.6 kB of memory.*9.0 kB are there")
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia"])
+def test_damaged_sparse_matrices_are_refused(places, form):
+    """An index beyond the matrix would be written to, wherever that is."""
+    matrix = sparse.random(60, 40, 0.1, format=form, rng=np.random.default_rng(0))
+    sparse.save_npz("own.npz", matrix)
+    arrays = dict(np.load("own.npz"))
+    for index in {"indices", "row"} & set(arrays):
+        np.savez("own.npz", **arrays | {index: arrays[index] + 1000})
+        refused("own.npz", "no readable .npy or .npz file of numbers")
+    for wrong in (np.array(["a", "b"]), np.array([60, 40, 3]), np.array([-60, 40])):
+        np.savez("own.npz", **arrays | {"shape": wrong})
+        refused("own.npz", "no readable .npy or .npz|must be")
