@@ -30,6 +30,7 @@ The defaults shown are the preset's.
 examples:
   {PROGRAM}
   {PROGRAM} --dataset faces.npz --latent-dim 2 8 32 --hidden 512,256 128 --dry-run
+  {PROGRAM} --dataset photos@size=64,fit=pad,skip_bad=3  # a folder of images
   {PROGRAM} --preset smoke --axis eps=log:1e-8:1e-4:5 --out runs/eps
 """
 _AXIS = (
@@ -198,8 +199,14 @@ def settings(flags: Any) -> tuple[config.Config, dict[str, list[Any]]]:
         networks.NETWORKS.check(name)
     for name in axes.get("dataset", [base.dataset]):
         if name not in data.names():  # a file is read twice: its faults are told early
-            data.load(name)
+            show_notes(data.load(name))
     return base, axes
+
+
+def show_notes(loaded: data.Dataset) -> None:
+    """Prints how data were understood, where that was not said."""
+    for note in loaded.notes:
+        print(f"note: '{config.listed([loaded.name])}': {note}", file=sys.stderr)
 
 
 def check(flags: Any) -> None:

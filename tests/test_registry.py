@@ -104,6 +104,8 @@ def test_a_file_from_outside_is_an_objective_like_any(tmp_path):
         with pytest.raises(config.InputError, match=reason):
             objective.check(given | {name: value}, 8)
     assert registry.label(path) == "mine.py" and registry.label("vae") == "vae"
+    asks = "own@labels=path:greek/alpha"
+    assert registry.label(asks) == registry.label(f"/tmp/{asks}") == asks
 
 
 @pytest.mark.parametrize(

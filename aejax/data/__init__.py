@@ -1,7 +1,8 @@
 """Data sets: ``load(name)`` gives three splits, a likelihood and the unit of x.
 
 A name is one of ``names()``, any data set that TFDS has prepared on disk, or a path to
-a file (.npz, .npy, .txt, .json) or a folder of images or MIDI files. ``NAME:3``,
+a file (.npz, .npy, .txt, .json, .csv) or a folder of images or MIDI files, of which
+``PATH@KEY=VALUE,…`` asks more: ``photos@size=64,fit=pad``. ``NAME:3``,
 ``NAME:0-4,7`` or ``NAME:good`` trains on the classes of these labels alone;
 ``NAME:captions`` has captions for labels.
 Nothing here imports jax or TensorFlow, and ``load`` never downloads: ``python -m
@@ -19,6 +20,7 @@ from aejax.data import (
     classes,
     dataset,
     files,
+    items,
     manifolds,
     music,
     prepared,
@@ -35,6 +37,7 @@ limits = dataset.limits
 in_units = dataset.in_units
 view = classes.view
 check_factors = dataset.check_factors
+from_source = items.from_source
 
 
 def load(name: str = "digits") -> Dataset:

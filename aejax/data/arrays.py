@@ -1,65 +1,69 @@
 """Arrays of .npz and .npy files: their names, their checks, their splits."""
 
-import contextlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aejax import config
-from aejax.data import dataset
+from aejax.data import dataset, npz, numbers
 
-_FIELDS = {
-    **dict.fromkeys(("y", "label", "labels"), "y"),
-    **dict.fromkeys(("length", "lengths"), "length"),
-    "x": "x",
-    "factors": "factors",
-}
-_ENDS = "|".join(dataset.ALIASES)
-_NAME = re.compile(rf"({'|'.join(_FIELDS)})(?:[\W_]*({_ENDS}))?", re.I)
-# Not one of these, but meant to be, it seems: not to be passed over.
-_WORDS = "length|lengths|label|labels|target|targets|mask|masks"
-_NEAR = re.compile(
-    rf"(?:x|y|factors|{_WORDS})(?:[\W_].*)?|.*[\W_](?:{_WORDS})"
-    rf"|(?:{_ENDS})(?:[\W_]*(?:x|y|factors))?",
-    re.I | re.S,
-)
-_MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
+OPTIONS = {"scale": "N, what x is divided by"}
 WORDS = 1 << 20  # of captions: more is no vocabulary
 
 
-def is_one(path: Path) -> bool:
-    """Whether a file begins as .npy and .npz do, whatever its name.
-
-    Raises:
-      InputError: it cannot be read.
-    """
-    with dataset.explained(f"'{path}' cannot be read"), path.open("rb") as file:
-        return file.read(6).startswith(_MAGIC)
-
-
-def load(name: str, path: Path) -> dataset.Dataset:
+def load(name: str, path: Path, scale: str | None = None) -> dataset.Dataset:
     """The data set in a .npz or .npy file.
 
     ``.npz``: arrays x, or x_train with optional x_valid and x_test; y… (also label or
     labels) and length… (lengths) likewise, and factors… (N, F) with factor_names (F,).
     For valid say val, validation or dev as well; case does not matter. A name that
-    looks like one of these and is none, like x_extra, train_x or mask, is refused, so
-    that nothing is lost without a word; other names are ignored. ``.npy``: x alone.
+    looks like one of these and is none, like x_extra or mask, is refused, so that
+    nothing is lost without a word; others are ignored beside an x, and without one the
+    only other is x (``npz.fields``). Or a matrix of ``scipy.sparse.save_npz``.
+    ``.npy``: x alone.
 
-    uint8 has scale 255; float is never rescaled; bool becomes 0 and 1. uint8 or bool
-    (N, H, W) gets a channel axis. Labels, numbers or strings, become 0…C-1 in sorted
-    order and are kept as ``labels``; y (N, L) are captions: whole numbers, ids of words
-    from 1 and 0 beyond the end. Factors are whole numbers, kept as they are. Of series
-    with length the steps beyond it are made 0, NaN for example.
+    ``scale``: what x is divided by; else see ``numbers.plain``.
 
     Raises:
       InputError: contents that cannot be used, with the reason.
     """
-    given, factor_names = _read(name, path)
-    given = {split: _checked(name, fields) for split, fields in given.items()}
+    given, factor_names, notes = npz.read(name, path)
+    data = build(name, given, factor_names, scale, f"--dataset '{name}@scale={{}}'")
+    return data._replace(notes=(*notes, *data.notes))
+
+
+def build(
+    name: str,
+    given: npz.Given,
+    factor_names: Any = None,
+    scale: str | float | None = None,
+    ask: str = "scale={}",
+) -> dataset.Dataset:
+    """The data set of {split: {field: (what it is called, array)}}.
+
+    uint8 has scale 255; float is never rescaled unless ``scale`` is given; bool becomes
+    0 and 1; of other integers see ``numbers.plain``. uint8 or bool (N, H, W) gets a
+    channel axis. Labels, numbers or strings, become 0…C-1 in sorted order and are kept
+    as ``labels``; y (N, L) are captions: whole numbers, ids of words from 1 and 0
+    beyond the end. Factors are whole numbers, kept as they are. Of series with length
+    the steps beyond it are made 0, NaN for example.
+
+    Raises:
+      InputError: contents that cannot be used, with the reason.
+    """
+    asked = None if scale is None else numbers.scale(name, scale)
+    first, *_ = given.values()
+    x, top, notes = numbers.plain(
+        f"{first['x'][0]} of '{name}'",
+        ask,
+        {split: fields["x"][1] for split, fields in given.items()},
+        asked,
+        "length" in first,
+    )
+    given = {s: f | {"x": (f["x"][0], x[s])} for s, f in given.items()}
+    given = {s: _checked(name, fields) for s, fields in given.items()}
     sentences = {
         s: f"{s} has {', '.join(f)} and examples {f['x'].shape[1:]} of {kind}"
         for s, (f, kind) in given.items()
@@ -74,7 +78,7 @@ def load(name: str, path: Path) -> dataset.Dataset:
     given = {split: fields for split, (fields, _) in given.items()}
     names = _factor_names(name, factor_names, given)
     about = _number_labels(name, given) if "y" in given["train"] else {}
-    scale = 255.0 if kind == "uint8" else 1.0
+    scale = top if kind == "uint8" else 1.0
     unit = all(f["x"].min() >= 0 and f["x"].max() <= scale for f in given.values())
     parts = dataset.partition(
         name, {s: len(fields["x"]) for s, fields in given.items()}
@@ -84,81 +88,10 @@ def load(name: str, path: Path) -> dataset.Dataset:
         for split, (origin, rows) in parts.items()
     }
     factors = {s: f.pop("factors") for s, f in fields.items() if "factors" in f}
-    about |= {"factors": factors or None, "factor_names": names}
+    about |= {"factors": factors or None, "factor_names": names, "notes": tuple(notes)}
     splits = (dataset.Split(**f) for f in fields.values())
     likelihood = "bernoulli" if unit else "gaussian"
     return dataset.Dataset(name, *splits, likelihood, scale, **about)
-
-
-def _read(name: str, path: Path) -> tuple[dict[str, dict[str, tuple]], Any]:
-    """{split: {field: (what it is called, array)}}, and factor_names or None.
-
-    Object arrays are pickles, which run code: refused. Other members are not opened.
-    """
-    problem = f"'{path}' is no readable .npy or .npz file of numbers"
-    advice = "; save e.g. np.stack(images).astype(np.uint8) with np.savez"
-    with dataset.explained(problem, advice), _no_pickles(), path.open("rb") as file:
-        if not is_one(path):  # NumPy would take it for a pickle
-            raise ValueError("it begins as neither does")
-        if path.suffix.lower() == ".npy":
-            dataset.check_memory(name, path.stat().st_size)
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"train": {"x": ("x", loaded)}}, None
-        places = _places(name, list(loaded))
-        sizes = {m.filename: m.file_size for m in loaded.zip.infolist()}
-        dataset.check_memory(name, sum(sizes.get(f"{n}.npy", 0) for n in places))
-        names = loaded["factor_names"] if "factor_names" in loaded else None
-        given: dict[str, dict[str, tuple]] = {}
-        for array, (split, field) in places.items():
-            if not isinstance(values := loaded[array], np.ndarray):
-                raise ValueError(f"its member {array} is no array")
-            given.setdefault(split, {})[field] = array, values
-    return given, names
-
-
-@contextlib.contextmanager
-def _no_pickles() -> Iterator[None]:
-    """Says what NumPy refuses without its advice to allow it."""
-    try:
-        yield
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise ValueError("pickled objects, which may run code: refused") from error
-
-
-def _places(name: str, names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """{name of an array: (split, field)} of those that are read."""
-    arrays: dict[tuple[str, str], str] = {}
-    near = []
-    for array in names:
-        if match := _NAME.fullmatch(array):
-            split = dataset.ALIASES[match[2].lower()] if match[2] else ""
-            key = split, _FIELDS[match[1].lower()]
-            if key in arrays:
-                raise config.InputError(
-                    f"'{name}' has both {arrays[key]} and {array}, two names of one "
-                    "array: leave one"
-                )
-            arrays[key] = array
-        elif array != "factor_names" and _NEAR.fullmatch(array):
-            near.append(array)
-    splits = {split for split, field in arrays if field == "x"}
-    if splits != {""} and ("" in splits or "train" not in splits):
-        raise config.InputError(
-            f"'{name}' must hold either x or x_train (with optional x_valid, x_test), "
-            f"but it holds: {config.listed(sorted(names) or ['nothing'], 10)}"
-        )
-    near += [array for (split, _), array in arrays.items() if split not in splits]
-    if near:
-        raise config.InputError(
-            f"'{name}' holds {config.listed(near, 10)}, of no name that is read but "
-            "like one: x, y (label, labels), length (lengths), factors, alone or with "
-            "_train, _valid (_val, _validation, _dev) or _test, as its x has it, and "
-            "factor_names; rename or remove it"
-        )
-    return {array: (split or "train", f) for (split, f), array in arrays.items()}
 
 
 def _checked(
@@ -168,6 +101,8 @@ def _checked(
     what = {field: f"{called} of '{name}'" for field, (called, _) in given.items()}
     fields = {field: values for field, (_, values) in given.items()}
     stored, called = fields["x"], given["x"][0]
+    if "y" in fields and fields["y"].ndim == 2 and fields["y"].shape[1] == 1:
+        fields["y"] = fields["y"][:, 0]  # as a column of a table
     for field in {"y", "length"} & set(fields):
         shape = fields[field].shape
         if shape[:1] != stored.shape[:1] or len(shape) > 1 + (field == "y"):
@@ -238,11 +173,6 @@ def _values(what: str, x: np.ndarray, length: np.ndarray | None) -> np.ndarray:
                 "series (N, T, F) that end earlier"
             )
         return x
-    if x.dtype == np.uint8 and x.max() <= 1:  # division by 255 would leave it black
-        raise config.InputError(
-            f"{what} is uint8, from 0 to 255, but at most {x.max()}; save binary data "
-            "as x.astype(bool)"
-        )
     return np.ascontiguousarray(x[..., None] if x.ndim == 3 else x, np.uint8)
 
 

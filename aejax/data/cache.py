@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import os
+import stat
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -40,20 +41,25 @@ def root() -> Path:
 
 
 def fetch(
-    name: str, source: Path, files: Sequence[Path], build: Build
+    name: str,
+    source: Path,
+    files: Sequence[Path],
+    build: Build,
+    options: Sequence[str] = (),
 ) -> dataset.Dataset:
     """The data set ``name`` out of the cache, built first if it is missing.
 
-    It is built anew when the state of any of its ``files`` below ``source`` changes.
+    It is built anew when the state of any of its ``files`` below ``source`` changes;
+    each list of ``options``, which say how it is built, has an entry of its own.
 
     Raises:
       InputError: the cache cannot be written; whatever ``build`` raises.
     """
     source = source.resolve()
     with dataset.explained(f"the files of data set '{name}' cannot be found"):
-        real = [(str(f.resolve()), f.stat()) for f in files]
-    states = [(f, state.st_size, state.st_mtime_ns) for f, state in real]
-    facts = json.dumps([VERSION, str(source), states]).encode()
+        states = _states(files)
+    more = [list(options)] if options else []
+    facts = json.dumps([VERSION, str(source), states, *more]).encode()
     label = "-".join([*source.parts[-2:], hashlib.sha256(facts).hexdigest()[:16]])
     directory = root() / "data" / label
     try:
@@ -64,6 +70,27 @@ def fetch(
             "AEJAX_CACHE_DIR to a directory with room for it"
         ) from error
     return data._replace(name=name)
+
+
+def _states(files: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """(path without links, bytes, time of change) of each; a folder is resolved once.
+
+    Raises:
+      OSError: there is no such file.
+    """
+    folders: dict[str, str] = {}
+    states = []
+    for file in files:
+        folder, name = os.path.split(file)
+        state = os.lstat(file)
+        if stat.S_ISLNK(state.st_mode):
+            real, state = str(file.resolve()), file.stat()
+        else:
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            real = os.path.join(folders[folder], name)
+        states.append((real, state.st_size, state.st_mtime_ns))
+    return states
 
 
 def _open(directory: Path) -> dataset.Dataset | None:
@@ -81,8 +108,9 @@ def _open(directory: Path) -> dataset.Dataset | None:
             split, field = name.split("-")
             splits[split][field] = array
         parts = {split: dataset.Split(**fields) for split, fields in splits.items()}
-        labels = tuple(info["about"].pop("labels", ()))
-        return dataset.Dataset("", **parts, **info["about"], labels=labels)
+        about = info["about"]
+        words = {n: tuple(about.pop(n, ())) for n in ("labels", "notes")}
+        return dataset.Dataset("", **parts, **about, **words)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -39,7 +39,9 @@ class Dataset(NamedTuple):
     ``symbols`` are the characters whose ids x counts, of text or (see ``music``) notes.
     ``factors`` {split: (N, F) whole numbers}, if known, are what each x was drawn from,
     and ``factor_names`` their columns. ``labels`` are the user's own names of classes
-    0 … C-1; () where those numbers are the names (see ``labels``).
+    0 … C-1; () where those numbers are the names (see ``labels``). ``notes`` say what
+    was done to what was given, where its meaning had to be understood; commands print
+    them.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Dataset(NamedTuple):
     factors: Mapping[str, np.ndarray] | None = None
     factor_names: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def labels(data: Dataset) -> dict[int, str]:

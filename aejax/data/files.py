@@ -1,15 +1,16 @@
-"""A user's own data: .npz, .npy, .txt, .json, a folder of images or of MIDI files."""
+"""A user's own data: .npz, .npy, .txt, .json, .csv, a folder of images or of MIDI."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from aejax import config
-from aejax.data import arrays, dataset, images, midi, music, paths, text
+from aejax.data import arrays, dataset, images, lists, midi, music, npz, paths, text
 
 SUFFIXES = (".npz", ".npy", ".txt", ".json")
 _KINDS = (
     "what is read is .npz and .npy (arrays), .txt (text by lines), .json (chorales), a "
-    "folder of images and a folder of MIDI files"
+    "folder of images and a folder of MIDI files, and .csv with a column path (images)"
 )
 _CONVERT = {  # suffix: an expression for its table, in Python
     ".csv": "np.loadtxt({!r}, delimiter=',', skiprows=1)",
@@ -21,19 +22,49 @@ _CONVERT = {  # suffix: an expression for its table, in Python
 
 def is_path(name: str) -> bool:
     """Whether ``name`` means a file or a folder rather than a data set's name."""
+    return _is_path(asked(name)[0])
+
+
+def _is_path(name: str) -> bool:
     path = paths.path(name)
     return bool(name) and (path.suffix.lower() in SUFFIXES or os.path.exists(path))
+
+
+def asked(name: str) -> tuple[str, str]:
+    """PATH and "KEY=VALUE,…" of ``PATH@KEY=VALUE,…``; any other name, and "".
+
+    A path that has an @ itself is one.
+    """
+    head, _, text = name.rpartition("@")
+    if not head or ":" in text or _is_path(name) or not _is_path(head):
+        return name, ""
+    return head, text
+
+
+def _options(name: str, text: str, known: Mapping[str, str]) -> dict[str, str]:
+    """{key: value} of ``text``, whose keys are among the known {key: what it is}."""
+    given = dict(part.partition("=")[::2] for part in text.split(",") if text)
+    if not all(key in known and value for key, value in given.items()):
+        forms = "; ".join(f"{name}@{key}={about}" for key, about in known.items())
+        forms = f"what can be is {forms}" if forms else "nothing can be"
+        raise config.InputError(
+            f"'{config.listed([text])}' cannot be asked of '{name}': {forms}"
+        )
+    return given
 
 
 def load(name: str) -> dataset.Dataset:
     """The data set in a file or folder.
 
     ``.npz`` and ``.npy``: see ``arrays``; ``.txt``: ``text``; ``.json``: ``music``.
+    ``PATH@KEY=VALUE,…`` asks for something of it: the name is all that says what a
+    data set is, in run.json, rows and the cache.
 
     A folder: its images (``images``), or its MIDI files if there are any (``music``),
     there and below. Sub-folders called train, valid (or val, validation, dev) and test
     are its splits, others the classes of images, and classes may lie in splits. Names
-    that begin with a dot are passed over. Decoded once, into the cache.
+    that begin with a dot are passed over. A list of images' paths: ``lists``. Decoded
+    once, into the cache.
 
     Missing splits are made after a shuffle (``dataset.partition``), because such data
     are often sorted. Likelihood: bernoulli if all values lie in [0, 1], else gaussian.
@@ -41,24 +72,32 @@ def load(name: str) -> dataset.Dataset:
     Raises:
       InputError: no such file, or contents that cannot be used, with the reason.
     """
+    base, text = asked(name)
+    return _load(base, text)._replace(name=name)
+
+
+def _load(name: str, asks: str) -> dataset.Dataset:
     path = paths.path(name)
     if paths.is_folder(name):
         matches = paths.walk(path, (*images.SUFFIXES, *midi.SUFFIXES))
         notes = [f for f in matches if f.suffix.lower() in midi.SUFFIXES]
-        return (music if notes else images).load(name, path, notes or matches)
-    match suffix := path.suffix.lower():
-        case ".json":
-            return music.load(name, path, [])
-        case ".txt":
-            return text.load(name)
+        options = _options(name, asks, {} if notes else images.OPTIONS)
+        if notes:
+            return music.load(name, path, notes)
+        return images.load(name, path, matches, options)
+    if (suffix := path.suffix.lower()) in (".json", ".txt"):
+        _options(name, asks, {})
+        return music.load(name, path, []) if suffix == ".json" else text.load(name)
     if suffix in images.SUFFIXES or suffix in midi.SUFFIXES:
         raise config.InputError(
             f"'{name}' is one file, an image or a piece; a data set is a folder of "
             f"many: give its folder, '{path.parent}'"
         )
-    if suffix not in SUFFIXES and not arrays.is_one(path):
+    if lists.is_one(path):
+        return lists.load(name, path, _options(name, asks, lists.OPTIONS))
+    if suffix not in SUFFIXES and not npz.is_one(path):
         raise config.InputError(f"'{name}' is none of these: {_KINDS}; {_advice(path)}")
-    return arrays.load(name, path)
+    return arrays.load(name, path, **_options(name, asks, arrays.OPTIONS))
 
 
 def _advice(path: Path) -> str:

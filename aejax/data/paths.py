@@ -106,7 +106,7 @@ def splits(folder: Path, files: Sequence[Path]) -> tuple[dict[str, list[Path]], 
     """
     tops: dict[str, list[Path]] = {}
     for file in files:
-        first, *inner = file.relative_to(folder).parts
+        first, *inner = file.parts[len(folder.parts) :]
         tops.setdefault(first if inner else "", []).append(file)
     named = dataset.split_names(f"the folder {folder}", tops)
     if not named:

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -81,8 +82,12 @@ def is_path(name: str) -> bool:
 
 
 def label(name: str) -> str:
-    """What rows and plots call it: a path's last part, so that runs compare."""
-    return pathlib.PurePath(name).name if is_path(name) else name
+    """What rows and plots call it: a path's last part, so that runs compare.
+
+    What is asked of it, PATH@KEY=VALUE…, stays whole.
+    """
+    path, asks = re.fullmatch(r"(.*?)(@\w+=.*)?", name, re.S).groups()
+    return pathlib.PurePath(path).name + (asks or "") if is_path(path) else name
 
 
 def column(name: str, value: Any) -> Any:

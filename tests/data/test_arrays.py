@@ -100,7 +100,7 @@ HOLE = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, F)
         ({"x_test": F}, "either x or x_train"),
         ({"a": F, "b": F}, "it holds: a, b"),
         ({"x": np.full((20, 3), 9)}, "dtype int64; .*grey levels from 0 to 255"),
-        ({"x": np.full((20, 3), -9)}, r"dtype int64; .*save x.astype\(np.float32\)"),
+        ({"x": np.full((20, 3), -9j)}, r"complex128; .*save x.astype\(np.float32\)"),
         ({"x": np.eye(20, dtype=np.uint8)}, r"astype\(bool\)"),
         ({"x": np.ones((20, 4, 2)), "length": np.arange(20)}, "runs from 0 to 19"),
         ({"x": F[:2]}, "too few"),

@@ -146,3 +146,19 @@ def test_an_empty_split_is_no_entry(places):
     with pytest.raises(config.InputError, match="'own' has no example in train"):
         cache.fetch("own", places / "k", [], build)
     assert os.listdir(places / "cache/data") == []
+
+
+def test_an_entry_is_of_real_files(places):
+    """Links along the way change nothing, what they lead to does."""
+    for folder in ("a", "b"):
+        (places / folder).mkdir()
+        (places / folder / "x").write_text(folder)
+    os.symlink("a", places / "link")
+    os.symlink("a/x", places / "y")
+    files = [places / name for name in ("a/x", "link/x", "y", "link/../a/x")]
+    want = (places / "a/x").stat()
+    want = str((places / "a/x").resolve()), want.st_size, want.st_mtime_ns
+    assert cache._states(files) == [want] * 4
+    os.unlink(places / "link")
+    os.symlink("b", places / "link")
+    assert cache._states([cache.Path("link/x")])[0][0] == str(places / "b/x")

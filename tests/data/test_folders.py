@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from aejax import data
@@ -40,10 +41,8 @@ def test_anomalies_laid_out_as_mvtec_has_them(places):
         (["train", "val", "valid"], "has both 'val' and 'valid'"),
         (["test"], "train is missing"),
         (["train", "test/good"], "each split, all at once or all in one sub-folder"),
-        (["train/a/b", "test/a/b"], "for example: test/a/b/"),
         (["a", ""], "all at once or all in one sub-folder"),
-        (["a/b", "a"], "all at once or all in one sub-folder"),
-        (["a/b"], "for example: a/b/"),
+        (["a/b", ""], "all at once or all in one sub-folder"),
     ],
 )
 def test_other_layouts_are_refused(places, parts, message):
@@ -93,3 +92,18 @@ def test_unreadable_folders_and_circles_of_links(places, monkeypatch):
 def test_training_and_testing_are_splits(places):
     draw_all(places / "folder", {"training": 50, "testing": 30})
     assert greys(data.load("folder").test) == [30]
+
+
+@pytest.mark.parametrize("splits", [("",), ("train/", "test/")])
+def test_classes_are_first_folders_or_paths(places, splits):
+    """Depth 3, as of Omniglot: alphabet/character/drawing."""
+    kinds = {"greek/alpha": 10, "greek/beta": 20, "latin/a/old": 30, "latin": 40}
+    draw_all(places / "own", {s + k: v for s in splits for k, v in kinds.items()}, 20)
+    d = data.load("own")
+    assert d.labels == ("greek", "latin") and "labels=path" in d.notes[0]
+    assert all((s.y == (s.x[:, 0, 0, 0] > 20)).all() for s in d[1:4])
+    d = data.load("own@labels=path")
+    assert d.labels == tuple(sorted(kinds)) and d.notes == ()
+    value = [kinds[label] for label in d.labels]
+    assert all((np.take(value, s.y) == s.x[:, 0, 0, 0]).all() for s in d[1:4])
+    assert greys(data.load("own@labels=path:latin/a/old,greek/beta").train) == [20, 30]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from aejax import config, data
-from aejax.data import images
+from aejax.data import pixels
 from tests.data.common import SPLITS, draw
 
 
@@ -61,7 +61,7 @@ def test_what_is_transparent_is_white(places, mode):
     if mode == "P":  # of which no such file is known
         image = image.convert("PA")
         image.putalpha(Image.fromarray(np.tile(np.uint8([0, 0, 255, 255]), (4, 1))))
-        white = np.asarray(images._on_white(image).convert("L"))
+        white = np.asarray(pixels.on_white(image).convert("L"))
         assert white[0].tolist() == [255, 255, 200, 200]
 
 

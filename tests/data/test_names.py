@@ -43,7 +43,11 @@ def test_other_names_of_splits_and_arrays(places, end, y):
         ),
         ({"x": F} | {f"x_{i}": F[:1] for i in range(50)}, "and 40 more, of no name"),
         ({f"a{i}": F[:1] for i in range(300)}, "and 290 more"),
-        ({"a\nb" * 99: F}, r"it holds: a\\nb"),
+        ({"a\nb" * 99: F, "c": F}, r"it holds: a\\nb"),
+        ({"targets": F}, "it holds: targets"),
+        ({"images": F, "images_test": F, "mask": F}, "it holds: images, images_test"),
+        ({"images_test": F}, "it holds: images_test"),
+        ({"latest": F, "contest": F}, "it holds: contest, latest"),
         (
             {"x_train": F, "x_test": F, "y_test": np.arange(20)},
             r"train has x and examples \(3,\) of float; test has x, y and",
@@ -113,3 +117,32 @@ def test_lengths_may_be_floats_and_padding_nan(places):
         np.testing.assert_array_equal(split.x[..., 0], valid / np.float32(2))
     np.savez("own.npz", x=x, length=np.minimum(length + 1, 5))
     refused("own.npz", "has 16 entries that are not finite.*length of")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train_images", "test_images", "train_labels", "test_labels"),
+        ("TRAIN.DATA", "TEST.DATA", "train-y", "test-y"),
+        ("train_x", "test_x", "y_train", "label_test"),
+        ("Train", "TEST", "train_label", "y_test"),
+        ("data.training", "data.testing", "y training", "ytesting"),
+    ],
+)
+def test_one_array_a_split_is_x_whatever_its_name(places, names):
+    x, y = np.random.default_rng(0).random((2, 20, 3)), np.arange(40).reshape(2, 20)
+    arrays = dict(zip(names, (*x, *(y % 5)[..., None]), strict=True))  # y of a column
+    np.savez("own.npz", **arrays)
+    d = data.load("own.npz")
+    np.testing.assert_array_equal(d.test.x, np.float32(x[1]))
+    np.testing.assert_array_equal(d.test.y, y[1] % 5)
+    assert d.notes == (f"{', '.join(sorted(names[:2]))} is taken as x",)
+
+
+@pytest.mark.parametrize("word", ["arr_0", "data", "images", "Z", "a\nb"])
+def test_the_only_array_is_x_whatever_its_name(places, word):
+    np.savez("own.npz", **{word: F, "y": np.arange(20) % 2})
+    d = data.load("own.npz")
+    assert d.num_classes == 2 and d.train.x.shape == (16, 3) and len(d.notes) == 1
+    np.savez("own.npz", **{word: F * 2, "x": F})  # beside an x it is nothing
+    assert (d := data.load("own.npz")).train.x.max() == 1 and d.notes == ()

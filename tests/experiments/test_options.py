@@ -1,5 +1,6 @@
 """Flags and presets: the settings that a command trains with."""
 
+import numpy as np
 import pytest
 
 from aejax import config
@@ -87,3 +88,15 @@ def test_the_bare_command_is_the_default_sweep():
     wanted = presets.PRESETS["default"].axes
     assert axes == {n: list(v) for n, v in wanted.items()}
     assert options.members(axes) == 35
+
+
+def test_how_data_were_understood_is_said_once(tmp_path, capsys):
+    np.savez(tmp_path / "own.npz", images=np.eye(20, dtype=np.int32))
+    options.settings(options.parse(["--dataset", str(tmp_path / "own.npz")]))
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert not out and all(n.startswith(f"note: '{tmp_path}/own.npz': ") for n in lines)
+    assert [n.split("': ")[1] for n in lines] == [
+        "images is taken as x",
+        "x is int32 from 0 to 1: taken as bool",
+    ]
