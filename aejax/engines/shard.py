@@ -238,7 +238,8 @@ class Progress:
     """A worker's side of the files by which driver and workers hear of each other.
 
     ``should_stop`` is true when the driver asks for it, when another has come, or when
-    it is silent for ``PATIENCE`` seconds: nobody would gather the rows. A run that has no driver has no lease.
+    it is silent for ``PATIENCE`` seconds: nobody would gather the rows. A run that has
+    no driver has no lease.
     """
 
     def __init__(self, where: pathlib.Path, dir: pathlib.Path, token: str | None):
