@@ -5,6 +5,7 @@ most of what each takes, and says nothing of them. Where tracing is what is test
 fixture ``afresh`` leaves the real functions in place.
 """
 
+import collections
 import contextlib
 import functools
 import os
@@ -15,7 +16,8 @@ import pytest
 
 from aejax.training import population, program
 
-_KEPT = {}
+_KEPT = collections.OrderedDict()  # the latest; all of a session's take gigabytes
+_MOST = 24
 _CACHED = {"shapes": "state_shapes", "metrics": "metrics"}
 _REAL = {
     "program": program.Program._compile,
@@ -35,6 +37,9 @@ def _facts(kind, spec):
 def _once(facts, spec, make):
     if facts not in _KEPT:
         _KEPT[facts] = spec, make()  # with the spec its functions keep their addresses
+        if len(_KEPT) > _MOST:
+            _KEPT.popitem(last=False)
+    _KEPT.move_to_end(facts)
     return _KEPT[facts][1]
 
 
