@@ -166,7 +166,7 @@ def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, A
     """run.json of a run in shards: cut anew, or as it was."""
     rule = asked.halving and {"halving": asked.halving.to_json(config)} or {}
     where = asked.out, config, axes, asked.resume, inputs
-    admission.check(*where, rule.get("halving"), kind="shards")
+    admission.check(*where, rule.get("halving"), kind="in shards")
     info = provenance.describe(config, axes, planned, devices, inputs, asked.command)
     info |= rule
     if (asked.out / "run.json").is_file():

@@ -13,8 +13,8 @@ _TRACES = (".lock", "run.json.tmp", "lease", "lease.tmp")
 
 # What a run was begun as: the entry of run.json that says so, how to go on with it.
 KINDS = {
-    "a search": ("search", "use experiments.search"),
-    "shards": ("shards", "add its --engine or --shard"),
+    "as a search": ("search", "use experiments.search"),
+    "in shards": ("shards", "add its --engine or --shard"),
     "whole": ("plan", "leave out --engine and --shard, and use experiments.sweep"),
 }
 
@@ -80,7 +80,7 @@ def check(
     before = next((k for k in KINDS if KINDS[k][0] in info), "whole")
     if before != kind:
         raise configs.InputError(
-            f"--resume: the run in '{dir}' was begun as {before}, and goes on so: "
+            f"--resume: the run in '{dir}' was begun {before}, and goes on so: "
             f"{KINDS[before][1]}"
         )
     rule = info.get("halving")

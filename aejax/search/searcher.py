@@ -160,7 +160,7 @@ class Search:
                 f"{'; '.join(changed)}; repeat its settings, or give another --out"
             )
         admission.check(
-            self.dir, config, {}, True, inputs, about["halving"], "a search"
+            self.dir, config, {}, True, inputs, about["halving"], "as a search"
         )
         return info
 
