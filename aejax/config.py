@@ -4,7 +4,6 @@ import dataclasses
 import difflib
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,12 +28,6 @@ def listed(names: Iterable[Any], limit: int = 40) -> str:
     some = [_line(n[:99]) + "…" * (len(n) > 99) for n in names[:limit]]
     more = [f"… and {len(names) - limit:,} more"] * (len(names) > limit)
     return ", ".join(some + more) if names else "none"
-
-
-def masked(text: str) -> str:
-    """URLs without their passwords."""
-    text = re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)
-    return re.sub(r"(password=)[^&\s]*", r"\1***", text)
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:

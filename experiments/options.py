@@ -16,7 +16,7 @@ import tyro
 from tyro import constructors
 
 from aejax import axes as axes_lib
-from aejax import config, data, networks, objectives
+from aejax import config, data, networks, objectives, registry
 from aejax.runs import directory
 from experiments import presets
 
@@ -97,7 +97,7 @@ _LAYERS = constructors.PrimitiveConstructorSpec(
 )
 
 
-def parse(argv: Sequence[str], command: "Command | None" = None) -> Any:
+def parse(argv: Sequence[str], command: Command = SWEEP) -> Any:
     """The flags as attributes; those not given are the preset's.
 
     Raises:
@@ -106,7 +106,6 @@ def parse(argv: Sequence[str], command: "Command | None" = None) -> Any:
     """
     # The preset first: it gives the defaults of all other flags.
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    command = command or SWEEP
     preset = command.flags["preset"][1]
     first.add_argument("--preset", nargs="?", default=preset, const=preset)
     name = first.parse_known_args(argv)[0].preset
@@ -274,7 +273,7 @@ def command(argv: Sequence[str], program: str = PROGRAM) -> str:
 def resume_command(argv: Sequence[str], out: str, program: str = PROGRAM) -> str:
     """What to type to go on with a run that was begun with these words."""
     words = [*_settings(argv), "--out", out, "--resume"]
-    return f"{program} {shlex.join(map(config.masked, words))}"
+    return f"{program} {shlex.join(map(registry.masked, words))}"
 
 
 def _settings(argv: Sequence[str], *more: str) -> list[str]:

@@ -114,7 +114,7 @@ def _search(argv: list[str]) -> int:
         )
     if not run.info["finished"]:
         return ending.stopped(argv, out, PROGRAM)
-    if best := trials.best(run):
+    if best := trials.best(trials.read(run)):
         title = "the best trials, by their mean over seeds"
         tables.show(*trials.cells(run, best), title)
     else:

@@ -138,9 +138,7 @@ def fetch(
       InputError: as ``load``.
     """
     files = [file for some in given.values() for file, _ in some]
-    options = [
-        f"{k}={v}" for k, v in wanted._asdict().items() if v != getattr(Asked(), k)
-    ]
+    options = [f"{key}={value}" for key, value in _given(wanted).items()]
 
     def build(whole: bool):
         return _build(name, given, wanted, dict(missing or {}), notes, whole)
@@ -199,9 +197,14 @@ def _build(
     return about | {"labels": labels, "notes": notes}, streams
 
 
+def _given(wanted: Asked) -> dict[str, Any]:
+    """What is not as it is by default."""
+    return {k: v for k, v in wanted._asdict().items() if v != _PLAIN[k]}
+
+
 def _say(name: str, wanted: Asked, **more: Any) -> str:
     """The name that asks for this and more."""
-    given = {k: v for k, v in wanted._asdict().items() if v != _PLAIN[k]} | more
+    given = _given(wanted) | more
     if isinstance(size := given.get("size"), tuple):
         given["size"] = "x".join(map(str, dict.fromkeys(size)))  # 64 of a square
     return f"{name}@{','.join(f'{key}={value}' for key, value in given.items())}"

@@ -237,7 +237,7 @@ def merge(dir: Any) -> runs.Run:
     dir = pathlib.Path(dir).expanduser().resolve()
     info = directories.read_info(dir)
     config, axes = directories.read_configuration(info)
-    if "search" in info or not directories.shards(info):
+    if admission.kind_of(info) != "in shards":
         raise configs.InputError(f"the run in '{dir}' was not trained in shards")
     populations = record.read(info, dir)
     planned = plans.Plan(populations, run_sources.Sources(info["resident_bytes"]))

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
@@ -47,19 +47,16 @@ class Gathered:
         if self._driven:  # by the clock: workers train beside each other
             self._train_s = provenance.spent_before(directory.dir).train_s
         self.summary: list[dict[str, Any]] = []
-        self._read(range(len(self._shards)))
+        for number in range(len(self._shards)):
+            if (rows := self._finished(number)) is not None:
+                self._keep(number, rows)
+                self._done.add(number)
         self._began = self._started = self._reported = time.monotonic()
         self._before = sum(self._steps(n, ()) for n in self._rows)
         self._write_info()
         directory.rewrite(self.rows)
         self._saved = time.monotonic()
         self._on_event({"kind": "compile", "programs": len(planned.populations)})
-
-    def _read(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            if (rows := self._finished(number)) is not None:
-                self._keep(number, rows)
-                self._done.add(number)
 
     def _keep(self, number: int, rows: list[dict[str, Any]]) -> None:
         self._rows[number] = rows
@@ -75,10 +72,8 @@ class Gathered:
         """Further populations, a shard each, of a run that grows."""
         self._plan = self._plan._replace(populations=(*self.planned, *planned))
         self.info |= growing(self.planned) | {"finished": False}
-        first, self._shards = len(self._shards), directories.shards(self.info)
-        self._read(range(first, len(self._shards)))
-        self._write_info()
-        self._directory.rewrite(self.rows)
+        self._shards = directories.shards(self.info)
+        self._write_info()  # before any of them can have a directory
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import os
 import pathlib
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import backend
@@ -164,7 +164,8 @@ class Worker:
 
         With halving: as ``train`` of this module.
         """
-        from aejax.runs import admission, halving, plan, provenance, writer
+        from aejax.engines import part as parts
+        from aejax.runs import halving, plan, provenance
 
         where = directory.shard_folder(self.dir, number)
         part = self._part(number)
@@ -173,9 +174,6 @@ class Worker:
         planned = plan.Plan((part,), self.sources, columns)
         inputs = provenance.inputs(planned, self.devices, vmap)
         self._same_files(inputs)
-        about = provenance.describe(
-            self.config, self.axes, planned, self.devices, inputs, None
-        )
         progress = Progress(where, self.dir, self._token)
 
         def say(event: dict[str, Any]) -> None:
@@ -187,41 +185,36 @@ class Worker:
 
         rule = halving.of_info(self.info)
         leg = rule and halving.Leg(rule, epoch, stopped)
-        log = writer.Writer(planned, about, None, say, rule, leg)
-        known = log.info.get("halving")
-        admission.check(where, self.config, self.axes, True, inputs, known)
-        with directory.Directory(where, PATIENCE) as kept:
-            states = log.begin(kept)
-            log.write(self._events(planned, states, vmap, leg), stop)
+        log = parts.train(
+            where,
+            planned,
+            (self.config, self.axes),
+            (self.devices, inputs),
+            lambda part: self._program(part, vmap),
+            say,
+            stop,
+            rule=rule,
+            leg=leg,
+            patience=PATIENCE,
+        )
         done = bool(log.info["finished"]) if epoch is None else leg.done(part, log.rows)
-        return {
-            "finished": done,
-            "rows": log.rows if done else [],
-            "host": socket.gethostname(),
-            "warnings": progress.warnings,
-            **{n: log.info[n] for n in ("compile_s", "trace_s", "train_s")},
-            "cache": log.info["cache"],
-        }
+        return parts.answer(log, done, progress.warnings)
 
     def _part(self, number: int) -> Any:
         shard = self.shards[number]
         whole = self.populations[shard.population]
         return whole.part(range(shard.low, shard.high))
 
-    def _events(self, planned: Any, states: dict, vmap: int, leg: Any) -> Iterable[Any]:
-        from aejax.runs import job
+    def _program(self, part: Any, vmap: int) -> Any:
         from aejax.training import program
 
-        def build(part: Any) -> Any:
-            if part.index not in self.programs:
-                # Of the population's first shard, which is as large as any.
-                first = min(s for s in self.shards if s.population == part.index)
-                whole = self.populations[part.index]
-                whole = whole.part(range(first.low, first.high))
-                self.programs[part.index] = program.Program(whole, self.devices, vmap)
-            return self.programs[part.index]
-
-        return job.run(planned, states, build, leg)
+        if part.index not in self.programs:
+            # Of the population's first shard, which is as large as any.
+            first = min(s for s in self.shards if s.population == part.index)
+            whole = self.populations[part.index]
+            whole = whole.part(range(first.low, first.high))
+            self.programs[part.index] = program.Program(whole, self.devices, vmap)
+        return self.programs[part.index]
 
     def _same_files(self, inputs: Mapping[str, Any]) -> None:
         """Refuses data and files that are not those of the driver."""

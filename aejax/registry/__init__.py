@@ -94,7 +94,18 @@ def column(name: str, value: Any) -> Any:
     """An axis value as rows have it: files by their labels, widths as 128,64."""
     if name in ("dataset", "objective", "network"):
         return label(value)
+    return joined(value)
+
+
+def joined(value: Any) -> Any:
+    """Widths as 128,64, all else as it is: rows and databases hold no tuples."""
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else value
+
+
+def masked(text: str) -> str:
+    """URLs without their passwords."""
+    text = re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", text)
 
 
 def keywords(function: Callable) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def sentences(table: tables.Table) -> list[str]:
         also = [f"{n:,} {state}" for state, n in counts.items() if n]
         text = f"The search has trained {_count(len(all_trials))}"
         text += f" ({', '.join(also)})" if also else ""
-        some = trials.best(run, len(all_trials))
+        some = trials.best(all_trials, len(all_trials))
         if some and len(by) == 1:
             first = some[0]
             test = trials.short((first.test or [None])[0])
@@ -64,7 +64,7 @@ def section(table: tables.Table) -> page.Section | None:
         figures.append(page.Figure(f"drawn{mark}", canvas.svg(slices), True))
         title = "The best trials" if len(by) == 1 else "The best compromises"
         title += f" of {name}" * (len(table.runs) > 1)
-        if chosen := trials.best(run, 10 if len(by) == 1 else 40):
+        if chosen := trials.best(some, 10 if len(by) == 1 else 40):
             cells.append(page.Cells(*trials.cells(run, chosen), title))
     if not figures:
         return None

@@ -134,7 +134,8 @@ def read(runs: Sequence[Any]) -> Table:
 def _settings(run: Any, name: str, columns: Sequence[str]) -> list[Setting]:
     best = {}
     if "search" in run.info:  # the others are in its own section
-        best = {t.members.start: t.number for t in trials.best(run, len(PALETTE))}
+        some = trials.best(trials.read(run), len(PALETTE))
+        best = {t.members.start: t.number for t in some}
     finals = [s | {"split": None} for s in run.summary if s["objective"] != "pca"]
     table = frame([*sorted(run.rows, key=lambda row: row["member"]), *finals])
     columns = [c for c in columns if c in table and c != "seed"]

@@ -72,10 +72,10 @@ def front(trials: Sequence[Trial]) -> list[Trial]:
     return sorted((t for t in some if not dominated(t)), key=lambda t: t.values)
 
 
-def best(run: Any, limit: int = 10) -> list[Trial]:
+def best(trials: Sequence[Trial], limit: int = 10) -> list[Trial]:
     """The best of one value, or the best compromises of several."""
-    trials, several = read(run), len(run.info["search"]["minimize"]) > 1
-    some = (t for t in trials if t.values)
+    some = [t for t in trials if t.values]
+    several = any(len(t.values) > 1 for t in some)
     # Two of the same setting are one.
     once = {t.members.start: t for t in sorted(some, key=lambda t: -t.number)}
     by_value = sorted(once.values(), key=lambda t: (t.values, t.number))

@@ -19,6 +19,17 @@ KINDS = {
 }
 
 
+def kind_of(info: Mapping[str, Any]) -> str:
+    """What a run was begun as, by its run.json."""
+    return next(kind for kind, (entry, _) in KINDS.items() if entry in info)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What two runs were asked for, as far as they differ: a phrase each."""
+    pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}
+    return [f"{n}: {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
+
+
 def place(dir: pathlib.Path, resume: bool) -> bool:
     """Refuses a directory that no run can be written to. Changes nothing.
 
@@ -77,8 +88,7 @@ def check(
         return config.to_json() | swept | inputs | {"--halving": rule}
 
     info = directory.read_info(dir)
-    before = next((k for k in KINDS if KINDS[k][0] in info), "whole")
-    if before != kind:
+    if (before := kind_of(info)) != kind:
         raise configs.InputError(
             f"--resume: the run in '{dir}' was begun {before}, and goes on so: "
             f"{KINDS[before][1]}"
@@ -86,9 +96,7 @@ def check(
     rule = info.get("halving")
     old = flat(*directory.read_configuration(info), info.get("inputs", {}), rule)
     new = flat(config, axes, inputs, halving)
-    pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}
-    changed = [f"{n}: {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
-    if changed:
+    if changed := differences(old, new):
         raise configs.InputError(
             f"--resume: the run in '{dir}' has another configuration: "
             f"{'; '.join(changed)}; repeat its settings (threads are PJRT_NPROC), or "

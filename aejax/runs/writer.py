@@ -41,9 +41,8 @@ class Writer:
         self._plan, self._directory = planned, None
         self.race = leg
         if rule:
-            self.race = leg or halving.Race(
-                rule, planned.populations, lambda: self.rows
-            )
+            known = rule, planned.populations, lambda: self.rows
+            self.race = leg or halving.Race(*known)
             self.info["halving"] = rule.to_json(planned.populations[0].spec.config)
         self._on_rows = on_rows or (lambda rows: None)
         self._on_event = on_event or (lambda event: None)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from aejax import config as configs
+from aejax import registry
 
 CONNECT = 10  # seconds that a database has to answer
 TRIES = 5  # of what two runs may do at once: making tables, or the study
 
 
 def open_storage(optuna: Any, url: str) -> Any:
+    """Optuna's storage of a URL, its tables made if there are none."""
     import sqlalchemy
 
     kind = sqlalchemy.make_url(url).get_backend_name()
@@ -55,7 +57,7 @@ def explained(url: str) -> Iterator[None]:
             "--storage is no URL of a database; it must be like "
             "sqlite:///path/study.db or postgresql+psycopg://user@host/name"
         ) from None
-    safe = configs.masked(url)
+    safe = registry.masked(url)
     try:
         yield
     except ImportError as error:
@@ -64,7 +66,7 @@ def explained(url: str) -> Iterator[None]:
             'PostgreSQL: pip install "psycopg[binary]", and postgresql+psycopg://…'
         ) from error
     except (sqlalchemy.exc.SQLAlchemyError, exceptions.OptunaError) as error:
-        why = configs.masked(str(error).split("\n")[0][:300])
+        why = registry.masked(str(error).split("\n")[0][:300])
         raise configs.InputError(
             f"--storage {safe} cannot be used ({type(error).__name__}: {why})"
         ) from error

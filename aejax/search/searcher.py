@@ -16,15 +16,8 @@ import jax
 from aejax import config as configs
 from aejax import model as model_lib
 from aejax.engines import gather
-from aejax.runs import (
-    admission,
-    faults,
-    halving,
-    job,
-    provenance,
-    record,
-    writer,
-)
+from aejax.engines import part as parts
+from aejax.runs import admission, faults, halving, provenance, record
 from aejax.runs import directory as directories
 from aejax.runs import plan as plans
 from aejax.runs import run as runs
@@ -105,15 +98,15 @@ class Search:
         inputs = provenance.inputs(frames, devices, vmap)
         # As many of a program's members are computed with at once in all generations.
         self._vmap = dict(zip(goal.frames, inputs["vmap"], strict=True))
-        old, about = self._before(inputs), goal.about(inputs)
+        about = goal.about(inputs)
+        old = self._before(inputs, about)
         facts = old.get("search", {"run": uuid.uuid4().hex, "trials": []})
         self.study = self._open_study(facts, about)
         info = provenance.describe(
             goal.space.base, {}, frames, devices, inputs, command
         )
         planned = self._populations(old)
-        info |= {"columns": goal.columns, "search": about | facts}
-        info["search"]["population"] = goal.settings.population
+        info |= {"columns": goal.columns, "search": self._asked(about) | facts}
         info |= gather.growing(planned)
         if goal.rule:
             info["halving"] = goal.rule.to_json(goal.space.base)
@@ -137,11 +130,17 @@ class Search:
         """[number of a trial, its first member] of all that have members."""
         return self.log.info["search"]["trials"]
 
-    def _before(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _asked(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """What this run has to say the same of when it goes on."""
+        return {**about, "population": self.goal.settings.population}
+
+    def _before(
+        self, inputs: Mapping[str, Any], about: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """run.json of an earlier part of the search, if it may be gone on with."""
         if not (self.dir / "run.json").is_file():
             return {}
-        config, about = self.goal.space.base, self.goal.about(inputs)
+        asked = self._asked(about)
         info = directories.read_info(self.dir)
         known = info.get("search", {})
         if known and not _is_whole(known, info["members"], len(self.goal.space.seeds)):
@@ -149,19 +148,14 @@ class Search:
                 f"'{self.dir}/run.json' is damaged: it does not say which members are "
                 "which trial"
             )
-        about["population"] = self.goal.settings.population
-        if known and (
-            changed := studies.differences(
-                {n: v for n, v in known.items() if n in about}, about
-            )
-        ):
+        old = {n: v for n, v in known.items() if n in asked}
+        if known and (changed := studies.differences(old, asked)):
             raise configs.InputError(
                 f"--resume: the search in '{self.dir}' is another: "
                 f"{'; '.join(changed)}; repeat its settings, or give another --out"
             )
-        admission.check(
-            self.dir, config, {}, True, inputs, about["halving"], "as a search"
-        )
+        what = self.goal.space.base, {}, True, inputs, about["halving"]
+        admission.check(self.dir, *what, "as a search")
         return info
 
     def _populations(
@@ -215,9 +209,6 @@ class Search:
         frame, where = population.whole, directories.shard_folder(self.dir, number)
         planned = plans.Plan((population,), goal.sources, goal.columns)
         inputs = provenance.inputs(planned, self._devices, self._vmap[frame])
-        about = provenance.describe(
-            population.spec.config, {}, planned, self._devices, inputs, None
-        )
         warned: list[str] = []
 
         def say(event: dict[str, Any]) -> None:
@@ -226,17 +217,11 @@ class Search:
             else:
                 on_event(event)
 
-        log = writer.Writer(planned, about, None, say, goal.rule)
-        rule = log.info.get("halving")
-        admission.check(where, population.spec.config, {}, True, inputs, rule)
-        with directories.Directory(where) as locked:
-            events = job.run(planned, log.begin(locked), self._build, log.race)
-            log.write(events, should_stop)
-        answer = {n: log.info[n] for n in ("compile_s", "trace_s", "train_s", "cache")}
+        asked, made = (population.spec.config, {}), (self._devices, inputs)
+        how = self._build, say, should_stop
+        log = parts.train(where, planned, asked, made, *how, rule=goal.rule)
         done = bool(log.info["finished"])
-        self.log.take(
-            number, answer | {"finished": done, "rows": log.rows, "warnings": warned}
-        )
+        self.log.take(number, parts.answer(log, done, warned))
         if done:
             self._keep(log.rows)
         return done

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aejax import axes as axes_lib
 from aejax import config as configs
-from aejax import objectives
+from aejax import objectives, registry
 from aejax.runs import plan as plans
 from aejax.runs import sources
 from aejax.training import population as populations
@@ -140,7 +140,7 @@ class Space:
     def to_json(self) -> dict[str, Any]:
         """As run.json and a study have it."""
         return {
-            n: e._asdict() if isinstance(e, Range) else [word(v) for v in e]
+            n: e._asdict() if isinstance(e, Range) else [registry.joined(v) for v in e]
             for n, e in self.entries.items()
         }
 
@@ -154,24 +154,25 @@ class Space:
           InputError: a corner of the space that cannot be trained.
         """
         self._check_corners()
-        traced = {n: e for n, e in self.entries.items() if n not in self._static}
-        high = {n: max(_ends(e)) for n, e in traced.items()}
+        high = {n: max(_ends(e)) for n, e in self._traced().items()}
         seeds = {"seed": list(range(members))}
         return plans.plan(_with(self.base, high), self._choices() | seeds, data)
+
+    def _traced(self) -> dict[str, Entry]:
+        return {n: e for n, e in self.entries.items() if n not in self._static}
 
     def _choices(self) -> dict[str, list[Any]]:
         return {n: list(self.entries[n]) for n in self._static}
 
     def _check_corners(self) -> None:
         """Each name at its ends, where the smallest latent size bounds it most."""
-        traced = {n: e for n, e in self.entries.items() if n not in self._static}
+        traced = self._traced()
         low = _with(self.base, {n: min(_ends(e)) for n, e in traced.items()})
-        for name, entry in ({"": ()} | traced).items():
-            ends = {name: [min(_ends(entry)), max(_ends(entry))]} if name else {}
+        for name, entry in traced.items():
+            ends = {name: [min(_ends(entry)), max(_ends(entry))]}
             hparams = {n: v for n, v in low.hparams.items() if n != name}
             base = low.replace(hparams=hparams)
-            for _ in plans.resolve(base, self._choices() | ends):
-                pass  # each is checked as it is made
+            list(plans.resolve(base, self._choices() | ends))  # which checks each
 
     def draw(self, suggest: Callable[[str, Entry], Any]) -> dict[str, Any]:
         """A setting: ``suggest`` is asked for each name that it has, in order.
@@ -234,8 +235,3 @@ def _with(base: configs.Config, values: Mapping[str, Any]) -> configs.Config:
     fields = {n: v for n, v in values.items() if n in configs.FIELDS}
     rest = {n: v for n, v in values.items() if n not in fields}
     return base.replace(**fields, hparams=base.hparams | rest)
-
-
-def word(value: Any) -> Any:
-    """Widths as text: what databases keep are numbers, words and switches."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else value

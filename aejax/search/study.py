@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import config as configs
+from aejax import registry
+from aejax.runs import admission
 from aejax.search import database
 from aejax.search import space as spaces
 
@@ -168,7 +170,7 @@ class Study:
     def _draw(self, trial: Any, space: spaces.Space) -> dict[str, Any]:
         def suggest(name: str, entry: spaces.Entry) -> Any:
             if not isinstance(entry, spaces.Range):
-                words = [spaces.word(v) for v in entry]
+                words = [registry.joined(v) for v in entry]
                 chosen = trial.suggest_categorical(name, words)
                 return entry[words.index(chosen)]
             draw = trial.suggest_int if type(entry.low) is int else trial.suggest_float
@@ -190,7 +192,8 @@ class Study:
             t.number
             for t in self._study.get_trials(deepcopy=False, states=(self._states.FAIL,))
         ]
-        for trial in self._running():
+        states = (self._states.RUNNING,)
+        for trial in self._study.get_trials(deepcopy=False, states=states):
             owner = trial.user_attrs.get(OWNER)
             if owner is None and not trial.params:
                 # Killed before it had an owner, or just asked by another run.
@@ -204,9 +207,6 @@ class Study:
                 except LookupError:
                     self._fail(trial.number)
         return known
-
-    def _running(self) -> list[Any]:
-        return self._study.get_trials(deepcopy=False, states=(self._states.RUNNING,))
 
     def _fail(self, number: int) -> None:
         state = self._states.FAIL
@@ -236,16 +236,14 @@ def differences(known: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]
         lines = {f"{n} {k}": v for n, many in deep.items() for k, v in many.items()}
         return lines | {n: v for n, v in entries.items() if n not in deep}
 
-    old, new = flat(known), flat(about)
-    pairs = {n: (old.get(n), new.get(n)) for n in sorted(old.keys() | new.keys())}
-    return [f"{n}: {a} there, {b} here" for n, (a, b) in pairs.items() if a != b]
+    return admission.differences(flat(known), flat(about))
 
 
 def _read(params: Mapping[str, Any], name: str, entry: spaces.Entry) -> Any:
     """A value as ``suggest`` gave it; LookupError if it was not asked yet."""
     if isinstance(entry, spaces.Range):
         return params[name]
-    return entry[[spaces.word(v) for v in entry].index(params[name])]
+    return entry[[registry.joined(v) for v in entry].index(params[name])]
 
 
 def package() -> Any:

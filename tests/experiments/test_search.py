@@ -38,7 +38,7 @@ def test_it_prints_generations_and_the_best_trials(done):
     assert "4 of 6 trials, best " in printed and "6 of 6 trials, best " in printed
     assert "trial  learning rate" in printed
     run = aejax.open_run(out)
-    (best, *_), (line, *_) = trials.best(run), search_lines(printed)
+    (best, *_), (line, *_) = trials.best(trials.read(run)), search_lines(printed)
     assert line.split()[0] == str(best.number)
     assert run.info["finished"] and f"report:  {out}/report.html" in printed
 
@@ -54,7 +54,7 @@ def test_the_page_shows_the_search(done):
     page, run = (out / "report.html").read_text(), aejax.open_run(out)
     assert 'id="search"' in page and "could not be made" not in page
     (first, *_) = report.findings([run])
-    best = trials.best(run)[0]
+    best = trials.best(trials.read(run))[0]
     assert first.startswith("The search has trained 6 trials")
     assert f"trial {best.number} is best" in first
     assert f"{best.values[0]:.4g}" in first

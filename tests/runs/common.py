@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 import aejax
-from aejax.engines import engine, shard
-from aejax.runs import checkpoint
+from aejax.engines import driver, engine, shard
+from aejax.runs import checkpoint, plan
 
 CONFIG = dict(hidden=(16,), batch_size=64, epochs=12, eval_every=2)
 AXES = {"objective": ["ae", "vae"], "latent_dim": [2, 5], "seed": [0, 1]}
@@ -87,3 +87,15 @@ class Inline:
 
     def close(self):
         self.closed = True
+
+
+def in_shards(
+    config, axes, out, workers, resume=False, should_stop=lambda: False, **more
+):
+    """``aejax.sweep`` by the workers of an engine."""
+    asked = driver.Settings(out, resume, **more)
+    calls = {"on_event": lambda event: None, "should_stop": should_stop}
+    planned = plan.plan(config, axes)
+    run = driver.sweep(config, axes, planned, asked, workers, {}, **calls)
+    assert workers.closed
+    return run

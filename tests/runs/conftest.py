@@ -2,6 +2,7 @@
 
 import shutil
 
+import jax
 import pytest
 
 from aejax.runs import dispatch, writer
@@ -29,3 +30,11 @@ def often(monkeypatch):
     """Checkpoints at every dispatch, and dispatches of one chunk."""
     monkeypatch.setattr(writer, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(dispatch, "SECONDS", 1e-6)
+
+
+@pytest.fixture(scope="module")
+def one_device():
+    """As of a worker on a core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+        yield

@@ -1,14 +1,13 @@
 """Successive halving of a run in shards: decided by the rows of all, rung by rung."""
 
-import jax
 import pytest
 
 import aejax
 from aejax.engines import driver
 from aejax.runs import halving, plan
-from tests.runs.common import CONFIG, Inline, assert_same, stop_after
+from tests.runs.common import CONFIG, Inline, assert_same, in_shards, stop_after
 
-pytestmark = pytest.mark.usefixtures("users_generator")
+pytestmark = pytest.mark.usefixtures("one_device", "users_generator")
 BASE = aejax.Config(**CONFIG | {"objective": "beta_vae", "latent_dim": 3})
 AXES = {
     "batch_size": [64, 96],  # two programs, whose members are compared
@@ -19,18 +18,7 @@ RULE = halving.Halving(2.0, (2, 6), audit=0.2)
 
 
 def sweep(out, workers, **more):
-    calls = {"on_event": lambda event: None, "should_stop": lambda: False} | more
-    asked = driver.Settings(out, calls.pop("resume", False), halving=RULE)
-    planned = plan.plan(BASE, AXES)
-    return driver.sweep(BASE, AXES, planned, asked, workers, {}, **calls)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-    """As of a worker on a core."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-        yield
+    return in_shards(BASE, AXES, out, workers, halving=RULE, **more)
 
 
 @pytest.fixture(scope="module")

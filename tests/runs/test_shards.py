@@ -12,27 +12,21 @@ from aejax import config as configs
 from aejax.engines import cut, driver, engine, shard
 from aejax.runs import directory, plan
 from tests.runs import common
-from tests.runs.common import AXES, CONFIG, Inline, assert_same, stop_after
+from tests.runs.common import (
+    AXES,
+    CONFIG,
+    Inline,
+    assert_same,
+    in_shards,
+    stop_after,
+)
 
-pytestmark = pytest.mark.usefixtures("users_generator")
+pytestmark = pytest.mark.usefixtures("one_device", "users_generator")
 BASE = aejax.Config(**CONFIG)
 
 
-def sweep(out, workers, resume=False, should_stop=lambda: False, **more):
-    planned = plan.plan(BASE, AXES)
-    asked = driver.Settings(out, resume, **more)
-    calls = {"on_event": lambda event: None, "should_stop": should_stop}
-    run = driver.sweep(BASE, AXES, planned, asked, workers, {}, **calls)
-    assert workers.closed
-    return run
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_device():
-    """As of a worker on a core."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-        yield
+def sweep(out, workers, **more):
+    return in_shards(BASE, AXES, out, workers, **more)
 
 
 @pytest.fixture(scope="module")

@@ -75,13 +75,13 @@ def test_one_diverged_seed_makes_a_trial_diverge(tmp_path):
     assert set(states["PRUNED"]) == {1e30} and set(states["COMPLETE"]) == {1e-2}
     read = {t.number: t for t in tables.read(run)}
     assert {t.state for t in read.values()} == {"done", "diverged"}
-    assert all(t.drawn["learning_rate"] == 1e-2 for t in tables.best(run))
+    assert all(t.drawn["learning_rate"] == 1e-2 for t in tables.best(tables.read(run)))
 
 
 def test_a_search_of_which_all_trials_diverge(tmp_path):
     space = {"learning_rate": search.Range(1e28, 1e30, True)}
     run = common.run(tmp_path / "run", common.FEW._replace(trials=4), space=space)
-    assert run.info["finished"] and tables.best(run) == []
+    assert run.info["finished"] and tables.best(tables.read(run)) == []
     page = report.write([run]).read_text()
     assert 'id="search"' in page and "could not be made" not in page
 
@@ -113,7 +113,7 @@ def test_several_values_and_their_front(tmp_path):
         for n, (a, b) in pairs.items()
         if any(c <= a and d <= b and (c, d) != (a, b) for c, d in pairs.values())
     }
-    assert {t.number for t in tables.best(run)} == set(pairs) - better
+    assert {t.number for t in tables.best(tables.read(run))} == set(pairs) - better
 
 
 def test_the_value_is_of_what_was_kept():
