@@ -1,10 +1,10 @@
 """Data sets: ``load(name)`` gives three splits, a likelihood and the unit of x.
 
 A name is one of ``names()``, any data set that TFDS has prepared on disk, or a path to
-a file (.npz, .npy, .txt, .json, .csv) or a folder of images or MIDI files, of which
-``PATH@KEY=VALUE,…`` asks more: ``photos@size=64,fit=pad``. ``NAME:3``,
-``NAME:0-4,7`` or ``NAME:good`` trains on the classes of these labels alone;
-``NAME:captions`` has captions for labels.
+a file (.npz, .npy, .txt, .json; tables .csv, .tsv, .parquet, .feather) or a folder of
+images or MIDI files, of which ``PATH@KEY=VALUE,…`` asks more: ``photos@size=64``.
+``NAME:3``, ``NAME:0-4,7`` or ``NAME:good`` trains on the classes of these labels alone;
+``NAME:captions`` has captions for labels; ``table.csv:COLUMN`` has a label.
 Nothing here imports jax or TensorFlow, and ``load`` never downloads: ``python -m
 aejax.data prepare NAME`` does.
 """
@@ -25,6 +25,7 @@ from aejax.data import (
     music,
     prepared,
     sprites,
+    tables,
 )
 
 Split = dataset.Split
@@ -38,6 +39,8 @@ in_units = dataset.in_units
 view = classes.view
 check_factors = dataset.check_factors
 from_source = items.from_source
+from_table = tables.from_table
+as_given = tables.as_given
 
 
 def load(name: str = "digits") -> Dataset:

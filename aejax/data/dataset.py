@@ -41,7 +41,8 @@ class Dataset(NamedTuple):
     and ``factor_names`` their columns. ``labels`` are the user's own names of classes
     0 … C-1; () where those numbers are the names (see ``labels``). ``notes`` say what
     was done to what was given, where its meaning had to be understood; commands print
-    them.
+    them. ``columns`` are a table's (``columns.Column``), and ``standard`` is how its
+    numbers were standardised; see ``tables.as_given``.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Dataset(NamedTuple):
     factor_names: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    columns: tuple[Any, ...] = ()
+    standard: Any = None
 
 
 def labels(data: Dataset) -> dict[int, str]:

@@ -5,18 +5,28 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aejax import config
-from aejax.data import arrays, dataset, images, lists, midi, music, npz, paths, text
+from aejax.data import (
+    arrays,
+    dataset,
+    frames,
+    images,
+    lists,
+    midi,
+    music,
+    npz,
+    paths,
+    tables,
+    text,
+)
 
 SUFFIXES = (".npz", ".npy", ".txt", ".json")
 _KINDS = (
-    "what is read is .npz and .npy (arrays), .txt (text by lines), .json (chorales), a "
+    "what is read is .npz and .npy (arrays), .csv, .tsv, .parquet and .feather "
+    "(tables), .txt (text by lines), .json (chorales), a "
     "folder of images and a folder of MIDI files, and .csv with a column path (images)"
 )
 _CONVERT = {  # suffix: an expression for its table, in Python
-    ".csv": "np.loadtxt({!r}, delimiter=',', skiprows=1)",
-    ".tsv": "np.loadtxt({!r}, delimiter='\\t', skiprows=1)",
     ".mat": "scipy.io.loadmat({!r})['NAME']",
-    ".parquet": "pandas.read_parquet({!r}).to_numpy()",
 }
 
 
@@ -27,18 +37,28 @@ def is_path(name: str) -> bool:
 
 def _is_path(name: str) -> bool:
     path = paths.path(name)
-    return bool(name) and (path.suffix.lower() in SUFFIXES or os.path.exists(path))
+    known = path.suffix.lower() in SUFFIXES or frames.suffix(path)
+    return bool(name) and bool(known or os.path.exists(path))
 
 
 def asked(name: str) -> tuple[str, str]:
     """PATH and "KEY=VALUE,…" of ``PATH@KEY=VALUE,…``; any other name, and "".
 
-    A path that has an @ itself is one.
+    A path that has an @ itself is one. Of tables ``PATH:COLUMN`` asks for a label.
     """
-    head, _, text = name.rpartition("@")
-    if not head or ":" in text or _is_path(name) or not _is_path(head):
+    if _is_path(name):
         return name, ""
-    return head, text
+    head, _, text = name.rpartition("@")
+    if head and _is_path(head):
+        text, _, label = text.partition(":")
+        if not label:
+            return head, text
+    else:
+        (head, _, label), text = name.rpartition(":"), ""
+    is_label = label and ":" not in label and "label=" not in text
+    if not head or not is_label or not frames.is_one(paths.path(head)):
+        return name, ""
+    return head, ",".join(filter(None, [text, f"label={label}"]))
 
 
 def _options(name: str, text: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +115,8 @@ def _load(name: str, asks: str) -> dataset.Dataset:
         )
     if lists.is_one(path):
         return lists.load(name, path, _options(name, asks, lists.OPTIONS))
+    if frames.suffix(path):
+        return tables.load(name, path, _options(name, asks, tables.OPTIONS))
     if suffix not in SUFFIXES and not npz.is_one(path):
         raise config.InputError(f"'{name}' is none of these: {_KINDS}; {_advice(path)}")
     return arrays.load(name, path, **_options(name, asks, arrays.OPTIONS))

@@ -12,12 +12,18 @@ OPTIONS = {key: about for key, about in images.OPTIONS.items() if key != "labels
 
 
 def is_one(path: Path) -> bool:
-    """Whether a .csv file's first line names a column path."""
+    """Whether a .csv file has a column path, of images or beside label and split alone;
+    any other .csv is a table."""
     if path.suffix.lower() != ".csv":
         return False
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return "path" in _header(next(csv.reader(file), []))
+            lines = csv.reader(file)
+            names = _header(next(lines, []))
+            if "path" not in names or set(names) <= set(_COLUMNS):
+                return "path" in names
+            first = dict(zip(names, next(lines, []), strict=False)).get("path", "")
+            return first.strip().lower().endswith(images.SUFFIXES)
     except (OSError, ValueError, csv.Error):
         return False
 

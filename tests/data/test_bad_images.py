@@ -91,7 +91,7 @@ def test_a_list_of_paths_is_a_data_set(places):
             "path\nq.png\np.png\n",
             "q.png' is no readable image .line 2: there is no suc",
         ),
-        ("file,label\np.png,a\n", "a column path"),
+        ("file,label\np.png,a\n", "1 in train: too few"),
         ("path\n\0\n", "is no readable|none of these|no readable image"),
     ],
 )
