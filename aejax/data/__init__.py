@@ -36,6 +36,7 @@ peak = dataset.peak
 limits = dataset.limits
 in_units = dataset.in_units
 view = classes.view
+taken = dataset.taken
 check_factors = dataset.check_factors
 from_source = items.from_source
 
