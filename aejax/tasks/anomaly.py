@@ -210,9 +210,9 @@ def _ranked(models, view, data, rate: float, pca, dirty: float) -> tasks.Result:
     usual = valid.x - first.reconstruct(*valid)
     names = ranking.places(data, splits)
     words = [f"{names[i]}, {values[i] / np.median(normal):.1f} ×" for i in picks]
-    title = f"{name}: the strangest, and where"
+    title = f"{name}: the strangest, × the median error, and where"
     if asked.x.ndim == 2:
-        title += ", error by column over the usual one"
+        title += "; error by column over its usual one"
     pictures: list[panels.Panel] = [
         ranking.where(title, some.x, first.reconstruct(*some), usual, words),
         ranking.tail(
