@@ -87,8 +87,8 @@ class Config:
     dataset: str = _field(
         "digits",
         "static",
-        "name, .npz, .npy, .txt or .json file, .csv of images' paths, or a folder of "
-        "images or MIDI files; PATH@KEY=VALUE,… asks more of it, see aejax/data",
+        "name, .npz, .npy, .txt or .json file, table (.csv:LABEL_COLUMN), or a folder "
+        "of images or MIDI files; PATH@KEY=VALUE,… asks more of it, see aejax/data",
     )
     objective: str = _field("ae", "static", "name (see --list) or path to a file")
     network: str = _field("mlp", "static", "name (see --list) or path to a file")

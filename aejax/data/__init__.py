@@ -18,6 +18,7 @@ from aejax.data import (
     captions,
     catalogue,
     classes,
+    columns,
     dataset,
     files,
     items,
@@ -37,10 +38,12 @@ peak = dataset.peak
 limits = dataset.limits
 in_units = dataset.in_units
 view = classes.view
+taken = dataset.taken
 check_factors = dataset.check_factors
 from_source = items.from_source
 from_table = tables.from_table
 as_given = tables.as_given
+positions = columns.positions
 
 
 def load(name: str = "digits") -> Dataset:

@@ -89,6 +89,7 @@ def build(
     }
     factors = {s: f.pop("factors") for s, f in fields.items() if "factors" in f}
     about |= {"factors": factors or None, "factor_names": names, "notes": tuple(notes)}
+    about["rows"] = parts
     splits = (dataset.Split(**f) for f in fields.values())
     likelihood = "bernoulli" if unit else "gaussian"
     return dataset.Dataset(name, *splits, likelihood, scale, **about)

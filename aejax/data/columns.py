@@ -36,6 +36,15 @@ class Column(NamedTuple):
         return len(self.values) or 1
 
 
+def positions(data: Any) -> list[str]:
+    """Names of a table's positions of x, "colour=red" of a category; () of others."""
+    return [
+        f"{c.name}={value}" if c.values else c.name
+        for c in data.columns
+        for value in c.values or ("",)
+    ]
+
+
 def examine(where: str, name: str, series: Any, ask: Ask) -> tuple[str, np.ndarray]:
     """What a pandas Series is, and its values: numbers and booleans as float64 (N,),
     categories as strings. "index" is what names or counts rows and describes nothing.

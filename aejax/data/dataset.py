@@ -39,10 +39,12 @@ class Dataset(NamedTuple):
     ``symbols`` are the characters whose ids x counts, of text or (see ``music``) notes.
     ``factors`` {split: (N, F) whole numbers}, if known, are what each x was drawn from,
     and ``factor_names`` their columns. ``labels`` are the user's own names of classes
-    0 … C-1; () where those numbers are the names (see ``labels``). ``notes`` say what
-    was done to what was given, where its meaning had to be understood; commands print
-    them. ``columns`` are a table's (``columns.Column``), and ``standard`` is how its
-    numbers were standardised; see ``tables.as_given``.
+    0 … C-1; () where those numbers are the names (see ``labels``). ``rows``
+    {split: (given split, rows (N,) there)}, where that is known, say where examples
+    stand in what was given. ``notes`` say what was done to that, where its meaning had
+    to be understood; commands print them. ``columns`` are a table's
+    (``columns.Column``), and ``standard`` is how its numbers were standardised; see
+    ``tables.as_given``.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Dataset(NamedTuple):
     factors: Mapping[str, np.ndarray] | None = None
     factor_names: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    rows: Mapping[str, tuple[str, np.ndarray]] | None = None
     notes: tuple[str, ...] = ()
     columns: tuple[Any, ...] = ()
     standard: Any = None
@@ -97,6 +100,9 @@ def taken(data: Dataset, rows: Mapping[str, Any]) -> Dataset:
     if data.factors is not None:
         kept = {split: data.factors[split][picks] for split, picks in rows.items()}
         parts["factors"] = {**data.factors, **kept}
+    if data.rows is not None:
+        known = {s: (data.rows[s][0], data.rows[s][1][p]) for s, p in rows.items()}
+        parts["rows"] = {**data.rows, **known}
     return data._replace(**parts)
 
 

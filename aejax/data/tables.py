@@ -5,6 +5,7 @@ columns. ``table.csv@label=species,standardize=none,drop=name+date`` asks for mo
 ``table.csv:species`` for a label alone.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,11 +123,13 @@ def _build(
         known = np.unique(labels)
         y = {"y": np.searchsorted(known, labels).astype(np.int32)}
         about = {"num_classes": len(known), "labels": tuple(map(str, known.tolist()))}
-    elif hint := [n for n in kept if n.name.lower() in _LABELS]:
-        notes.append(
-            f"'{hint[0].name}' is a column as others are; {name}:{hint[0].name} would "
-            "make it the label"
-        )
+    elif hint := [c.name for c in kept if c.name.lower() in _LABELS]:
+        with contextlib.suppress(config.InputError):  # it cannot be one
+            columns.label(name, hint[0], frame[hint[0]], short)
+            notes.append(
+                f"'{hint[0]}' is a column as others are; label={hint[0]} would make it "
+                "the label"
+            )
     fields = {"x": x} | y
     splits = (
         dataset.Split(**{f: a[whole[s]] for f, a in fields.items()})
@@ -134,6 +137,8 @@ def _build(
     )
     likelihood = "gaussian" if len(places) else "bernoulli"
     more = {"columns": kept, "standard": made, "notes": tuple(notes)}
+    if len(parts) == 1:
+        more["rows"] = {s: ("train", rows) for s, rows in whole.items()}
     return dataset.Dataset(name, *splits, likelihood, 1.0, **about, **more)
 
 

@@ -179,12 +179,13 @@ def answers(
     todo: Mapping[int, directories.Shard],
     idle: Callable[[list[int]], bool],
     leg: Callable[[int], tuple] = lambda number: (),
+    begun: Callable[[int], bool] = lambda number: False,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, answer) of each shard, as they end; ``leg`` gives further arguments.
 
-    The first of each population has its compilation to itself: the others find it in
-    the cache. ``idle`` is called with the shards in work, some times a second; once it
-    is true, no more begin.
+    The first of each population has its compilation to itself, until it has ``begun``
+    to train: the others find it in the cache. ``idle`` is called with the shards in
+    work, some times a second; once it is true, no more begin.
 
     Raises:
       InputError: a shard cannot be trained.
@@ -197,7 +198,11 @@ def answers(
     tries: collections.Counter[int] = collections.Counter()
     stopping = False
     while running or (any(waiting.values()) and not stopping):
-        busy = {todo[n].population for n in running.values()} - compiled
+        populations = {n: todo[n].population for n in running.values()}
+        compiled |= {
+            p for n, p in populations.items() if p not in compiled and begun(n)
+        }
+        busy = set(populations.values()) - compiled
         for population, numbers in waiting.items():
             free = len(running) < engine.workers and not stopping
             while numbers and free and population not in busy:

@@ -139,6 +139,11 @@ class Gathered:
             self._saved = time.monotonic()
             self._write_info()
 
+    def begun(self, number: int) -> bool:
+        """Whether a shard's worker has compiled, and trains."""
+        folder = directories.shard_folder(self._directory.dir, number)
+        return (folder / shards.PROGRESS).is_file()
+
     def progress(self, running: Sequence[int]) -> None:
         """Tells how far all workers are, every other second."""
         if time.monotonic() < self._reported + EVERY:

@@ -128,7 +128,15 @@ def _entry(module: Any) -> Task:
 
 
 # What tasks share, no tasks themselves.
-_SHARED = ("classifier", "coding", "compare", "fills", "panels", "sample_quality")
+_SHARED = (
+    "classifier",
+    "coding",
+    "compare",
+    "fills",
+    "panels",
+    "ranking",
+    "sample_quality",
+)
 TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=_SHARED)
 
 

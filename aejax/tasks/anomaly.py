@@ -1,26 +1,36 @@
-"""Anomaly detection, one class as normal. Sakurada & Yairi, MLSDA 2014."""
+"""Anomaly detection, with labels or without. Sakurada & Yairi, MLSDA 2014."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from aejax import autoencoder, config, evaluate, tasks
 from aejax import data as datasets
-from aejax.tasks import compare, panels, represent
+from aejax.tasks import compare, panels, ranking, represent
 
 DEFAULT = "error"  # fixed before anything was measured; the others stand beside it
-needs = {"labels"}
 Score = Callable[[datasets.Split], dict[str, np.ndarray]]
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
-    """A model of each class (small data: every third). ae, 16: best on MNIST valid."""
-    classes, step = np.unique(data.train.y), 1 if len(data.train.x) > 10_000 else 3
-    whole = set(classes) == set(np.unique(data.test.y))
-    views = [datasets.view(data, [k]) for k in classes[:10:step]]
-    views = views if whole else [data.name]
-    values = tasks.size(datasets.load(views[0])) | {"objective": "ae", "latent_dim": 16}
+    """A model of each class (small data: every third), or of data without labels.
+
+    ae, 16: best on MNIST valid; of few columns a quarter, or nothing would be lost.
+    What may hold anomalies is not to be learned by heart: without labels parameters are
+    those of the lowest validation loss, of 40.
+    """
+    views, y = [data.name], data.train.y
+    if y is not None and y.ndim == 1 and set(y) == set(data.test.y):
+        known, step = np.unique(y), 1 if len(y) > 10_000 else 3
+        views = [datasets.view(data, [k]) for k in known[:10:step]]
+    size = tasks.size(data if views == [data.name] else datasets.load(views[0]))
+    width = min(16, max(1, data.train.x[0].size // 4))
+    values = size | {"objective": "ae", "latent_dim": width}
+    if y is None:
+        often = max(1, size["epochs"] // 40)
+        values |= {"select": "best", "eval_every": often}
     return [tasks.Sweep("one-class", values, {"dataset": views})]
 
 
@@ -115,24 +125,135 @@ def apply(
     *,
     rate: float = 0.05,
     pca: tuple = (2, 30),
+    contamination: float = 0.0,
 ) -> tasks.Result:
-    """AUROC and AUPRC of every score on the test split, detection at a threshold.
+    """Ranks examples; where labels say which are anomalies, how well they are found.
 
-    ``models`` know normal examples alone; of several ``NAME:K`` means are taken. At
-    most this ``rate`` of normal validation examples lie above thresholds. ``pca``:
-    numbers of components, beside the models' own.
+    At most this ``rate`` of normal validation examples lie above thresholds. Models of
+    single classes ``NAME:K`` are asked for the others: AUROC and AUPRC of every score
+    on the test split, means over classes. Other models, of one data set, rank ``data``
+    by the score "error" of the first; valid examples of their own are the normal ones.
+    ``pca``: numbers of components, beside the models' own. Where this share of their
+    examples may be anomalies, of ``contamination``, the models that rank are trained
+    anew without the strangest, in two rounds.
+
+    Raises:
+      InputError: models of several data sets; a contamination of half or more.
     """
-    cut = lambda data, split: tasks.held_out(data, split)._replace(y=None)  # noqa: E731
-    test, views = cut(data, "test"), tasks.by_dataset(models)
-    compared = []
+    if not 0 <= contamination < 0.5:
+        raise config.InputError(
+            f"contamination is {contamination:g}; it must lie in [0, 0.5), for "
+            "anomalies are the lesser part of what models are trained on"
+        )
+    views = tasks.by_dataset(models)
+    known = {n: data if n == data.name else datasets.load(n) for n in views}
+    strange = {n: _strange(view, data) for n, view in known.items()}
+    if all(s is not None for s in strange.values()):
+        return _detected(views, known, strange, data, rate, pca)
+    if len(views) > 1:
+        raise config.InputError(
+            f"models of {config.listed(views)} are no models of single classes of "
+            f"'{data.name}', each of which would be asked for the others: choose those "
+            "of one data set, --where dataset=NAME"
+        )
+    (view,) = known.values()
+    return _ranked(models, view, data, rate, pca, contamination)
+
+
+def _cut(data: datasets.Dataset, split: str) -> datasets.Split:
+    return tasks.held_out(data, split)._replace(y=None)
+
+
+def _errors(model, data: datasets.Dataset, split: str) -> np.ndarray:
+    return errors(model, _cut(data, split))
+
+
+def _file(model, view, data, rate: float, kept=()) -> dict[str, bytes]:
+    """scores.csv of all examples, by one model's errors; ``kept`` as of ``trimmed``."""
+    scored = {s: _errors(model, data, s) for s in datasets.SPLITS}
+    used: dict[str, Any] = dict.fromkeys(scored, "new")
+    if classes(view) == classes(data):
+        used = {s: np.full(len(v), s, object) for s, v in scored.items()}
+        for split in kept:
+            used[split][~kept[split]] = "trimmed"
+    normal = _errors(model, view, "valid")
+    limit = threshold(normal, rate)
+    return {"scores.csv": ranking.table(data, scored, normal, limit, used)}
+
+
+def classes(data: datasets.Dataset) -> str:
+    """The name of a data set without its choice of classes."""
+    return datasets.classes_of(data.name)[0]
+
+
+def _ranked(models, view, data, rate: float, pca, dirty: float) -> tasks.Result:
+    """Of data without labels: alarms, agreement, the strangest and where they are."""
+    kept, counts = {}, {s: len(getattr(view, s).x) for s in datasets.SPLITS}
+    if dirty:
+        models, kept = ranking.trimmed(models, view, dirty, _errors)
+        view = datasets.taken(view, kept)
+    train, valid = _cut(view, "train"), _cut(view, "valid")
+    splits = ("test",) if classes(view) == classes(data) else datasets.SPLITS
+    asked = ranking.joined([_cut(data, split) for split in splits])
+    scored: ranking.Scored = {}
+    for prefix, score in systems(models, train, valid, pca).items():
+        before, after = score(valid), score(asked)
+        scored |= {prefix + kind: (before[kind], v) for kind, v in after.items()}
+    (name, *_), (first, *_) = tasks.named(models), models
+    ours = f"{name} {DEFAULT}"
+    normal, values = scored[ours]
+    rows, count = ranking.rows(scored, ours, rate, threshold)
+    picks = ranking.order(values)[:10]
+    some = asked._replace(
+        **{f: None if a is None else a[picks] for f, a in asked._asdict().items()}
+    )
+    usual = valid.x - first.reconstruct(*valid)
+    names = ranking.places(data, splits)
+    words = [f"{names[i]}\n{values[i] / np.median(normal):.1f} ×" for i in picks]
+    called = datasets.positions(data)
+    title = f"{name}: the strangest, × the median error, and where"
+    if asked.x.ndim == 2:
+        title += "; error of columns over their usual one"
+    pictures: list[panels.Panel] = [
+        ranking.where(title, some.x, first.reconstruct(*some), usual, words, called),
+        ranking.tail(
+            f"Errors of {name}", {"valid": normal, " + ".join(splits): values}
+        ),
+    ]
+    limit = threshold(normal, rate)
+    text = (
+        f"Without labels of anomalies. Of {len(values)} examples ({', '.join(splits)} "
+        f"of '{data.name}') {(values > limit).sum()} have errors of '{name}' above "
+        f"{limit:.3g}, which at most {rate:.0%} of {len(valid.x)} valid ones have: so "
+        "many alarms are to be expected without an anomaly. Of the discoveries "
+        f"(Benjamini & Hochberg) at most {rate:.0%} are false, on average. Agreement "
+        f"is the share of the {count} strangest by '{name}' that others have among "
+        "theirs. scores.csv ranks all; p-values of examples that the model was trained "
+        "on are too large. If there were anomalies among these, fewer are found."
+    )
+    if data.test.y is not None:
+        text += (
+            " Models of single classes, --dataset NAME:CLASS, are asked for the others "
+            "and tell how well these are found."
+        )
+    if dirty:
+        lost = [f"{(~kept[s]).sum()} of {counts[s]} {s}" for s in kept]
+        text += (
+            f" The strangest, {' and '.join(lost)} examples, were left out and the "
+            "models trained anew, in two rounds; baselines know the same."
+        )
+    return tasks.Result(rows, pictures, text, _file(first, view, data, rate, kept))
+
+
+def _detected(views, known, strange, data, rate: float, pca) -> tasks.Result:
+    """Of models of single classes, by the labels of the test split."""
+    compared, test = [], _cut(data, "test")
     for name, members in views.items():
-        view = datasets.load(name)
-        strange = _strange(view, data)
-        train, valid = (cut(view, split) for split in ("train", "valid"))
+        train, valid = (_cut(known[name], split) for split in ("train", "valid"))
         for prefix, score in systems(members, train, valid, pca).items():
             before, after = score(valid), score(test)
             for kind, values in after.items():
-                row = detection(strange, before[kind], values, rate)
+                row = detection(strange[name], before[kind], values, rate)
                 compared.append(compare.Compared({}, prefix + kind, row))
     title = "Mean and range of normal classes"
     pictures: list[panels.Panel] = [compare.bars(title, compared, "auroc")]
@@ -140,29 +261,27 @@ def apply(
         normal = [datasets.classes_of(name)[1] or name for name in views]
         grid = compare.grid("AUROC by normal class", compared, "auroc", normal)
         pictures.append(grid)
-    model = members[0]
+    model, odd = members[0], strange[name]
     x_hat, order = model.reconstruct(*test), np.argsort(errors(model, test))
-    missed, odd = order[strange[order]][:10], order[~strange[order]][:-11:-1]
-    for kind, picks in (("anomalies, least", missed), ("normal, largest", odd)):
+    missed, false = order[odd[order]][:10], order[~odd[order]][:-11:-1]
+    for kind, picks in (("anomalies, least", missed), ("normal, largest", false)):
         pair = ("test", "", test.x[picks]), ("output", "", x_hat[picks])
         pictures.append(panels.Images(f"{name}, {kind} error", pair))
     text = (
         f"Means over normal classes, {len(views)} in turn. Test examples of the others "
-        f"are anomalies: of {len(test.x)} {strange.mean():.0%} for '{name}'. The score "
+        f"are anomalies: of {len(test.x)} {odd.mean():.0%} for '{name}'. The score "
         f"'{DEFAULT}' was fixed beforehand; baselines know the same training examples. "
         f"At most {rate:.0%} of the normal validation examples, {len(valid.x)} for "
         f"'{name}', exceed the threshold; the rates of alarms are those on test."
     )
-    return tasks.Result(compare.means(compared), pictures, text)
+    files = _file(model, known[name], data, rate) if len(views) == 1 else {}
+    return tasks.Result(compare.means(compared), pictures, text, files)
 
 
-def _strange(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray:
-    whole = datasets.classes_of(data.name)[0]
-    if datasets.classes_of(view.name)[0] == whole and data.test.y.ndim == 1:
-        strange = ~np.isin(data.test.y, view.train.y)
-        if 0 < strange.sum() < len(strange):
-            return strange
-    raise config.InputError(
-        f"a model of '{view.name}' knows every class of '{whole}', or none: nothing "
-        f"there is an anomaly. Train with --dataset {whole}:K, of normal class K"
-    )
+def _strange(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray | None:
+    """Test examples of classes that a model does not know; None if that is unknown."""
+    y = data.test.y
+    if classes(view) != classes(data) or y is None or y.ndim > 1:
+        return None
+    strange = ~np.isin(y, view.train.y)
+    return strange if 0 < strange.sum() < len(strange) else None

@@ -215,3 +215,49 @@ def test_the_first_of_a_population_compiles_alone():
     settings = shard.Settings("", "", {}, False)
     got = engine.answers(Fake(8), settings, todo, lambda running: False)
     assert sorted(n for n, _ in got) == list(todo) and max(widths) == 8
+
+
+def test_others_begin_when_the_first_has_compiled():
+    """They need not wait until it is trained, which is a large part of all."""
+    todo = {i: directory.Shard(0, i, i + 1) for i in range(5)}
+    trains, widths = set(), []
+
+    class Fake(Inline):
+        def submit(self, function, settings, number):
+            return number
+
+        def wait(self, handles, seconds):
+            widths.append(len(handles))
+            return handles[:1] if len(widths) > 3 else []
+
+        def result(self, number):
+            return {"finished": True}
+
+    def idle(running):
+        if len(widths) == 2:
+            trains.update(running)
+
+    settings, asked = shard.Settings("", "", {}, False), (idle, lambda number: ())
+    got = engine.answers(Fake(3), settings, todo, *asked, trains.__contains__)
+    assert [n for n, _ in got] == list(todo)
+    assert widths[:4] == [1, 1, 3, 3]
+
+
+def claiming(workers):
+    """An engine whose workers have a core each."""
+    engine = Inline(workers)
+    engine.claim = True
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("threads", "workers", "members", "devices"),
+    [(2, 2, 35, 2), (2, 2, 9, 1), (64, 2, 70, 8), (1, 1, 70, 1), (64, 64, 70, 1)],
+)
+def test_workers_devices_are_threads_of_the_pool(threads, workers, members, devices):
+    one = plan.plan(BASE, {"seed": list(range(members))})
+    known = driver._virtual(one, claiming(workers), {"PJRT_NPROC": str(threads)})
+    assert known == {"PJRT_NPROC": str(threads), "JAX_NUM_CPU_DEVICES": str(devices)}
+    given = {"JAX_NUM_CPU_DEVICES": "3"}
+    assert driver._virtual(one, claiming(workers), given) == given, "the user's own"
+    assert driver._virtual(one, Inline(workers), given) is given

@@ -1,12 +1,16 @@
-"""anomaly: one class as normal, scores by their formulas."""
+"""anomaly: one class as normal, ranks without labels, scores by their formulas."""
+
+import io
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from aejax import config, data, tasks
+from aejax import config, tasks
+from aejax import data as data_lib
 from aejax.tasks import anomaly
 
-Split = data.Split
+Split = data_lib.Split
 SIZES = {"latent_dim": [2, 8]}
 
 
@@ -45,12 +49,81 @@ def test_anomalies_are_found_in_the_test_split(views, digits, forgetful, drawn):
     assert drawn(result)
 
 
-def test_a_model_of_every_class_knows_no_anomalies(views, small, digits):
+@pytest.fixture(scope="module")
+def ranked(small, digits):
+    """Of a model of all digits: test ones of which the last 25 are shuffled pixels."""
     model = small("denoising", latent_dim=32, corruption="gaussian", level=0.5).model()
-    with pytest.raises(config.InputError, match="--dataset digits:K"):
-        anomaly.apply([model], digits)
-    with pytest.raises(config.InputError, match="--dataset other:K"):
+    x = digits.test.x.copy()
+    noise = np.random.default_rng(0).permuted(x[-25:].reshape(25, -1), axis=1)
+    x[-25:] = noise.reshape(25, *x.shape[1:])
+    data = digits._replace(test=digits.test._replace(x=x))
+    return model, data, anomaly.apply([model], data, rate=0.1)
+
+
+def test_without_anomalies_known_examples_are_ranked(ranked, drawn):
+    model, data, result = ranked
+    scores = pd.read_csv(io.BytesIO(result.files["scores.csv"]))
+    assert list(scores["split"].unique()) == ["train", "valid", "test"]
+    test = scores[scores["split"] == "test"]
+    assert list(test["row"]) == list(range(len(data.test.x)))
+    assert set(test["row"][test["score"].nlargest(25).index]) == set(range(225, 250))
+    error = np.square(data.test.x / 16 - model.reconstruct(data.test.x / 16))
+    np.testing.assert_allclose(test["score"], error.mean((1, 2, 3)), rtol=1e-4)
+    alarms = column(result, "alarm rate")
+    assert 0.1 < alarms["denoising error"] < 0.3
+    assert alarms["denoising error"] == pytest.approx(test["alarm"].mean())
+    assert column(result, "discoveries")["denoising error"] >= 25
+    agreement = column(result, "agreement")
+    assert agreement["denoising error"] == 1 and agreement["Isolation Forest"] > 0.5
+    valid = scores[scores["split"] == "valid"]
+    assert valid["alarm"].mean() <= 0.1, "at most as many as were asked for"
+    assert drawn(result)
+
+
+def test_anomalies_in_training_are_trimmed(small, digits, tmp_path):
+    """Shuffled pixels, a twentieth of all splits; twice that share is left out."""
+    rng, dirty = np.random.default_rng(0), {}
+    for split in data_lib.SPLITS:
+        part = getattr(digits, split)
+        x, n = part.x.copy(), len(part.x) // 20
+        x[:n] = rng.permuted(x[:n].reshape(n, -1), axis=1).reshape(n, *x.shape[1:])
+        dirty[split] = part._replace(x=x)
+    model = small("denoising", latent_dim=32, corruption="gaussian", level=0.5).model()
+    data = digits._replace(**dirty)
+    result = anomaly.apply([model], data, contamination=0.1)
+    scores = pd.read_csv(io.BytesIO(result.files["scores.csv"]))
+    for split in ("train", "valid"):
+        part = scores[scores["split"] == split].sort_values("row")
+        assert set(part["used"]) == {split, "trimmed"}
+        trimmed = part["used"].to_numpy() == "trimmed"
+        assert trimmed.mean() == pytest.approx(0.1, abs=0.01)
+        assert trimmed[: len(part) // 20].all(), "all of those that were planted"
+    assert "were left out" in result.text
+    with pytest.raises(config.InputError, match=r"lie in \[0, 0.5\)"):
+        anomaly.apply([model], data, contamination=0.5)
+
+
+def test_other_data_than_the_models_own_are_new(ranked):
+    model, data, result = ranked
+    other = anomaly.apply([model], data._replace(name="other"), rate=0.1)
+    scores, before = (
+        pd.read_csv(io.BytesIO(r.files["scores.csv"])) for r in (other, result)
+    )
+    assert set(scores["used"]) == {"new"} and set(before["used"]) == set(
+        data_lib.SPLITS
+    )
+    pd.testing.assert_frame_equal(
+        scores.drop(columns="used"), before.drop(columns="used")
+    )
+    assert f"Of {len(scores)} examples" in other.text, "all of them are asked"
+
+
+def test_models_of_classes_rank_no_other_data(views, digits):
+    with pytest.raises(config.InputError, match="--where dataset=NAME"):
         anomaly.apply(views, digits._replace(name="other"))
+    alone = anomaly.apply(views[:1], digits)
+    scores = pd.read_csv(io.BytesIO(alone.files["scores.csv"]))
+    assert "auroc" in alone.metrics[0] and len(scores) == 1797
 
 
 def test_a_threshold_keeps_its_rate():
@@ -88,4 +161,6 @@ def test_a_set_of_normal_examples_is_trained_whole(digits):
         return sweep.axes["dataset"]
 
     assert trained_on(digits) == [f"digits:{k}" for k in (0, 3, 6, 9)]
-    assert trained_on(data.load("digits:4")) == ["digits:4"]
+    blank = {s: getattr(digits, s)._replace(y=None) for s in data_lib.SPLITS}
+    assert trained_on(digits._replace(**blank)) == ["digits"]
+    assert trained_on(data_lib.load("digits:4")) == ["digits:4"]
