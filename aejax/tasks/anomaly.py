@@ -203,7 +203,7 @@ def _ranked(models, view, data, rate: float, pca, dirty: float) -> tasks.Result:
     ours = f"{name} {DEFAULT}"
     normal, values = scored[ours]
     rows, count = ranking.rows(scored, ours, rate, threshold)
-    picks = ranking.order(values)[:10]
+    picks = ranking.order(values)[: 5 if asked.x.ndim == 2 else 10]
     some = asked._replace(
         **{f: None if a is None else a[picks] for f, a in asked._asdict().items()}
     )
@@ -211,9 +211,7 @@ def _ranked(models, view, data, rate: float, pca, dirty: float) -> tasks.Result:
     names = ranking.places(data, splits)
     words = [f"{names[i]}\n{values[i] / np.median(normal):.1f} ×" for i in picks]
     called = datasets.positions(data)
-    title = f"{name}: the strangest, × the median error, and where"
-    if asked.x.ndim == 2:
-        title += "; error of columns over their usual one"
+    title = f"{name}: strangest, × the usual error"
     pictures: list[panels.Panel] = [
         ranking.where(title, some.x, first.reconstruct(*some), usual, words, called),
         ranking.tail(
