@@ -52,7 +52,7 @@ def test_a_model_of_an_earlier_checkpoint_says_so(copy, whole):
     with pytest.warns(UserWarning) as caught:
         model = opened.model(objective="vae", latent_dim=5, seed=1)
     texts = [str(w.message) for w in caught]
-    assert "cannot be used (its arrays are not those" in texts[0]
+    assert "cannot be used (" in texts[0]  # why depends on what the bit was of
     assert f"that of step {model.step} is used" in texts[0]
     assert f"are of step {model.step} of {model.steps}" in texts[1]
     assert model.step < model.steps
