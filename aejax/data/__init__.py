@@ -39,6 +39,7 @@ limits = dataset.limits
 in_units = dataset.in_units
 view = classes.view
 taken = dataset.taken
+picked = dataset.picked
 check_factors = dataset.check_factors
 from_source = items.from_source
 from_table = tables.from_table

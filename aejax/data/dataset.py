@@ -91,12 +91,31 @@ def split_names(where: str, names: Iterable[str]) -> dict[str, str]:
     return splits
 
 
+def parts(name: str, obj: Any) -> dict[str, Any]:
+    """{split: its part} of such a dict, by any names of splits; {"train": obj} else.
+
+    Raises:
+      InputError: a dict of anything else, or without train.
+    """
+    if not isinstance(obj, Mapping):
+        return {"train": obj}
+    named = split_names(f"'{name}'", map(str, obj))
+    if "train" not in named or len(named) < len(obj):
+        raise config.InputError(
+            f"'{name}' is a dict of {config.listed(obj)}; it must be one of splits, "
+            "train and perhaps valid and test"
+        )
+    return {s: obj[named[s]] for s in SPLITS if s in named}
+
+
+def picked(part: Split, picks: Any) -> Split:
+    """These rows of a split, by their positions, a slice or a mask."""
+    return Split(*(None if a is None else a[picks] for a in part))
+
+
 def taken(data: Dataset, rows: Mapping[str, Any]) -> Dataset:
     """The data set with these rows alone of the splits {split: rows}, factors too."""
-    parts = {
-        split: Split(*(None if a is None else a[picks] for a in getattr(data, split)))
-        for split, picks in rows.items()
-    }
+    parts = {split: picked(getattr(data, split), p) for split, p in rows.items()}
     if data.factors is not None:
         kept = {split: data.factors[split][picks] for split, picks in rows.items()}
         parts["factors"] = {**data.factors, **kept}

@@ -32,15 +32,7 @@ def from_source(
       InputError: no such object; items that cannot be read or are not alike; what an
         .npz of the same arrays is refused for.
     """
-    parts = {"train": obj}
-    if isinstance(obj, Mapping):
-        named = dataset.split_names(f"'{name}'", map(str, obj))
-        if "train" not in named or len(named) < len(obj):
-            raise config.InputError(
-                f"'{name}' is a dict of {config.listed(obj)}; it must be one of "
-                "splits, train and perhaps valid and test"
-            )
-        parts = {s: obj[named[s]] for s in dataset.SPLITS if s in named}
+    parts = dataset.parts(name, obj)
     given, notes = {}, []
     for split, part in parts.items():
         where = name if len(parts) == 1 else f"{split} of {name}"

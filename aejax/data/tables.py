@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from aejax import config
-from aejax.data import columns, dataset, frames, standard
+from aejax.data import arrays, columns, dataset, frames, standard
 
 OPTIONS = {
     "label": "COLUMN (whose values are classes)",
@@ -73,18 +73,11 @@ def from_table(
       InputError: with table, column and row: no such column, two of one name, missing
         values, dates, categories that training rows lack, unknown splits.
     """
-    parts = dict(frame) if isinstance(frame, dict) else {"train": frame}
-    named = dataset.split_names(f"'{name}'", map(str, parts))
-    if "train" not in named or len(named) < len(parts):
-        raise config.InputError(
-            f"'{name}' is a dict of {config.listed(parts)}; it must be one of splits, "
-            "train and perhaps valid and test"
-        )
 
     def ask(key: str, value: str) -> str:
         return f"from_table(…, {key}={[*drop, value]!r})"
 
-    parts = {s: parts[named[s]] for s in dataset.SPLITS if s in named}
+    parts = dataset.parts(name, frame)
     short = "from_table(…) without label"
     return _build(name, parts, label, standardize, drop, ask, short)
 
@@ -115,14 +108,10 @@ def _build(
     x = _encoded(name, kept, values, whole, ask)
     places = np.array([c.start for c in kept if c.kind == "number"], int)
     made = standard.fit(x[whole["train"]], places, how)
-    notes += [*more, *_notes(name, x[whole["train"]], kept, how, short)]
-    x = np.float32(made.forward(x) if made else x)
-    y, about = {}, {}
+    notes += [*more, *_notes(x[whole["train"]], kept, how)]
+    fields = {"x": ("x", np.float32(made.forward(x) if made else x))}
     if label:
-        labels = columns.label(name, label, frame[label], short)
-        known = np.unique(labels)
-        y = {"y": np.searchsorted(known, labels).astype(np.int32)}
-        about = {"num_classes": len(known), "labels": tuple(map(str, known.tolist()))}
+        fields["y"] = label, columns.label(name, label, frame[label], short)
     elif hint := [c.name for c in kept if c.name.lower() in _LABELS]:
         with contextlib.suppress(config.InputError):  # it cannot be one
             columns.label(name, hint[0], frame[hint[0]], short)
@@ -130,16 +119,21 @@ def _build(
                 f"'{hint[0]}' is a column as others are; label={hint[0]} would make it "
                 "the label"
             )
-    fields = {"x": x} | y
-    splits = (
-        dataset.Split(**{f: a[whole[s]] for f, a in fields.items()})
-        for s in dataset.SPLITS
+    data = arrays.build(
+        name,
+        {
+            s: {field: (called, a[rows]) for field, (called, a) in fields.items()}
+            for s, rows in whole.items()
+        },
     )
-    likelihood = "gaussian" if len(places) else "bernoulli"
-    more = {"columns": kept, "standard": made, "notes": tuple(notes)}
-    if len(parts) == 1:
-        more["rows"] = {s: ("train", rows) for s, rows in whole.items()}
-    return dataset.Dataset(name, *splits, likelihood, 1.0, **about, **more)
+    whole = {s: ("train", rows) for s, rows in whole.items()}
+    return data._replace(
+        likelihood="gaussian" if len(places) else "bernoulli",
+        rows=whole if len(parts) == 1 else data.rows,
+        notes=tuple(notes),
+        columns=kept,
+        standard=made,
+    )
 
 
 def _frame(name: str, parts: Frames) -> tuple[Any, list[str]]:
@@ -224,32 +218,29 @@ def _encoded(
     ask: columns.Ask,
 ) -> np.ndarray:
     """x (N, D) float64, numbers as they are."""
+    import pandas as pd
+
     x = np.zeros((len(values[kept[0].name]), sum(c.width for c in kept)))
     for column in kept:
         given = values[column.name]
         if column.kind != "category":
             x[:, column.start] = given
             continue
-        places = {value: i for i, value in enumerate(column.values, column.start)}
+        ids = pd.Index(column.values).get_indexer(given)  # -1 of others
         for split, rows in whole.items():
-            for row in rows:
-                if given[row] not in places:
-                    raise config.InputError(
-                        f"column '{column.name}' of '{name}' is "
-                        f"'{config.listed([given[row]])}' in row {row + 1}, "
-                        f"of {split}, "
-                        "and in no row of train; write a known category there "
-                        f"({config.listed(column.values, 5)}), move it to train "
-                        "by a column split, or leave it out: "
-                        f"{ask('drop', column.name)}"
-                    )
-                x[row, places[given[row]]] = 1.0
+            for row in rows[ids[rows] < 0][:1]:
+                raise config.InputError(
+                    f"column '{column.name}' of '{name}' is "
+                    f"'{config.listed([given[row]])}' in row {row + 1}, of {split}, "
+                    "and in no row of train; write a known category there "
+                    f"({config.listed(column.values, 5)}), move it to train by a "
+                    f"column split, or leave it out: {ask('drop', column.name)}"
+                )
+        x[np.arange(len(x)), column.start + ids] = 1.0
     return x
 
 
-def _notes(
-    name: str, train: np.ndarray, kept: Sequence[columns.Column], how: str, short: str
-) -> list[str]:
+def _notes(train: np.ndarray, kept: Sequence[columns.Column], how: str) -> list[str]:
     """What x is, which columns are constant, and whether it is far from unit scale."""
     kinds = [c.kind for c in kept]
     counts = [f"{kinds.count(k)} {k}" for k in dict.fromkeys(kinds)]

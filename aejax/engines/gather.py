@@ -1,6 +1,7 @@
 """The rows of shards, gathered into the files of one run."""
 
 import contextlib
+import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -141,8 +142,10 @@ class Gathered:
 
     def begun(self, number: int) -> bool:
         """Whether a shard's worker has compiled, and trains."""
-        folder = directories.shard_folder(self._directory.dir, number)
-        return (folder / shards.PROGRESS).is_file()
+        return self._progress(number).is_file()
+
+    def _progress(self, number: int) -> pathlib.Path:
+        return directories.shard_folder(self._directory.dir, number) / shards.PROGRESS
 
     def progress(self, running: Sequence[int]) -> None:
         """Tells how far all workers are, every other second."""
@@ -182,9 +185,8 @@ class Gathered:
         if number in self._rows and number not in running:
             return self._trained[number]
         if number in running:
-            folder = directories.shard_folder(self._directory.dir, number)
             with contextlib.suppress(OSError, ValueError):
-                step = int((folder / shards.PROGRESS).read_text())
+                step = int(self._progress(number).read_text())
         return step * (high - low)
 
     def end(self, finished: bool = True) -> None:

@@ -165,8 +165,8 @@ def held_out(data: datasets.Dataset, split: str = "test", limit: int | None = No
     """Every n-th row of a split, at most ``limit``; x in data units, float32."""
     part = getattr(data, split)  # sorted by class, maybe
     n = -(-len(part.x) // (limit or len(part.x)))
-    x, *others = (None if a is None else a[::n] for a in part)
-    return datasets.Split(datasets.in_units(x, data.scale), *others)
+    part = datasets.picked(part, slice(None, None, n))
+    return part._replace(x=datasets.in_units(part.x, data.scale))
 
 
 def codes(model: Any, part: datasets.Split) -> np.ndarray:

@@ -168,20 +168,21 @@ def _errors(model, data: datasets.Dataset, split: str) -> np.ndarray:
     return errors(model, _cut(data, split))
 
 
-def _file(model, view, data, rate: float, kept=()) -> dict[str, bytes]:
-    """scores.csv of all examples, by one model's errors; ``kept`` as of ``trimmed``."""
+def _file(model, view, data, limit: float, normal, kept=()) -> dict[str, bytes]:
+    """scores.csv of all examples by one model's errors, ``normal`` are the valid ones.
+
+    ``kept`` as of ``trimmed``.
+    """
     scored = {s: _errors(model, data, s) for s in datasets.SPLITS}
     used: dict[str, Any] = dict.fromkeys(scored, "new")
-    if classes(view) == classes(data):
+    if _whole(view) == _whole(data):
         used = {s: np.full(len(v), s, object) for s, v in scored.items()}
         for split in kept:
             used[split][~kept[split]] = "trimmed"
-    normal = _errors(model, view, "valid")
-    limit = threshold(normal, rate)
     return {"scores.csv": ranking.table(data, scored, normal, limit, used)}
 
 
-def classes(data: datasets.Dataset) -> str:
+def _whole(data: datasets.Dataset) -> str:
     """The name of a data set without its choice of classes."""
     return datasets.classes_of(data.name)[0]
 
@@ -193,7 +194,7 @@ def _ranked(models, view, data, rate: float, pca, dirty: float) -> tasks.Result:
         models, kept = ranking.trimmed(models, view, dirty, _errors)
         view = datasets.taken(view, kept)
     train, valid = _cut(view, "train"), _cut(view, "valid")
-    splits = ("test",) if classes(view) == classes(data) else datasets.SPLITS
+    splits = ("test",) if _whole(view) == _whole(data) else datasets.SPLITS
     asked = ranking.joined([_cut(data, split) for split in splits])
     scored: ranking.Scored = {}
     for prefix, score in systems(models, train, valid, pca).items():
@@ -204,9 +205,7 @@ def _ranked(models, view, data, rate: float, pca, dirty: float) -> tasks.Result:
     normal, values = scored[ours]
     rows, count = ranking.rows(scored, ours, rate, threshold)
     picks = ranking.order(values)[: 5 if asked.x.ndim == 2 else 10]
-    some = asked._replace(
-        **{f: None if a is None else a[picks] for f, a in asked._asdict().items()}
-    )
+    some = datasets.picked(asked, picks)
     usual = valid.x - first.reconstruct(*valid)
     names = ranking.places(data, splits)
     words = [f"{names[i]}\n{values[i] / np.median(normal):.1f} ×" for i in picks]
@@ -240,7 +239,9 @@ def _ranked(models, view, data, rate: float, pca, dirty: float) -> tasks.Result:
             f" The strangest, {' and '.join(lost)} examples, were left out and the "
             "models trained anew, in two rounds; baselines know the same."
         )
-    return tasks.Result(rows, pictures, text, _file(first, view, data, rate, kept))
+    return tasks.Result(
+        rows, pictures, text, _file(first, view, data, limit, normal, kept)
+    )
 
 
 def _detected(views, known, strange, data, rate: float, pca) -> tasks.Result:
@@ -272,14 +273,17 @@ def _detected(views, known, strange, data, rate: float, pca) -> tasks.Result:
         f"At most {rate:.0%} of the normal validation examples, {len(valid.x)} for "
         f"'{name}', exceed the threshold; the rates of alarms are those on test."
     )
-    files = _file(model, known[name], data, rate) if len(views) == 1 else {}
+    files = {}
+    if len(views) == 1:
+        usual = _errors(model, known[name], "valid")
+        files = _file(model, known[name], data, threshold(usual, rate), usual)
     return tasks.Result(compare.means(compared), pictures, text, files)
 
 
 def _strange(view: datasets.Dataset, data: datasets.Dataset) -> np.ndarray | None:
     """Test examples of classes that a model does not know; None if that is unknown."""
     y = data.test.y
-    if classes(view) != classes(data) or y is None or y.ndim > 1:
+    if _whole(view) != _whole(data) or y is None or y.ndim > 1:
         return None
     strange = ~np.isin(y, view.train.y)
     return strange if 0 < strange.sum() < len(strange) else None

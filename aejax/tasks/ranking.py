@@ -76,15 +76,15 @@ def table(
 
     parts = []
     for split, values in scores.items():
-        origin, rows = _given(data, split)
-        about = {"split": origin, "row": rows, "used": used[split]}
+        origin, row = _given(data, split)
+        about = {"split": origin, "row": row, "used": used[split]}
         p = p_values(normal, values)
         about |= {"score": values, "p_value": p, "alarm": values > limit}
         parts.append(pd.DataFrame(about))
     whole = pd.concat(parts)
-    order = {split: i for i, split in enumerate(datasets.SPLITS)}
+    ranks = {split: i for i, split in enumerate(datasets.SPLITS)}
     whole = whole.sort_values(
-        ["split", "row"], key=lambda c: c.map(order) if c.name == "split" else c
+        ["split", "row"], key=lambda c: c.map(ranks) if c.name == "split" else c
     )
     return whole.to_csv(index=False, float_format="%.6g").encode()
 
