@@ -47,6 +47,7 @@ CHOICES = {
         "gaussian_learned",
         "laplace",
         "student_t",
+        "mixed",
         "categorical",
         "discretized_logistic",
         "tokens",

@@ -91,6 +91,18 @@ def downsample(
     return x
 
 
+def hide(
+    key: PRNGKeyArray, x: Float[ArrayLike, " B *S"], level: ScalarLike
+) -> Float[Array, " B *S"]:
+    """Sets each element to NaN, not observed, with probability ``level`` in [0, 1].
+
+    Networks that read missing values are shown which; what is NaN already stays so.
+    """
+    keep = jax.random.bernoulli(key, 1.0 - jnp.asarray(level), x.shape)
+    return jnp.where(keep, x, jnp.nan)
+
+
 CORRUPTIONS: dict[str, Callable] = {
-    f.__name__: f for f in (gaussian, masking, salt_and_pepper, occlusion, downsample)
+    f.__name__: f
+    for f in (gaussian, masking, salt_and_pepper, occlusion, downsample, hide)
 }

@@ -1,8 +1,7 @@
 """Model: the pure functions an objective is written with, for one member."""
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -75,6 +74,7 @@ class ModelSpec(NamedTuple):
     likelihood: str
     scale: float  # of evaluated data, which levels are counted by
     options: Mapping[str, Any] = {}
+    kinds: tuple[tuple[str, int], ...] = ()  # of a table's columns, and their widths
 
     def build(self) -> networks.Network:
         """The network's functions."""
@@ -82,36 +82,8 @@ class ModelSpec(NamedTuple):
 
     def observed(self) -> likelihoods.Likelihood:
         """p(x | decoded)."""
-        return likelihoods.LIKELIHOODS[self.likelihood](self.scale)
-
-
-@contextlib.contextmanager
-def usual_settings() -> Iterator[None]:
-    """jax's defaults where programs are made and run, whatever the user's own are.
-
-    Ours rely on them: with ``jax_disable_jit``, strict promotion of types or a guard
-    of transfers, which are for the user's code, nothing of this package would run.
-    """
-    with (
-        jax.disable_jit(False),
-        jax.numpy_dtype_promotion("standard"),
-        jax.transfer_guard("allow"),
-    ):
-        yield
-
-
-def matmul_precision(precision: str) -> contextlib.AbstractContextManager:
-    """Context under which to trace: GPUs default to TF32 and TPUs to bfloat16.
-
-    ``bf16`` networks cast their own operands; the rest stays float32.
-    """
-    name = {"tf32": "tensorfloat32"}.get(precision, "float32")
-    return jax.default_matmul_precision(name)
-
-
-def compute_dtype(precision: str) -> Any:
-    """Type in which a network multiplies."""
-    return jnp.bfloat16 if precision == "bf16" else jnp.float32
+        missing = self.network_spec.missing
+        return likelihoods.observed(self.likelihood, self.scale, self.kinds, missing)
 
 
 def latent_mask(
@@ -161,7 +133,7 @@ def build(
         sample=sample,
         noise=noise,
         log_weight=log_weight,
-        error=functools.partial(_error, likelihood),
+        error=lambda *pair: next(iter(likelihood.errors(*pair).values())),
         stages=stages,
         decoder_l2=decoder_l2,
         decoder_norms=decoder_norms,
@@ -185,7 +157,7 @@ def _of_network(
         zeros = jnp.zeros(net.bias_shape)
         params["output_bias"] = zeros if output_bias is None else output_bias
         if likelihood.shared:
-            params["shared"] = likelihood.shared.start(_variance(batch))
+            params["shared"] = likelihood.shared.start(likelihood.variance(batch))
         return params
 
     def encode(params: Params, batch: Batch) -> Codes:
@@ -198,7 +170,8 @@ def _of_network(
         decoded = decoded + params["net"]["output_bias"][None]
         if not likelihood.shared:
             return decoded
-        shared = params["net"]["shared"].reshape((1,) * (decoded.ndim - 1) + (-1,))
+        shared = likelihood.shared.laid(params["net"]["shared"])
+        shared = jnp.expand_dims(shared, tuple(range(decoded.ndim - shared.ndim)))
         shared = jnp.broadcast_to(shared, (*decoded.shape[:-1], shared.shape[-1]))
         return jnp.concatenate([decoded, shared], axis=-1)
 
@@ -239,32 +212,6 @@ def _of_decoder(
         return jnp.sqrt(jnp.where(some, square, 1.0)) * some
 
     return decoder_l2, decoder_norms
-
-
-def _variance(batch: Batch) -> Float[Array, ""]:
-    """Of each data element over the batch, where it is valid; their mean."""
-    x = jnp.asarray(batch.x)
-    if batch.length is None:
-        return x.var(0).mean()
-    valid = jnp.broadcast_to(losses.valid_steps(x, batch.length), x.shape)
-    mean = x.mean(0, keepdims=True, where=valid)
-    return jnp.square(x - jnp.where(valid, mean, 0.0)).mean(where=valid)
-
-
-def _error(
-    likelihood: likelihoods.Likelihood,
-    batch: Batch,
-    decoded: Float[ArrayLike, " B *S C"],
-) -> Float[Array, " B"]:
-    if likelihood.wrong is None:
-        error = jnp.square(batch.x - likelihood.mean(decoded))
-    else:
-        error = 1.0 * likelihood.wrong(batch.x, decoded)
-    error = error.reshape(*error.shape[:2], -1).mean(-1)  # (B, first axis of S)
-    if batch.length is None:
-        return error.mean(-1)
-    valid = losses.valid_steps(error, batch.length)
-    return jnp.where(valid, error, 0.0).sum(-1) / jnp.maximum(batch.length, 1)
 
 
 def output_mean(spec: ModelSpec, mean: Any) -> Any:

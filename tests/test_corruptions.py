@@ -28,7 +28,7 @@ def corrupt(name, level, x=X, key=KEY):
 
 
 def test_the_table_lists_every_corruption():
-    assert set(corruptions.CORRUPTIONS) == {*NOISES, "downsample"}
+    assert set(corruptions.CORRUPTIONS) == {*NOISES, "downsample", "hide"}
 
 
 @pytest.mark.parametrize("name", NOISES)

@@ -32,7 +32,8 @@ def width(name):
 def shared(name, variance=1.0):
     """Where what a likelihood's data elements share starts."""
     extra = make(name).shared
-    return np.asarray(extra.start(jnp.float32(variance))) if extra else np.zeros(0)
+    start = extra and np.asarray(extra.start(jnp.float32(variance)))
+    return np.zeros(0) if start is None else np.atleast_1d(start)
 
 
 def data(name, rng, shape=(B, T, F)):
@@ -61,7 +62,7 @@ def brute(name, x, decoded):
         low = -np.inf if x == 0 else x - 0.5 / SCALE
         high = np.inf if x == 1 else x + 0.5 / SCALE
         return -np.log(logistic.cdf(high) - logistic.cdf(low))
-    sigma = np.exp(d[1] / 2) if name == "gaussian_learned" else 1.0
+    sigma = np.exp(d[1] / 2) if name in ("gaussian_learned", "mixed") else 1.0
     return -scipy.stats.norm.logpdf(x, d[0], sigma)
 
 
@@ -124,7 +125,8 @@ def test_tokens_have_a_mode_and_are_wrong_or_not():
     np.testing.assert_array_equal(np.rint(tokens.mean(decoded) * SCALE), ids)
     x = data("tokens", rng)
     np.testing.assert_array_equal(
-        tokens.wrong(x, decoded), np.rint(x * SCALE).astype(int) != ids
+        tokens.measures["error_rate"].each(x, decoded),
+        np.rint(x * SCALE).astype(int) != ids,
     )
 
 

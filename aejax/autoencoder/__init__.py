@@ -12,7 +12,9 @@ import numpy as np
 from jax import Array
 
 from aejax import config as configs
+from aejax import data as datasets
 from aejax import model as model_lib
+from aejax import settings
 from aejax.autoencoder import inputs
 from aejax.evaluate import ex_post, likelihood
 from aejax.training import member as members
@@ -49,7 +51,7 @@ def functions(spec: specs.TrainSpec) -> dict[str, Callable]:
 
     def bound(function):
         def run(params, values, *arguments):
-            with model_lib.matmul_precision(spec.config.precision):
+            with settings.matmul_precision(spec.config.precision):
                 model, hparams = members.bind(spec, values)(spec.steps)
                 return function(model, hparams, params, *arguments)
 
@@ -76,7 +78,7 @@ class Autoencoder:
       has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
     """
 
-    @model_lib.usual_settings()
+    @settings.usual()
     def __init__(
         self,
         spec: specs.TrainSpec,
@@ -109,7 +111,9 @@ class Autoencoder:
 
         Args:
           x: data; series (N, T) will do for sequences of one feature. Whole numbers, of
-            a set that is stored as uint8, are divided by its scale, as in training.
+            a set that is stored as uint8, are divided by its scale, as in training. Or
+            a DataFrame with the columns of the table it was trained on. NaN is missing
+            to a model whose data had such.
           y: for a conditional model (N,) class ids as the data set's y has them, or
             their labels, strings; or (N, L) ids of words.
           length: (N,) valid steps, for sequences; required where the data have it.
@@ -136,6 +140,14 @@ class Autoencoder:
     ) -> np.ndarray:
         """``decode(encode(x))``, (N, *S) in data units; see there."""
         return self.decode(self.encode(x, y, length, corrupted), y)
+
+    def as_given(self, x: Any) -> Any:
+        """x (N, D) in data units as a DataFrame in the units and words of its table.
+
+        Raises:
+          InputError: a model of data that are no table.
+        """
+        return datasets.as_given(self._train_spec.data, x)
 
     def sample(
         self, key: Array, n: int, y: Any = None, density: str = "prior"
@@ -178,7 +190,7 @@ class Autoencoder:
         x, length = inputs.examples(self._train_spec, x, length, corrupted)
         return model_lib.Batch(x, inputs.labels(self._train_spec, y, len(x)), length)
 
-    @model_lib.usual_settings()
+    @settings.usual()
     def apply(self, name: str, tree: Any, *more: Any, extra=lambda start: ()) -> Any:
         """One of ``functions`` over any N: in batches of few compiled sizes.
 

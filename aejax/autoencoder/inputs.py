@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from aejax import config
+from aejax import data as datasets
 from aejax.training import spec as specs
 
 # By which x may leave [0, 1]: pictures that were resized in float do, by some 1e-5.
@@ -40,6 +41,8 @@ def examples(
       InputError: shapes or kinds that do not fit, a missing length; see ``in_units``.
     """
     shape = spec.data.shape
+    if hasattr(x, "columns"):  # a DataFrame, in the table's own units
+        x = datasets.encoded(spec.data, x, "x")
     sequences = "sequence" in spec.model.network.needs
     if sequences and shape[1:] == (1,) and np.ndim(x) == 2:
         x = np.asarray(x)[..., None]
@@ -69,8 +72,8 @@ def in_units(
     0 and 1 alone are what they are to a model of binarised data.
 
     Raises:
-      InputError: values that are not finite; unless ``corrupted``, values outside the
-        range of the likelihood.
+      InputError: values that are not finite, but for NaN where the model knows of
+        missing ones; unless ``corrupted``, values outside the range of the likelihood.
     """
     scale, stored = spec.data.scale, spec.data.arrays["x"][0]
     counts = x.dtype.kind in "iu" and stored == "uint8" and scale != 1
@@ -79,13 +82,14 @@ def in_units(
     x = np.asarray(x, np.float32) / np.float32(scale if counts else 1)
     if length is not None:
         x[np.arange(x.shape[1]) >= length[:, None]] = 0
-    if (infinite := ~np.isfinite(x)).any():
+    missing = spec.model.network_spec.missing
+    if (infinite := np.isinf(x) if missing else ~np.isfinite(x)).any():
         first = tuple(np.argwhere(infinite)[0].tolist())
         raise config.InputError(
             f"x has {infinite.sum():,} entries that are not finite, the first at index "
             f"{first}; remove or replace them"
         )
-    low, high = (x.min(), x.max()) if x.size else (0, 0)
+    low, high = (np.nanmin(x), np.nanmax(x)) if x.size else (0, 0)
     beyond = low < -_ROUNDING or high > 1 + _ROUNDING
     if beyond and spec.model.observed().support != "real" and not corrupted:
         divide = f"divide what is stored by {scale:g}, " * (scale != 1)

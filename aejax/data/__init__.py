@@ -20,9 +20,11 @@ from aejax.data import (
     classes,
     columns,
     dataset,
+    encoding,
     files,
     items,
     manifolds,
+    missing,
     music,
     prepared,
     sprites,
@@ -43,8 +45,11 @@ picked = dataset.picked
 check_factors = dataset.check_factors
 from_source = items.from_source
 from_table = tables.from_table
-as_given = tables.as_given
+as_given = encoding.as_given
+encoded = encoding.of_frame
 positions = columns.positions
+described = encoding.described
+filled = missing.filled
 
 
 def load(name: str = "digits") -> Dataset:

@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 
 from aejax import config
-from aejax.data import dataset, npz, numbers
+from aejax.data import dataset, missing, npz, numbers, standard
 
-OPTIONS = {"scale": "N, what x is divided by"}
+OPTIONS = {
+    "scale": "N, what x is divided by",
+    "standardize": "zscore, quantile or none (the default), of numbers (N, D)",
+    "hide": missing.OPTION,
+}
 WORDS = 1 << 20  # of captions: more is no vocabulary
 
 
-def load(name: str, path: Path, scale: str | None = None) -> dataset.Dataset:
+def load(
+    name: str,
+    path: Path,
+    scale: str | None = None,
+    standardize: str = "none",
+    hide: str = "0",
+) -> dataset.Dataset:
     """The data set in a .npz or .npy file.
 
     ``.npz``: arrays x, or x_train with optional x_valid and x_test; y… (also label or
@@ -24,14 +34,43 @@ def load(name: str, path: Path, scale: str | None = None) -> dataset.Dataset:
     only other is x (``npz.fields``). Or a matrix of ``scipy.sparse.save_npz``.
     ``.npy``: x alone.
 
-    ``scale``: what x is divided by; else see ``numbers.plain``.
+    ``scale``: what x is divided by; else see ``numbers.plain``. ``standardize``: see
+    ``standard.WAYS``, by each of D of float data (N, D). ``hide``: ``missing.hidden``.
 
     Raises:
       InputError: contents that cannot be used, with the reason.
     """
     given, factor_names, notes = npz.read(name, path)
     data = build(name, given, factor_names, scale, f"--dataset '{name}@scale={{}}'")
-    return data._replace(notes=(*notes, *data.notes))
+    data = data._replace(notes=(*notes, *data.notes))
+    return missing.hidden(standardized(data, standard.check(name, standardize)), hide)
+
+
+def standardized(data: dataset.Dataset, how: str) -> dataset.Dataset:
+    """Float data (N, D) in standard units of the training split; others as they are.
+
+    Raises:
+      InputError: asked of others.
+    """
+    x = data.train.x
+    if x.ndim != 2 or x.dtype.kind != "f":
+        if how == "none":
+            return data
+        raise config.InputError(
+            f"standardize={how} is for numbers (N, D), and x of '{data.name}' is "
+            f"{x.dtype} of shape {x.shape}; leave it out"
+        )
+    if how == "none":
+        words = standard.far(x)
+        more = f"{words}; {data.name}@standardize=zscore is the cure"
+        return data._replace(notes=(*data.notes, *[more] * bool(words)))
+    made = standard.fit(x, np.arange(x.shape[1]), how)
+    parts = {split: getattr(data, split) for split in dataset.SPLITS}
+    for split, part in parts.items():
+        parts[split] = part._replace(x=np.float32(made.forward(part.x)))
+    note = f"standardize={how}: {standard.WAYS[how]}"
+    about = {"standard": made, "likelihood": "gaussian"}
+    return data._replace(**parts, **about, notes=(*data.notes, note))
 
 
 def build(
@@ -78,8 +117,9 @@ def build(
     given = {split: fields for split, (fields, _) in given.items()}
     names = _factor_names(name, factor_names, given)
     about = _number_labels(name, given) if "y" in given["train"] else {}
+    notes = [*notes, *missing.notes(name, given)]
     scale = top if kind == "uint8" else 1.0
-    unit = all(f["x"].min() >= 0 and f["x"].max() <= scale for f in given.values())
+    ends = [v for f in given.values() for v in (np.nanmin(f["x"]), np.nanmax(f["x"]))]
     parts = dataset.partition(
         name, {s: len(fields["x"]) for s, fields in given.items()}
     )
@@ -91,7 +131,7 @@ def build(
     about |= {"factors": factors or None, "factor_names": names, "notes": tuple(notes)}
     about["rows"] = parts
     splits = (dataset.Split(**f) for f in fields.values())
-    likelihood = "bernoulli" if unit else "gaussian"
+    likelihood = "bernoulli" if 0 <= min(ends) <= max(ends) <= scale else "gaussian"
     return dataset.Dataset(name, *splits, likelihood, scale, **about)
 
 
@@ -165,7 +205,8 @@ def _values(what: str, x: np.ndarray, length: np.ndarray | None) -> np.ndarray:
     if x.dtype.kind == "f":
         with np.errstate(over="ignore"):
             x = np.ascontiguousarray(x, np.float32)
-        bad = ~np.isfinite(x)
+        # In (N, D) NaN is what is missing.
+        bad = np.isinf(x) if x.ndim == 2 else ~np.isfinite(x)
         if bad.any():
             first = tuple(np.argwhere(bad)[0].tolist())
             raise config.InputError(

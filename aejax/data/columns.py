@@ -47,56 +47,56 @@ def positions(data: Any) -> list[str]:
 
 def examine(where: str, name: str, series: Any, ask: Ask) -> tuple[str, np.ndarray]:
     """What a pandas Series is, and its values: numbers and booleans as float64 (N,),
-    categories as strings. "index" is what names or counts rows and describes nothing.
+    categories as strings; NaN and None where they are missing. "index" is what names or
+    counts rows and describes nothing.
 
     Raises:
-      InputError: nothing but missing values, or some; dates; infinite numbers; strings
-        too different to be categories; anything else.
+      InputError: nothing but missing values; dates; infinite numbers; strings too
+        different to be categories; anything else.
     """
+    rows = np.flatnonzero(series.notna())
     what = f"column '{config.listed([name])}' of '{where}'"
     out = f"or leave it out: {ask('drop', name)}"
-    missing(what, series, out)
+    if not len(rows):
+        raise config.InputError(f"{what} has no value in any row; fill it, {out}")
+    kind, values = _examined(name, what, series.iloc[rows], rows, out)
+    if len(rows) == len(series):
+        return kind, values
+    kind = "number" if kind == "index" else kind
+    empty = None if values.dtype == object else np.nan
+    whole = np.full(len(series), empty, values.dtype)
+    whole[rows] = values
+    return kind, whole
+
+
+def _examined(
+    name: str, what: str, series: Any, rows: np.ndarray, out: str
+) -> tuple[str, np.ndarray]:
+    """``examine`` of a Series without missing values, and where its rows stood."""
     kind, values = _kind(series)
     if kind == "category" and all(map(_DATE.fullmatch, values)):
         kind = "date"
     if kind == "date":
         raise config.InputError(
-            f"{what} holds dates, {config.listed([values[0]])} in row 1; what counts "
-            "of them has to be said, days since the first, say, or the month: in "
-            f"pandas (d - d.min()).dt.days or d.dt.month of d = pandas.to_datetime("
-            f"frame[{name!r}]); {out}"
+            f"{what} holds dates, {config.listed([values[0]])} in row {rows[0] + 1}; "
+            "what counts of them has to be said, days since the first, say, or the "
+            "month: in pandas (d - d.min()).dt.days or d.dt.month of d = "
+            f"pandas.to_datetime(frame[{name!r}]); {out}"
         )
     if kind not in ("number", "boolean", "category"):
         raise config.InputError(
-            f"{what} holds {kind}, {config.listed([values[0]])} in row 1; a column is "
-            f"numbers, booleans or strings; {out}"
+            f"{what} holds {kind}, {config.listed([values[0]])} in row {rows[0] + 1}; "
+            f"a column is numbers, booleans or strings; {out}"
         )
     if kind == "category":
-        return _strings(what, values, out)
+        return _strings(what, values, rows, out)
     if (infinite := ~np.isfinite(np.float32(values))).any():
         row = int(infinite.argmax())
         raise config.InputError(
-            f"{what} is {values[row]} in row {row + 1}, which is not finite as "
+            f"{what} is {values[row]} in row {rows[row] + 1}, which is not finite as "
             f"float32; write a number there, {out}"
         )
     return ("index" if _counts_rows(name, values) else kind), values
-
-
-def missing(what: str, series: Any, out: str) -> None:
-    """Refuses missing values.
-
-    Raises:
-      InputError: there are some, or nothing else.
-    """
-    empty = series.isna().to_numpy()
-    if empty.all():
-        raise config.InputError(f"{what} has no value in any row; fill it, {out}")
-    if empty.any():
-        raise config.InputError(
-            f"{what} has {empty.sum():,} missing values, the first in row "
-            f"{int(empty.argmax()) + 1}; fill them, in pandas frame.fillna("
-            f"frame.median(numeric_only=True)), say, or remove these rows, {out}"
-        )
 
 
 def _kind(series: Any) -> tuple[str, np.ndarray]:
@@ -127,7 +127,9 @@ def _number(values: np.ndarray) -> tuple[str, np.ndarray]:
     return "boolean" if set(np.unique(values)) == {0.0, 1.0} else "number", values
 
 
-def _strings(what: str, values: np.ndarray, out: str) -> tuple[str, np.ndarray]:
+def _strings(
+    what: str, values: np.ndarray, rows: np.ndarray, out: str
+) -> tuple[str, np.ndarray]:
     values = np.array([value.strip() for value in values], object)
     different, count = set(values), len(values)
     if len(different) <= min(CATEGORIES, max(2, count // 2)) and (
@@ -140,14 +142,41 @@ def _strings(what: str, values: np.ndarray, out: str) -> tuple[str, np.ndarray]:
     if len(odd) < count / 2:
         raise config.InputError(
             f"{what} is numbers but for {len(odd):,} of its {count:,} values, "
-            f"'{config.listed([values[odd[0]]])}' in row {odd[0] + 1} first; write a "
-            f"number there, {out}"
+            f"'{config.listed([values[odd[0]]])}' in row {rows[odd[0]] + 1} first; "
+            f"write a number there, or nothing where it is missing, {out}"
         )
     raise config.InputError(
         f"{what} has {len(different):,} different strings in {count:,} rows: "
         f"{CATEGORIES} are the most that are taken as categories, and half as many as "
         f"rows; {out}"
     )
+
+
+def known(where: str, column: Column, series: Any) -> np.ndarray:
+    """Values of a Series as ``examine`` gives them, of a column that is known.
+
+    Raises:
+      InputError: a value that is none of its kind, with its row.
+    """
+    import pandas as pd
+
+    if column.kind == "category":
+        words = [None if pd.isna(v) else str(v).strip() for v in series]
+        return np.array([*words, None], object)[:-1]
+    words = series.astype(str).str.strip().str.lower()
+    plain = series.mask(words == "true", 1).mask(words == "false", 0)
+    values = pd.to_numeric(plain, errors="coerce").to_numpy(np.float64)
+    allowed = (0.0, 1.0) if column.kind == "boolean" else values
+    bad = (~np.isin(values, allowed) & ~np.isnan(values)) | np.isinf(values)
+    bad |= np.isnan(values) & series.notna().to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        raise config.InputError(
+            f"column '{config.listed([column.name])}' of '{where}' is "
+            f"'{config.listed([series.iloc[row]])}' in row {row + 1}; this model knows "
+            f"it as a {column.kind}: write one there, or nothing where it is missing"
+        )
+    return values
 
 
 def is_number(text: str) -> bool:
@@ -176,7 +205,12 @@ def label(where: str, name: str, series: Any, short: str) -> np.ndarray:
     """
     what = f"the label column '{config.listed([name])}' of '{where}'"
     out = f"or train without labels: --dataset '{short}'"
-    missing(what, series, out)
+    if (empty := series.isna().to_numpy()).any():
+        raise config.InputError(
+            f"{what} is missing in {empty.sum():,} rows, the first row "
+            f"{int(empty.argmax()) + 1}; write a class there, or remove these rows, "
+            f"{out}"
+        )
     kind, values = _kind(series)
     if kind == "category":
         return np.array([value.strip() for value in values])

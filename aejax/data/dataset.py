@@ -22,7 +22,8 @@ UNIT = ("bernoulli", "continuous_bernoulli", *LEVELS)  # need data in [0, 1]
 class Split(NamedTuple):
     """One part of a data set, as stored.
 
-    x: (N, H, W, C) images or (N, D), (N, T, F) other data; uint8 or float32.
+    x: (N, H, W, C) images or (N, D), (N, T, F) other data; uint8 or float32. NaN in
+      (N, D) is a value that is missing.
     y: (N,) int32 classes from 0, or None.   length: (N,) int32 valid steps, or None.
     """
 
@@ -133,13 +134,13 @@ def peak(data: Dataset) -> float:
     """
     if data.scale != 1 or data.train.x.dtype.kind != "f":
         return 1.0
-    return float(data.train.x.max() - data.train.x.min()) or 1.0
+    return float(np.nanmax(data.train.x) - np.nanmin(data.train.x)) or 1.0
 
 
 def limits(data: Dataset) -> tuple[float, float]:
     """Lowest and highest value, ``peak`` apart, that a picture is cut to."""
     levels = data.scale != 1 or data.train.x.dtype.kind != "f"
-    low = 0.0 if levels else float(data.train.x.min())
+    low = 0.0 if levels else float(np.nanmin(data.train.x))
     return low, low + peak(data)
 
 
@@ -241,8 +242,8 @@ def check_likelihood(data: Dataset, likelihood: str) -> None:
     if likelihood not in UNIT or (stored == np.uint8 and data.scale == 255):
         return
     splits = (data.train, data.valid, data.test)
-    low = min(float(split.x.min()) for split in splits) / data.scale
-    high = max(float(split.x.max()) for split in splits) / data.scale
+    low = min(float(np.nanmin(split.x)) for split in splits) / data.scale
+    high = max(float(np.nanmax(split.x)) for split in splits) / data.scale
     if low < 0 or high > 1:
         raise config.InputError(
             f"likelihood '{likelihood}' needs values in [0, 1], but data set "

@@ -73,6 +73,12 @@ def _options(name: str, text: str, known: Mapping[str, str]) -> dict[str, str]:
     return given
 
 
+def asking(name: str, key: str, value: str) -> str:
+    """The name that asks for this, too."""
+    base, text = asked(name)
+    return f"{base}@{','.join(filter(None, [text, f'{key}={value}']))}"
+
+
 def load(name: str) -> dataset.Dataset:
     """The data set in a file or folder.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from aejax import config
 
-KNOTS = 1000  # quantiles, at most, that a distribution is known by
+KNOTS = 256  # quantiles, at most, that a distribution is known by
 WAYS = {
     "none": "numbers as they are",
     "zscore": "(x - mean) / deviation of the training split",
@@ -28,15 +28,19 @@ class Standard(NamedTuple):
     knots: np.ndarray | None = None
     scores: np.ndarray | None = None
 
+    def listed(self) -> "Standard":
+        """The same in JSON's types."""
+        return Standard(*(a if a is None else np.asarray(a).tolist() for a in self))
+
     def forward(self, x: np.ndarray) -> np.ndarray:
         """x (..., D) as given, in standard units; float64."""
-        x = np.array(x, np.float64)
+        x, knots = np.array(x, np.float64), self.knots
         some = x[..., self.places]
-        if self.knots is None:
-            x[..., self.places] = (some - self.center) / self.spread
+        if knots is None:
+            x[..., self.places] = (some - self.center) / np.asarray(self.spread)
             return x
         for i, place in enumerate(self.places):
-            up, q, s = some[..., i], self.knots[:, i], self.scores
+            up, q, s = some[..., i], np.asarray(knots)[:, i], np.asarray(self.scores)
             # Equal quantiles have a middle score: read from below and from above.
             down = -np.interp(-up, -q[::-1], -s[::-1])
             x[..., place] = np.where(np.isnan(up), up, (np.interp(up, q, s) + down) / 2)
@@ -53,7 +57,8 @@ class Standard(NamedTuple):
             x[..., self.places] = some * self.spread + self.center
             return x
         for i, place in enumerate(self.places):
-            x[..., place] = np.interp(some[..., i], self.scores, self.knots[:, i])
+            knots = np.asarray(self.knots)[:, i]
+            x[..., place] = np.interp(some[..., i], self.scores, knots)
         return x
 
 
@@ -91,7 +96,7 @@ def fit(x: np.ndarray, places: np.ndarray, how: str) -> Standard | None:
 
 def far(x: np.ndarray) -> str:
     """In words, how far x (N, D) is from unit scale; "" if it is not."""
-    center, spread = np.abs(x.mean(0)), x.std(0)
+    center, spread = np.abs(np.nanmean(x, 0)), np.nanstd(x, 0)
     high = max(center.max(), spread.max())
     if high <= 10 and not 0 < spread.max() < 0.1:
         return ""

@@ -6,6 +6,7 @@ columns. ``table.csv@label=species,standardize=none,drop=name+date`` asks for mo
 """
 
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,21 @@ from typing import Any
 import numpy as np
 
 from aejax import config
-from aejax.data import arrays, columns, dataset, frames, standard
+from aejax.data import (
+    arrays,
+    columns,
+    dataset,
+    encoding,
+    frames,
+    missing,
+    standard,
+)
 
 OPTIONS = {
     "label": "COLUMN (whose values are classes)",
     "standardize": "zscore (the default), quantile or none",
     "drop": "COLUMN+COLUMN (left out)",
+    "hide": missing.OPTION,
 }
 _LABELS = ("label", "target", "class", "y")  # which others may have meant
 Frames = Mapping[str, Any]  # {split: DataFrame}
@@ -32,6 +42,7 @@ def load(name: str, path: Path, options: Mapping[str, str]) -> dataset.Dataset:
     """
     given = {"standardize": "zscore"} | options
     dropped = [n for n in given.pop("drop", "").split("+") if n]
+    hide = given.pop("hide", 0)
 
     def ask(key: str, value: str) -> str:
         more = {**options, key: "+".join([*dropped, value])}
@@ -39,7 +50,8 @@ def load(name: str, path: Path, options: Mapping[str, str]) -> dataset.Dataset:
 
     frame = frames.read(name, path)
     short = say(name, {k: v for k, v in options.items() if k != "label"})
-    return _build(name, {"train": frame}, **given, drop=dropped, ask=ask, short=short)
+    data = _build(name, {"train": frame}, **given, drop=dropped, ask=ask, short=short)
+    return missing.hidden(data, hide)
 
 
 def say(name: str, options: Mapping[str, str]) -> str:
@@ -61,7 +73,8 @@ def from_table(
     A column ``split`` says which rows are train, valid and test; else splits are made
     (``dataset.partition``). Columns that are all numbers, booleans, or strings of few
     different values are x; the index, and columns that count or name rows, are left
-    out, which ``notes`` say. Categories are those of the training split.
+    out, which ``notes`` say. Categories are those of the training split. NaN, None and
+    empty cells are missing: NaN in x.
 
     Args:
       label: column of classes.
@@ -70,8 +83,8 @@ def from_table(
       drop: columns to leave out.
 
     Raises:
-      InputError: with table, column and row: no such column, two of one name, missing
-        values, dates, categories that training rows lack, unknown splits.
+      InputError: with table, column and row: no such column, two of one name, columns
+        without a value, dates, categories that training rows lack, unknown splits.
     """
 
     def ask(key: str, value: str) -> str:
@@ -105,10 +118,10 @@ def _build(
         name, frame[[n for n in names if n not in left]], whole["train"], ask
     )
     dataset.check_memory(name, 8 * len(frame) * sum(c.width for c in kept))
-    x = _encoded(name, kept, values, whole, ask)
+    x = encoding.encoded(kept, values, functools.partial(_unseen, name, whole, ask))
     places = np.array([c.start for c in kept if c.kind == "number"], int)
     made = standard.fit(x[whole["train"]], places, how)
-    notes += [*more, *_notes(x[whole["train"]], kept, how)]
+    notes += [*more, *_notes(x, whole["train"], kept, how)]
     fields = {"x": ("x", np.float32(made.forward(x) if made else x))}
     if label:
         fields["y"] = label, columns.label(name, label, frame[label], short)
@@ -128,12 +141,17 @@ def _build(
     )
     whole = {s: ("train", rows) for s, rows in whole.items()}
     return data._replace(
-        likelihood="gaussian" if len(places) else "bernoulli",
+        likelihood=_likelihood({c.kind for c in kept}),
         rows=whole if len(parts) == 1 else data.rows,
         notes=tuple(notes),
         columns=kept,
         standard=made,
     )
+
+
+def _likelihood(kinds: set[str]) -> str:
+    plain = {"number": "gaussian", "boolean": "bernoulli"}
+    return plain.get("".join(kinds), "mixed")
 
 
 def _frame(name: str, parts: Frames) -> tuple[Any, list[str]]:
@@ -189,6 +207,8 @@ def _columns(
     name: str, frame: Any, train: np.ndarray, ask: columns.Ask
 ) -> tuple[tuple[columns.Column, ...], dict[str, np.ndarray], list[str]]:
     """The columns that x has, {name: values (N,)}, and notes on those left out."""
+    import pandas as pd
+
     kept, values, left, start = [], {}, [], 0
     for column in frame.columns:
         kind, cells = columns.examine(name, column, frame[column], ask)
@@ -196,9 +216,16 @@ def _columns(
             left.append(column)
             continue
         values[column] = cells
+        observed = pd.notna(cells[train])
+        if not observed.any():
+            raise config.InputError(
+                f"column '{column}' of '{name}' has no value in any of the "
+                f"{len(train):,} rows of train; fill it, or leave it out: "
+                f"{ask('drop', column)}"
+            )
         known = ()
         if kind == "category":
-            known = tuple(sorted(set(cells[train])))
+            known = tuple(sorted(set(cells[train][observed])))
         kept.append(columns.Column(column, kind, start, known))
         start += kept[-1].width
     if not kept:
@@ -210,77 +237,61 @@ def _columns(
     return tuple(kept), values, [note] * bool(left)
 
 
-def _encoded(
+def _unseen(
     name: str,
-    kept: Sequence[columns.Column],
-    values: Mapping[str, np.ndarray],
     whole: Mapping[str, np.ndarray],
     ask: columns.Ask,
-) -> np.ndarray:
-    """x (N, D) float64, numbers as they are."""
-    import pandas as pd
-
-    x = np.zeros((len(values[kept[0].name]), sum(c.width for c in kept)))
-    for column in kept:
-        given = values[column.name]
-        if column.kind != "category":
-            x[:, column.start] = given
-            continue
-        ids = pd.Index(column.values).get_indexer(given)  # -1 of others
-        for split, rows in whole.items():
-            for row in rows[ids[rows] < 0][:1]:
-                raise config.InputError(
-                    f"column '{column.name}' of '{name}' is "
-                    f"'{config.listed([given[row]])}' in row {row + 1}, of {split}, "
-                    "and in no row of train; write a known category there "
-                    f"({config.listed(column.values, 5)}), move it to train by a "
-                    f"column split, or leave it out: {ask('drop', column.name)}"
-                )
-        x[np.arange(len(x)), column.start + ids] = 1.0
-    return x
+    column: columns.Column,
+    given: np.ndarray,
+    other: np.ndarray,
+) -> None:
+    for split, rows in whole.items():
+        for row in rows[other[rows]][:1]:
+            raise config.InputError(
+                f"column '{column.name}' of '{name}' is "
+                f"'{config.listed([given[row]])}' in row {row + 1}, of {split}, "
+                "and in no row of train; write a known category there "
+                f"({config.listed(column.values, 5)}), or nothing, move it to train by "
+                f"a column split, or leave it out: {ask('drop', column.name)}"
+            )
 
 
-def _notes(train: np.ndarray, kept: Sequence[columns.Column], how: str) -> list[str]:
-    """What x is, which columns are constant, and whether it is far from unit scale."""
+def _missing(x: np.ndarray, kept: Sequence[columns.Column]) -> list[str]:
+    """A sentence on what is missing, if anything is."""
+    empty = np.isnan(x[:, [c.start for c in kept]])
+    if not empty.any():
+        return []
+    some = empty.any(0).sum()
+    note = (
+        f"{empty.sum():,} values are missing ({empty.mean():.1%}), in {some} of "
+        f"{len(kept)} columns: models are shown which, and they count nowhere"
+    )
+    if (lost := empty.all(1).sum()) > 0:
+        note += f"; {lost:,} rows have no value at all"
+    return [note]
+
+
+def _notes(
+    x: np.ndarray, rows: np.ndarray, kept: Sequence[columns.Column], how: str
+) -> list[str]:
+    """What x is, which columns are constant in train, whose rows these are, what is
+    missing, and whether x is far from unit scale."""
+    train = x[rows]
     kinds = [c.kind for c in kept]
     counts = [f"{kinds.count(k)} {k}" for k in dict.fromkeys(kinds)]
     notes = [f"{len(kept)} columns make x of {train.shape[1]}: {', '.join(counts)}"]
     if "number" in kinds:
         notes[0] += f"; standardize={how}: {standard.WAYS[how]}"
-    same = [
-        c.name
-        for c in kept
-        if len(c.values) == 1 or (not c.values and not np.ptp(train[:, c.start]))
-    ]
-    if same:
+
+    def constant(column: columns.Column) -> bool:
+        some = train[:, column.start]
+        return len(column.values) == 1 or (
+            not column.values and np.nanmin(some) == np.nanmax(some)
+        )
+
+    if same := [c.name for c in kept if constant(c)]:
         notes.append(f"constant in train, and kept: {config.listed(same, 20)}")
+    notes += _missing(x, kept)
     if how == "none" and (words := standard.far(train)):
         notes.append(f"{words}; standardize=zscore is the cure")
     return notes
-
-
-def as_given(data: dataset.Dataset, x: np.ndarray) -> Any:
-    """x (N, D) in data units as a DataFrame in the table's own units and words.
-
-    Numbers in the units of the table, booleans where x is 0.5 or more, of categories
-    the one of the largest x.
-
-    Raises:
-      InputError: data that are no table.
-    """
-    import pandas as pd
-
-    if not data.columns:
-        raise config.InputError(f"data set '{data.name}' is no table")
-    x = np.asarray(x, np.float64)
-    if data.standard is not None:
-        x = data.standard.inverse(x)
-    frame = {}
-    for column in data.columns:
-        some = x[:, column.start : column.start + column.width]
-        frame[column.name] = some[:, 0]
-        if column.kind == "boolean":
-            frame[column.name] = some[:, 0] >= 0.5
-        if column.kind == "category":
-            frame[column.name] = np.array(column.values, object)[some.argmax(1)]
-    return pd.DataFrame(frame)

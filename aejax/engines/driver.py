@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax import config as configs
-from aejax import model as model_lib
+from aejax import settings
 from aejax.engines import cut as cutting
 from aejax.engines import engine, gather
 from aejax.engines import shard as shards
@@ -52,7 +52,7 @@ class Settings(NamedTuple):
     command: str | None = None
 
 
-@model_lib.usual_settings()
+@settings.usual()
 def sweep(
     config: configs.Config,
     axes: Mapping[str, Sequence[Any]],
@@ -204,7 +204,7 @@ def _info(config, axes, planned, asked, devices, inputs, workers) -> dict[str, A
     }
 
 
-@model_lib.usual_settings()
+@settings.usual()
 def share(
     config: configs.Config,
     axes: Mapping[str, Sequence[Any]],

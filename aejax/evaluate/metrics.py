@@ -16,9 +16,14 @@ def error(x: np.ndarray, x_hat: np.ndarray, length: Any = None) -> np.ndarray:
     """(N,) mean over data elements of (x − x̂)², float64, in squared data units.
 
     x is (N, *S), x_hat too, or without axes of size 1. Of sequences the first
-    ``length`` (N,) steps count, where it is given.
+    ``length`` (N,) steps count, where it is given; NaN in x, what is missing, does not.
     """
     square = np.square(np.reshape(x, np.shape(x_hat)) - x_hat)
+    if length is None and (missing := np.isnan(x)).any():
+        count = (~missing).reshape(len(missing), -1).sum(1)
+        square = np.where(missing.reshape(square.shape), 0.0, square)
+        total = square.reshape(len(square), -1).sum(1, dtype=np.float64)
+        return total / np.maximum(count, 1)
     if length is None:
         return square.reshape(len(square), -1).mean(1, dtype=np.float64)
     steps = square.reshape(*square.shape[:2], -1).mean(2, dtype=np.float64)

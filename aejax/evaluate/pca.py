@@ -26,6 +26,15 @@ def _training_blocks(source: sources.Source) -> Iterator[np.ndarray]:
         yield block
 
 
+def _observed_mean(source: sources.Source) -> np.ndarray:
+    """(D,) mean of the training data, of what is observed."""
+    total, count = np.zeros(math.prod(source.spec.shape)), 0
+    for block in _training_blocks(source):
+        total = total + np.nansum(block, 0)
+        count = count + (~np.isnan(block)).sum(0)
+    return total / np.maximum(count, 1)
+
+
 def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
     """The rows in order, flat and in float64: twice D of them, or a million numbers."""
     size = math.prod(x.shape[1:])
@@ -45,7 +54,10 @@ def _components(source: sources.Source, limit: int) -> tuple[np.ndarray, np.ndar
     for block in _training_blocks(source):
         total, n = total + block.sum(0), n + len(block)
     mean = total / n
-    centred = (block - mean for block in _training_blocks(source))
+    if source.spec.missing:
+        mean = _observed_mean(source)
+    # The mean of a column stands in for what is missing in it.
+    centred = (np.nan_to_num(block - mean) for block in _training_blocks(source))
     if mean.size <= _EXACT:
         r = np.zeros((0, mean.size))
         for block in centred:
@@ -63,7 +75,20 @@ def _components(source: sources.Source, limit: int) -> tuple[np.ndarray, np.ndar
     return mean, fit.components_.astype(np.float64)
 
 
-def pca_mse(source: sources.Source, dims: Sequence[int]) -> dict[int, float | None]:
+def _weight(rest: np.ndarray, where: np.ndarray | None) -> np.ndarray | float:
+    """How much each of (b, D) counts, so that the mean is one over examples of the mean
+    over those of their elements that count."""
+    counts = ~np.isnan(rest)
+    if where is not None:
+        counts = counts & where
+    if counts.all():
+        return 1.0
+    return counts * rest.shape[1] / np.maximum(counts.sum(1, keepdims=True), 1)
+
+
+def pca_mse(
+    source: sources.Source, dims: Sequence[int], where: np.ndarray | None = None
+) -> dict[int, float | None]:
     """{k: test mse} of PCA with these numbers of components, fitted on train; None
     where some elements are too small beside others for float64.
 
@@ -72,18 +97,20 @@ def pca_mse(source: sources.Source, dims: Sequence[int]) -> dict[int, float | No
     Exact up to 4,096 data elements; above, the components are those of scikit-learn's
     randomised solver in float32. Of a large training split every n-th example. k above
     the data size or the number of examples counts as that. Binarised training data are
-    so here, too.
+    so here, too. Means of columns stand in for what is missing, and its error does not
+    count; nor does that of elements that are not in ``where`` (D,).
     """
     mean, axes = _components(source, max(dims))
     test = source.evaluated.x[sum(source.spec.lengths[:2]) :]
     total, left = 0.0, dict.fromkeys(sorted(dims), 0.0)  # of each data element
     for block in _blocks(test):
         rest, before = block / source.spec.scales(source.binarize)[1] - mean, 0
-        total = total + np.square(rest).sum(0)
+        weight, rest = _weight(rest, where), np.nan_to_num(rest)
+        total = total + (np.square(rest) * weight).sum(0)
         for k in left:  # what the last k has left, without the next components
             new = axes[before:k]
             rest, before = rest - rest @ new.T @ new, k
-            left[k] = left[k] + np.square(rest).sum(0)
+            left[k] = left[k] + (np.square(rest) * weight).sum(0)
     size = test.size or 1
     # Below that it is what rounding has left of 0; or of an element that another one,
     # more than 1e15 times as large, drowns: then nobody knows.

@@ -1,7 +1,8 @@
 """Networks: the only package that imports flax. A new one is one file here.
 
 Such a file has a ``build(spec, *, option=default, …) -> Network`` and may have
-``needs`` (see objectives) and ``check(spec, *, …)``, which returns the reason why such
+``needs`` (see objectives), ``reads_missing = True`` where its encoder knows what to do
+of NaN if ``spec.missing``, and ``check(spec, *, …)``, which returns the reason why such
 a network cannot be, or None. Keyword-only parameters are its options, swept like
 hyperparameters; each changes the program. A Network is pure functions; z enters it only
 through ``latent.LatentIn`` and leaves it only through ``latent.LatentOut``. Names of
@@ -33,6 +34,7 @@ class NetworkSpec(NamedTuple):
       num_classes: > 0 for a network conditional on batch.y.
       mean: decoded (…, outputs) -> E[x] (…), for a decoder that reads its own output.
       captions: y is (B, L) ids of words, 0 being none, and not (B,) ids of classes.
+      missing: whether NaN in x means a value that was not observed.
     """
 
     shape: tuple[int, ...]
@@ -47,6 +49,7 @@ class NetworkSpec(NamedTuple):
     num_classes: int = 0
     mean: Callable | None = None
     captions: bool = False
+    missing: bool = False
 
     @property
     def condition(self) -> int:
@@ -89,6 +92,7 @@ class Entry(NamedTuple):
     build: Callable[..., Network]
     check: Callable[..., str | None] = lambda spec, **options: None
     needs: frozenset = frozenset()
+    reads_missing: bool = False
 
     @property
     def options(self) -> dict[str, Any]:

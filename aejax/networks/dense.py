@@ -64,6 +64,16 @@ class Condition(nn.Module):
         return reader(words, seq_lengths=(batch.y > 0).sum(1))[0]
 
 
+def flat(spec: networks.NetworkSpec, x: Array) -> Array:
+    """x (B, *S) as (B, D); where values can be missing (B, 2 D): 0 for those that are,
+    and then 1 for each that is not, as HI-VAE and MIWAE have it."""
+    x = x.reshape(x.shape[0], -1)
+    if not spec.missing:
+        return x
+    observed = ~jnp.isnan(x)
+    return jnp.concatenate([jnp.where(observed, x, 0.0), observed.astype(x.dtype)], -1)
+
+
 def levels(spec: networks.NetworkSpec, x: Array) -> Array:
     """Sequences (B, T, F), or their levels one-hot (B, T, F·outputs)."""
     if spec.outputs == 1:

@@ -8,6 +8,7 @@ from aejax import networks
 from aejax.networks import mlp
 
 check = mlp.check
+reads_missing = True
 
 
 def build(

@@ -4,6 +4,7 @@ With squared error the rows of the optimal W are an orthonormal basis of PCA's s
 Baldi & Hornik, Neural Networks 1989. W is drawn as an encoder's kernel: with LeCun's
 fan-in D its k rows have length 1 and are nearly orthogonal, so that Wᵀ W starts near a
 projection. The decoder reads the encoder's ``latent_kernel``: it has none of its own.
+What is missing is 0 to it.
 """
 
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ from jax import Array
 
 from aejax import networks
 from aejax.networks import latent
+
+reads_missing = True
 
 
 def check(spec: networks.NetworkSpec) -> str | None:
@@ -31,6 +34,7 @@ def build(spec: networks.NetworkSpec) -> networks.Network:
     code = latent.LatentOut(spec, spec.heads)
 
     def flat(x: Array) -> Array:
+        x = jnp.where(jnp.isnan(x), 0.0, x) if spec.missing else x
         return x.reshape(x.shape[0], -1)
 
     def encode(params, x: Array, mask: Array):

@@ -12,6 +12,8 @@ from jax import Array
 from aejax import networks
 from aejax.networks import dense, latent
 
+reads_missing = True
+
 
 class MLP(nn.Module):
     """Layer i of the encoder and layer i of the decoder make stage i."""
@@ -53,7 +55,7 @@ class MLP(nn.Module):
         return h.astype(jnp.float32).reshape(-1, *self.spec.shape, self.spec.outputs)
 
     def encode(self, batch, mask: Array):
-        h = batch.x.reshape(batch.x.shape[0], -1)
+        h = dense.flat(self.spec, batch.x)
         y = self.condition(batch, h.shape[0])
         h = h if y is None else jnp.concatenate([h, y.astype(h.dtype)], axis=-1)
         for i in range(len(self.spec.hidden) + 1):

@@ -48,6 +48,7 @@ class Objective(NamedTuple):
       heads: arrays (B, Z) the encoder gives: 1 a code, 2 (mu, logvar), or (**hp) -> C.
       inputs: arrays (B, Z) the decoder takes, a number or (**hp) -> C.
       static: numeric hyperparameters that change the program.
+      hides: whether loss shows the encoder NaN for values of x, or (**hp) -> that.
       ranges: {name: (low, high)}, ends allowed; "latent_dim" as an end means k. Or a
         function (**hp) -> such ranges.
       choices: {name: allowed strings}.
@@ -67,6 +68,7 @@ class Objective(NamedTuple):
     heads: int | Callable = 2
     inputs: int | Callable = 1
     static: tuple = ()
+    hides: bool | Callable = False
     ranges: Mapping | Callable = {}
     choices: Mapping = {}
     needs: frozenset = frozenset()

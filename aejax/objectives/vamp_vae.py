@@ -19,6 +19,7 @@ kl_control = {"beta", "schedule", "free_bits"}
 
 def init(model, net, batch, key, *, components, **hp):
     x = batch.x[jnp.arange(components) * len(batch.x) // components]
+    x = jnp.where(jnp.isnan(x), 0.0, x) if model.likelihood.missing else x
     return {"extra": {"pseudo": x + 0.01 * jax.random.normal(key, x.shape)}}
 
 

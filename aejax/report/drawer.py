@@ -52,9 +52,14 @@ def draw(
 
 def _wide(panel: panels.Panel) -> bool:
     if isinstance(panel, panels.Grid):
-        return len(panel.columns) > 10
+        return len(panel.columns) > 10 or _letters(panel) > 60
     images = isinstance(panel, panels.Images)
     return images and (panel.wide or len(panel.rows[0][2]) > 12)
+
+
+def _letters(panel: panels.Grid) -> int:
+    """Of its columns' names, each as long as the longest."""
+    return len(panel.columns) * max(map(len, panel.columns), default=0)
 
 
 def _height(panel: panels.Panel) -> float:
@@ -67,7 +72,7 @@ def _height(panel: panels.Panel) -> float:
     if isinstance(panel, panels.Bars):
         return 0.9 + 0.3 * len(panel.bars)
     if isinstance(panel, panels.Grid):
-        return max(ROW, 0.9 + 0.28 * len(panel.rows))
+        return max(ROW, 0.9 + 0.28 * len(panel.rows) + 0.6 * (_letters(panel) > 110))
     return ROW
 
 
@@ -148,7 +153,8 @@ def _grid(ax, panel: panels.Grid, color) -> None:
         hue = "white" if v > top else canvas.INK
         text = words.measured(float(v))
         ax.text(j, i, text, ha="center", va="center", color=hue, fontsize=8)
-    ax.set_xticks(range(len(panel.columns)), panel.columns)
+    tilt = {"rotation": 25, "ha": "right"} if _letters(panel) > 110 else {}
+    ax.set_xticks(range(len(panel.columns)), panel.columns, **tilt)
     ax.set_yticks(range(len(panel.rows)), panel.rows)
     ax.grid(False)
     ax.spines[:].set_visible(False)

@@ -43,8 +43,11 @@ class Setting:
 
     @property
     def measure(self) -> str:
-        """The column of its error: tokens are right or wrong, all else has an mse."""
-        return "error_rate" if self.axes.get("likelihood") == "tokens" else "mse"
+        """The column of its error: mse, if it has one; tokens are right or wrong."""
+        if self.axes.get("likelihood") == "tokens":
+            return "error_rate"
+        known = self.rows.reindex(columns=list(words.ERRORS)).notna().any()
+        return "mse" if known["mse"] else str(known[::-1].idxmax())
 
     @property
     def error(self) -> tuple[float, float, float] | None:

@@ -151,7 +151,7 @@ def default_by(planned: Sequence[populations.Population]) -> str:
     """What all of these are compared by if nothing is said."""
     if all({"nll", "kl"} <= p.metrics.keys() for p in planned):
         return "nll+kl"
-    return "error_rate" if "error_rate" in planned[0].metrics else "mse"
+    return "mse" if "mse" in planned[0].metrics else "error_rate"
 
 
 def terms(

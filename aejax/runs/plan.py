@@ -13,7 +13,7 @@ from aejax import axes as axes_lib
 from aejax import config as configs
 from aejax import data as datasets
 from aejax import model as model_lib
-from aejax import networks, objectives, registry
+from aejax import networks, objectives, registry, settings
 from aejax.registry import guard
 from aejax.runs import sources
 from aejax.training import population as populations
@@ -69,7 +69,7 @@ def without_unused(
     return config.replace(hparams=used)
 
 
-@model_lib.usual_settings()
+@settings.usual()
 def plan(
     config: configs.Config,
     axes: Mapping[str, Sequence[Any]],

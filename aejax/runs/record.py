@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
+from aejax import data as datasets
 from aejax.runs import plan as plans
 from aejax.training import population as populations
 from aejax.training import source as sources
@@ -85,7 +86,8 @@ def _facts(entry: Mapping[str, Any]) -> sources.DataSpec:
     """A DataSpec from JSON, whose lists were tuples."""
     arrays = {n: (kind, tuple(shape)) for n, (kind, shape) in entry["arrays"].items()}
     labels = tuple((int(k), str(v)) for k, v in entry["labels"])
-    facts = sources.DataSpec(**entry)
+    columns, standard = datasets.described(entry.get("columns"), entry.get("standard"))
+    facts = sources.DataSpec(**entry)._replace(columns=columns, standard=standard)
     return facts._replace(arrays=arrays, labels=labels, sizes=tuple(entry["sizes"]))
 
 

@@ -69,7 +69,7 @@ def rows(
             error = values.get("mse", 0.0)
             good = math.isfinite(values["loss"]) and math.isfinite(error)
             lost = bool(diverged[place]) or not good
-            if "mse" in values:  # tokens have an error_rate
+            if "mse" in values:  # what has no mean has an error_rate
                 values["psnr"] = measures.psnr(error, data.peak)
             if bits:
                 each = measures.bits_per_dim(values["neg_elbo"], math.prod(data.shape))
@@ -144,13 +144,12 @@ def baseline(planned: plans.Plan, columns: Sequence[str]) -> list[dict[str, Any]
     """Lines of the summary for PCA, one per data set, binarisation and latent_dim.
 
     Sequences of unequal length have none: PCA would be scored on their padding. Nor
-    have tokens, which are right or wrong.
+    has what is only right or wrong.
     """
     wanted: dict[tuple, list[populations.Population]] = {}
     for population in planned.populations:
         spec = population.spec
-        tokens = spec.model.likelihood == "tokens"
-        if "length" not in spec.data.arrays and not tokens:
+        if "length" not in spec.data.arrays and "mse" in population.metrics:
             shared = spec.config.dataset, spec.config.binarize
             wanted.setdefault(shared, []).append(population)
     lines = []
@@ -158,7 +157,8 @@ def baseline(planned: plans.Plan, columns: Sequence[str]) -> list[dict[str, Any]
         first = same[0]
         dims = sorted({m.config.latent_dim for p in same for m in p.members})
         size = math.prod(first.spec.data.shape)
-        errors = pca.pca_mse(planned.sources.source(first.spec), dims)
+        counted = first.spec.model.observed().measures["mse"].where
+        errors = pca.pca_mse(planned.sources.source(first.spec), dims, counted)
         for k, mse in errors.items():
             line = {n: first.members[0].columns[n] for n in ("dataset", "binarize")}
             line |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from aejax import config as configs
-from aejax import model as model_lib
+from aejax import settings
 from aejax.runs import admission, faults, job, provenance, writer
 from aejax.runs import directory as directories
 from aejax.runs import halving as halvings
@@ -21,7 +21,7 @@ from aejax.training import program as programs
 from aejax.training import source as sources
 
 
-@model_lib.usual_settings()
+@settings.usual()
 def sweep(
     config: configs.Config,
     axes: Mapping[str, Sequence[Any]] | None = None,

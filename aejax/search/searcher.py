@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from aejax import config as configs
-from aejax import model as model_lib
+from aejax import settings
 from aejax.engines import gather
 from aejax.engines import part as parts
 from aejax.runs import admission, faults, halving, provenance, record
@@ -31,7 +31,7 @@ from aejax.training import program as programs
 DATABASE = "study.db"  # in the run's directory
 
 
-@model_lib.usual_settings()
+@settings.usual()
 def search(
     config: configs.Config,
     entries: Mapping[str, spaces.Entry],

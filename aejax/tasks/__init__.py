@@ -63,7 +63,9 @@ class Task(NamedTuple):
       dataset: what ``sweeps`` are trained on unless the user says otherwise.
       all_models: whether it takes all models of a run that the user's choice leaves,
         or of each program the one of lowest validation mse.
-      needs: "images" or "labels": what the data must have.
+      needs: "images", "labels" or "columns", (N, D): what the data must have.
+      reads_missing: whether it takes NaN, what is missing; else means of the training
+        split are put there before.
     """
 
     apply: Callable[..., Result]
@@ -72,6 +74,7 @@ class Task(NamedTuple):
     dataset: str = "digits"
     all_models: bool = False
     needs: frozenset = frozenset()
+    reads_missing: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -86,6 +89,7 @@ class Task(NamedTuple):
         """
         shape, y = data.train.x.shape[1:], data.train.y
         lacks = {"images": len(shape) != 3, "labels": y is None}
+        lacks["columns"] = len(shape) != 1
         for what in self.needs:
             if lacks[what]:
                 raise config.InputError(
@@ -95,6 +99,7 @@ class Task(NamedTuple):
                 )
 
 
+_FILLED = "Means of the training split stand for what is missing."
 _OLD = {"most": "limit", "holes": "masks", "shown": "pieces"}  # of aejax 0.1
 
 
@@ -122,7 +127,11 @@ def _entry(module: Any) -> Task:
 
     @functools.wraps(task.apply)
     def apply(models: Models, data: datasets.Dataset, **given: Any) -> Result:
-        return task.apply(models, data, **renamed(given, task.options))
+        options = renamed(given, task.options)
+        if task.reads_missing or not datasets.missing.are(data):
+            return task.apply(models, data, **options)
+        result = task.apply(models, datasets.filled(data), **options)
+        return result._replace(text=f"{result.text} {_FILLED}")
 
     return task._replace(apply=apply)
 
@@ -133,6 +142,7 @@ _SHARED = (
     "coding",
     "compare",
     "fills",
+    "imputation",
     "panels",
     "ranking",
     "sample_quality",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import autoencoder, config, losses, objectives, tasks
+from aejax import autoencoder, config, losses, objectives, settings, tasks
 from aejax import model as model_lib
 
 ONE = ", one file"  # of all images, where others have one of each
@@ -159,7 +159,7 @@ def bits_back(
 
     @jax.jit
     def run(key, params, batch):
-        with model_lib.matmul_precision(model.config.precision):
+        with settings.matmul_precision(model.config.precision):
             return -objective.log_weight(whole, params, batch, key, **model.hparams)
 
     def first(start):

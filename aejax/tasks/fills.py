@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax import autoencoder, config, corruptions, tasks
+from aejax import autoencoder, config, corruptions, settings, tasks
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax.evaluate import ex_post
@@ -75,7 +75,7 @@ def _lowest(one, params, numbers, batch, known, z):
     batch, known = jax.tree.map(lambda a: jnp.repeat(a, starts, 0), (batch, known))
 
     def decoded(z):
-        with model_lib.matmul_precision(one.config.precision):
+        with settings.matmul_precision(one.config.precision):
             natural = one.model.decode(params, z, model_lib.Batch(None, batch.y))
         return one.model.likelihood.mean(natural)
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax import autoencoder, config, tasks
+from aejax import autoencoder, config, settings, tasks
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax.data import manifolds
@@ -65,7 +65,7 @@ def singular_values(model: autoencoder.Autoencoder, x: np.ndarray) -> np.ndarray
         jacobian = jax.jacfwd(code)(x).reshape(model.latent_dim, -1)
         return jnp.linalg.svd(jacobian, compute_uv=False)
 
-    with model_lib.matmul_precision(model.config.precision):
+    with settings.matmul_precision(model.config.precision):
         return autoencoder.in_batches(jax.jit(jax.vmap(values)), x)
 
 

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from aejax import autoencoder, config, tasks
+from aejax import autoencoder, config, settings, tasks
 from aejax import data as datasets
-from aejax import model as model_lib
 from aejax.data import midi, music
 from aejax.tasks import panels
 
@@ -41,7 +40,7 @@ def teacher_forced(model: autoencoder.Autoencoder, x: np.ndarray) -> np.ndarray:
 
     @jax.jit
     def run(params, z, x):
-        with model_lib.matmul_precision(model.config.precision):
+        with settings.matmul_precision(model.config.precision):
             decoded = model.model.decode(params, z, model.model.batch(x))
             return model.model.likelihood.mean(decoded)
 

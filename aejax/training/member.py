@@ -115,7 +115,7 @@ def member(spec: specs.TrainSpec, hparams: Hparams, data: sources.Data) -> Membe
     optimizer = _optimizer(spec, hparams, model_at)
     return Member(
         init=_init(spec, model_at, key, batch, optimizer),
-        step=_step(loss, key, optimizer),
+        step=_step(loss, key, optimizer, spec.model.observed()),
         evaluate=_evaluate(spec, model_at, key, loss),
         loss=loss,
         batch=batch,
@@ -199,7 +199,7 @@ def _init(spec: specs.TrainSpec, model_at, key, batch, optimizer) -> Callable:
     return init
 
 
-def _step(loss: Callable, key: Callable, optimizer: Callable) -> Callable:
+def _step(loss: Callable, key: Callable, optimizer, likelihood) -> Callable:
     def step(state: TrainState, batch: model_lib.Batch, step: Array | int):
         frozen = state.params["state"]
 
@@ -210,8 +210,7 @@ def _step(loss: Callable, key: Callable, optimizer: Callable) -> Callable:
 
         trainable = _trainable(state.params)
         (value, new), grads = jax.value_and_grad(scalar, has_aux=True)(trainable)
-        valid = 1.0 if batch.length is None else batch.length.mean() / batch.x.shape[1]
-        tx = optimizer(step, valid)
+        tx = optimizer(step, likelihood.valid(batch))
         updates, opt_state = tx.update(grads, state.opt_state, trainable)
         params = optax.apply_updates(trainable, updates) | {"state": new}
         after = state._replace(params=params, opt_state=opt_state)
@@ -231,22 +230,22 @@ def _evaluate(spec: specs.TrainSpec, model_at, key, loss) -> Callable:
         if {"nll", "kl"} <= metrics.keys():  # whatever the loss adds to them
             metrics = {"neg_elbo": metrics["nll"] + metrics["kl"]} | metrics
         model, hp = model_at(spec.steps)
-        name = "mse" if model.likelihood.wrong is None else "error_rate"
-        errors = reconstruction_error(spec.objective, model, hp, params, batch)
-        return metrics | {"loss": value, name: errors.mean()}
+        errors = reconstruction_errors(spec.objective, model, hp, params, batch)
+        return metrics | {"loss": value} | {n: e.mean() for n, e in errors.items()}
 
     return evaluate
 
 
-def reconstruction_error(
+def reconstruction_errors(
     objective, model, hparams, params, batch: model_lib.Batch
-) -> Array:
-    """(B,) ``model.error`` of what is decoded from the deterministic code.
+) -> dict[str, Array]:
+    """{measure: (B,)} of what is decoded from the deterministic code.
 
     The decoder is not shown x, which teacher forcing would copy.
     """
     z = objective.code(model, params, batch, **hparams)
-    return model.error(batch, model.decode(params, z, batch._replace(x=None)))
+    decoded = model.decode(params, z, batch._replace(x=None))
+    return model.likelihood.errors(batch, decoded)
 
 
 def _trainable(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax import config as configs
-from aejax import model as model_lib
+from aejax import settings
 from aejax.training import loop
 from aejax.training import member as members
 from aejax.training import population as populations
@@ -42,7 +42,7 @@ class Program:
       compiled: when the compiler began and ended, by ``time.perf_counter``.
     """
 
-    @model_lib.usual_settings()  # they are a thread's own
+    @settings.usual()  # they are a thread's own
     def __init__(
         self,
         population: populations.Population,
@@ -109,7 +109,7 @@ class Program:
         data = _shapes(spec.shapes(), self._everywhere)
         number = _shapes(np.int32(0), self._everywhere)
         began = time.perf_counter()
-        with model_lib.matmul_precision(spec.config.precision):
+        with settings.matmul_precision(spec.config.precision):
             lowered = jax.jit(program, donate_argnums=0).lower(
                 state, hparams, data, *(number,) * 5
             )

@@ -36,6 +36,10 @@ class DataSpec(NamedTuple):
       likelihood: the data set's own.
       num_classes: 0 without labels.
       labels: ((class, its label), …); () where there are no classes.
+      missing: whether x has NaN, which were not observed.
+      columns, standard: of a table, see ``data.Dataset``, by which codes and
+        reconstructions speak its units.
+      notes: what was done to the data, a sentence each.
       blocks: in which training data stream; 1 if they do not.
     """
 
@@ -48,6 +52,10 @@ class DataSpec(NamedTuple):
     num_classes: int = 0
     labels: tuple[tuple[int, str], ...] = ()
     blocks: int = 1
+    missing: bool = False
+    columns: tuple[Any, ...] = ()
+    standard: Any = None
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -171,6 +179,10 @@ def describe(dataset: datasets.Dataset, resident: int = RESIDENT_BYTES) -> DataS
         num_classes=dataset.num_classes,
         labels=tuple(datasets.labels(dataset).items()),
         blocks=blocks,
+        missing=datasets.missing.are(dataset),
+        columns=dataset.columns,
+        standard=dataset.standard and dataset.standard.listed(),
+        notes=dataset.notes,
     )
 
 
@@ -194,9 +206,10 @@ def source(dataset: datasets.Dataset, spec: DataSpec, binarize: str) -> Source:
 
 
 def training_mean(source: Source) -> np.ndarray:
-    """(*S,) float64 mean of the training split in data units."""
-    spec, total = source.spec, np.zeros(source.spec.shape)
+    """(*S,) float64 mean of the training split in data units, of what is observed."""
+    spec, total, count = source.spec, np.zeros(source.spec.shape), 0
     for number in range(spec.blocks):
-        total += source.block(number).x.sum(0, dtype=np.float64)
-    scale = spec.scales(source.binarize)[0]
-    return total / (spec.block_size * spec.blocks) / scale
+        x = source.block(number).x
+        total += np.nansum(x, 0, dtype=np.float64)
+        count = count + (~np.isnan(x)).sum(0) if spec.missing else count + len(x)
+    return total / np.maximum(count, 1) / spec.scales(source.binarize)[0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aejax import config as configs
-from aejax import likelihoods, networks, objectives, registry
+from aejax import likelihoods, networks, objectives, registry, settings
 from aejax import model as model_lib
 from aejax.training import source as sources
 
@@ -143,7 +143,8 @@ def build(
     options = {n: config.hparams[n] for n in network.options}
     hp = {n: config.hparams[n] for n in objective.defaults}
     scale = data.scales(config.binarize)[1]
-    observed = likelihoods.LIKELIHOODS[likelihood](scale)
+    kinds = tuple((c.kind, c.width) for c in data.columns)
+    observed = likelihoods.observed(likelihood, scale, kinds)
     labels = "labels" in objective.needs
     spec = networks.NetworkSpec(
         shape=data.shape,
@@ -154,14 +155,16 @@ def build(
         hidden=config.hidden,
         activation=config.activation,
         init=config.init,
-        dtype=model_lib.compute_dtype(config.precision),
+        dtype=settings.compute_dtype(config.precision),
         num_classes=data.num_classes if labels else 0,
         captions=labels and len(data.arrays["y"][1]) == 1,
         mean=observed.mean,
+        missing=data.missing or bool(_number(objective.hides, hp)),
     )
+    _check_missing(config, network, spec)
     if reason := network.check(spec, **options):
         raise configs.InputError(f"network '{config.network}': {reason}")
-    model = model_lib.ModelSpec(network, spec, likelihood, scale, options)
+    model = model_lib.ModelSpec(network, spec, likelihood, scale, options, kinds)
     _check_model(config, objective, model)
     clip = config.clip_norm > 0 if clip is None else clip
     decay = config.weight_decay > 0 if decay is None else decay
@@ -174,17 +177,34 @@ def _number(value: Any, hp: Mapping[str, Any]) -> int:
 
 def _check_model(config, objective, model: model_lib.ModelSpec) -> None:
     """Refuses a model that lacks what the configuration asks for, with the reason."""
+    net = model.network_spec
     if "stages" in objective.needs and (
-        model.network_spec.num_classes or not model.build().stages
+        net.num_classes or net.missing or not model.build().stages
     ):
         raise configs.InputError(
             f"objective '{config.objective}' trains layer by layer: it needs a network "
-            "with stages, which are not shown labels; use --network mlp"
+            "with stages, which are shown neither labels nor what is missing; use "
+            "--network mlp, and data that have every value"
         )
     if config.output_bias == "mean" and model.observed().from_mean is None:
         raise configs.InputError(
             f"--output-bias mean: values of likelihood '{model.likelihood}' have no "
             "mean"
+        )
+
+
+def _check_missing(config, network, spec: networks.NetworkSpec) -> None:
+    """Refuses what would take values that are missing for something else."""
+    what = f"values of '{registry.label(config.dataset)}' are missing or hidden"
+    if spec.missing and not network.reads_missing:
+        known = [n for n in networks.NETWORKS if networks.NETWORKS[n].reads_missing]
+        raise configs.InputError(
+            f"{what}, and network '{config.network}' cannot tell; use --network "
+            f"{' or '.join(known)}"
+        )
+    if spec.missing and config.binarize != "none":
+        raise configs.InputError(
+            f"{what}: --binarize {config.binarize} makes bits of them; leave it out"
         )
 
 

@@ -22,7 +22,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
     environment.start(1, 1)
     import jax
 
-    from aejax import model, xla_cpu
+    from aejax import settings, xla_cpu
 
     ways = {
         "lax": (lax_conv, lax_conv_transpose),
@@ -41,7 +41,7 @@ def measure(folder: pathlib.Path, tiny: bool) -> Iterator[dict[str, Any]]:
         x = jax.random.uniform(keys[0], (members, batch, side, side, 1))
         lax: dict[str, Any] = {}
         for name, way in ways.items():
-            with model.matmul_precision("float32"):
+            with settings.matmul_precision("float32"):
                 began = time.perf_counter()
                 run = jax.jit(_descend(*way, members)).lower(kernels, x, 1).compile()
                 spent = time.perf_counter() - began

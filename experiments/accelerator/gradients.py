@@ -60,7 +60,7 @@ def _computed(planned: Any, *devices: Any) -> list[tuple]:
     """(loss, gradient) of one model on each of the devices."""
     import jax
 
-    from aejax import model
+    from aejax import settings
     from aejax.training import member as members
 
     spec = planned.populations[0].spec
@@ -85,7 +85,7 @@ def _computed(planned: Any, *devices: Any) -> list[tuple]:
         trainable = {n: a for n, a in params.items() if n != "state"}
         return jax.value_and_grad(scalar)(trainable)
 
-    with model.matmul_precision(spec.config.precision):
+    with settings.matmul_precision(spec.config.precision):
         # Parameters are drawn once: their last bits are not what is compared.
         params = jax.device_get(jax.jit(start)(jax.device_put(block, devices[-1])))
         out = [jax.jit(both)(*jax.device_put((params, block), d)) for d in devices]

@@ -21,7 +21,7 @@ def prepare(
     devices = environment.start(1, 1)
     import jax
 
-    from aejax import model
+    from aejax import settings
     from aejax.training import member as members
 
     planned = aejax.planned(workload, folder)
@@ -38,7 +38,7 @@ def prepare(
     began = time.perf_counter()
     order = np.random.default_rng(0)
     rows = np.arange(workload.batch, dtype=np.int32)
-    with model.matmul_precision(workload.precision):
+    with settings.matmul_precision(workload.precision):
         lowered = jax.jit(one, donate_argnums=0).lower(state, x, rows, np.int32(0))
     step = lowered.compile()
     spent = time.perf_counter() - began

@@ -18,10 +18,10 @@ def prepare(
     import jax
     import jax.numpy as jnp
 
-    from aejax import model
+    from aejax import settings
 
     side = SIDE.get(devices[0].platform, 4096)
-    dtype = model.compute_dtype(workload.precision)
+    dtype = settings.compute_dtype(workload.precision)
     a = jax.random.normal(jax.random.key(0), (side, side)).astype(dtype)
 
     count = 20 if devices[0].platform == "cpu" else 50  # about a second in float32
@@ -30,7 +30,7 @@ def prepare(
     def products(a):
         return jax.lax.fori_loop(0, count, lambda i, b: (a @ b) * scale, a)
 
-    with model.matmul_precision(workload.precision):
+    with settings.matmul_precision(workload.precision):
         compiled = jax.jit(products).lower(a).compile()
 
     def repeat() -> int:

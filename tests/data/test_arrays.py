@@ -79,7 +79,7 @@ def test_factors_follow_their_rows(places, given):
 
 F = np.ones((20, 3), np.float32)
 V = np.arange(60).reshape(20, 3)
-HOLE = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, F)
+HOLE = np.where(np.arange(60).reshape(20, 3) == 7, np.inf, F)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,11 @@ HOLE = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, F)
     [
         ({"x": HOLE}, r"x of .* has 1 entries .*index \(2, 1\)"),
         ({"x_train": F, "x_test": HOLE * np.inf}, "x_test of .* has 60 entries"),
+        (
+            {"x": np.where(V % 3 == 1, np.nan, F)},
+            "column 1 of x .* is NaN in every row",
+        ),
+        ({"x": np.where(V[..., None] == 7, np.nan, 1.0)}, r"index \(2, 1, 0\)"),
         ({"x": np.array([object()])}, "pickled objects"),
         ({"x": np.ones((0, 3))}, r"shape \(0, 3\)"),
         ({"x": np.ones(5)}, r"shape \(5,\)"),

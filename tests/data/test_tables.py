@@ -113,7 +113,6 @@ def edited(column, row, value):
     ("frame", "message"),
     [
         (MIXED.assign(a=None), "column 'a' of 't.csv' has no value in any row.*drop=a"),
-        (edited("age", 4, None), "column 'age' .* has 1 missing values, .* row 5"),
         (
             MIXED.assign(d="2024-01-02"),
             "column 'd' .*dates, 2024-01-02 in row 1.*drop=d",

@@ -79,7 +79,7 @@ def test_bad_flags(argv, message, capsys):
 @pytest.mark.parametrize(
     ("x", "argv", "message"),
     [
-        (np.where(np.eye(40) > 0, np.nan, 0), "", "the first at index (0, 0)"),
+        (np.where(np.eye(40) > 0, np.inf, 0), "", "the first at index (0, 0)"),
         (np.full((40, 3), np.inf), "", "not finite"),
         (np.array([[None, 1]] * 40), "", "pickled objects"),
         (np.zeros((0, 3)), "", "has shape (0, 3)"),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax import model, networks
+from aejax import model, networks, settings
 from tests.networks.common import (
     BATCH,
     HIDDEN,
@@ -225,7 +225,11 @@ def test_precision_names_what_jax_calls_it():
         ("tf32", "tensorfloat32"),
         ("bf16", "float32"),
     ):
-        with model.matmul_precision(ours):
+        with settings.matmul_precision(ours):
             assert jax.config.jax_default_matmul_precision == theirs
-    assert model.compute_dtype("bf16") == jnp.bfloat16
-    assert model.compute_dtype("tf32") == model.compute_dtype("float32") == jnp.float32
+    assert settings.compute_dtype("bf16") == jnp.bfloat16
+    assert (
+        settings.compute_dtype("tf32")
+        == settings.compute_dtype("float32")
+        == jnp.float32
+    )

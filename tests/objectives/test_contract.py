@@ -238,7 +238,7 @@ def test_an_unseen_example_is_not_shown_to_the_decoder(case):
 
     batch = members.fetch(c.data.train, jnp.arange(16), 1.0)
     spied = bound._replace(decode=spy)
-    members.reconstruction_error(
+    members.reconstruction_errors(
         spec.objective, spied, hparams, c.run("wide")[2], batch
     )
     assert batches[0].x is None
