@@ -13,6 +13,7 @@ import tyro
 
 from aejax import axes, config, registry, tasks
 from experiments import environment
+from experiments import options as options_lib
 
 PROGRAM = "python -m experiments.apply"
 
@@ -124,10 +125,16 @@ def _one(name: str, flags: Flags, given: Any, out: pathlib.Path, devices: Any) -
     choice |= {n: {v} for n, v in short.items() if v is not None}
     if given is not None:
         models = (given.models if task.all_models else given.best)(**choice)
-        data = datasets.load(flags.dataset or models[0].config.dataset)
+        trained_on = models[0].config.dataset
+        facts = {p.spec.config.dataset: p.spec.data for p in given.populations}
+        data = datasets.load(
+            flags.dataset or trained_on, flags.dataset and facts[trained_on]
+        )
     else:
         data = datasets.load(flags.dataset or task.dataset)
     task.check(data)
+    if flags.task != "all":
+        options_lib.show_notes(data)
     if given is None:
         models = _trained(task, data, flags, choice, out / "models", devices)
     began = time.monotonic()

@@ -10,6 +10,7 @@ aejax.data prepare NAME`` does.
 """
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from aejax.data import (
     encoding,
     files,
     items,
+    likeness,
     manifolds,
     missing,
     music,
@@ -52,7 +54,7 @@ described = encoding.described
 filled = missing.filled
 
 
-def load(name: str = "digits") -> Dataset:
+def load(name: str = "digits", like: Any = None) -> Dataset:
     """The data set ``name``, decoded once and then read from the cache.
 
     x is stored as uint8 or float32 (see ``Split``), from 1 GB on as a read-only memory
@@ -61,12 +63,15 @@ def load(name: str = "digits") -> Dataset:
     is a folder. ``digits``, ``sprites`` and ``tunes`` prepare themselves. In
     ``NAME:CLASSES`` train and valid have these classes only, and test has them all.
 
+    ``like`` is a Dataset or a DataSpec, in whose units and by whose columns this one
+    is to be read: see ``likeness``.
+
     Raises:
       InputError: unknown or not prepared, with the command that prepares it; a file
         that cannot be used, with the reason; more than fits into memory.
     """
     try:
-        return _load(name)
+        return likeness.load(like, name, _load) if like else _load(name)
     except MemoryError as error:
         raise config.InputError(
             f"data set '{name}' does not fit into memory ({error}); give fewer or "

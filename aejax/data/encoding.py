@@ -81,7 +81,7 @@ def as_given(data: Any, x: np.ndarray) -> Any:
     """x (N, D) in data units as a DataFrame in the table's own units and words.
 
     Numbers in the units of the table, booleans where x is 0.5 or more, of categories
-    the one of the largest x.
+    the one of the largest x; None and NaN where x is NaN.
 
     Raises:
       InputError: data that are no table.
@@ -95,11 +95,14 @@ def as_given(data: Any, x: np.ndarray) -> Any:
     frame = {}
     for column in data.columns:
         some = x[:, column.start : column.start + column.width]
-        frame[column.name] = some[:, 0]
+        values, missing = some[:, 0], np.isnan(some[:, 0])
         if column.kind == "boolean":
-            frame[column.name] = some[:, 0] >= 0.5
+            values = values >= 0.5
         if column.kind == "category":
-            frame[column.name] = np.array(column.values, object)[some.argmax(1)]
+            values = np.array(column.values, object)[np.nan_to_num(some).argmax(1)]
+        if missing.any() and column.kind != "number":
+            values = np.where(missing, None, values.astype(object))
+        frame[column.name] = values
     return pd.DataFrame(frame)
 
 

@@ -61,7 +61,7 @@ def asked(name: str) -> tuple[str, str]:
     return head, ",".join(filter(None, [text, f"label={label}"]))
 
 
-def _options(name: str, text: str, known: Mapping[str, str]) -> dict[str, str]:
+def options(name: str, text: str, known: Mapping[str, str]) -> dict[str, str]:
     """{key: value} of ``text``, whose keys are among the known {key: what it is}."""
     given = dict(part.partition("=")[::2] for part in text.split(",") if text)
     if not all(key in known and value for key, value in given.items()):
@@ -107,12 +107,12 @@ def _load(name: str, asks: str) -> dataset.Dataset:
     if paths.is_folder(name):
         matches = paths.walk(path, (*images.SUFFIXES, *midi.SUFFIXES))
         notes = [f for f in matches if f.suffix.lower() in midi.SUFFIXES]
-        options = _options(name, asks, {} if notes else images.OPTIONS)
+        known = options(name, asks, {} if notes else images.OPTIONS)
         if notes:
             return music.load(name, path, notes)
-        return images.load(name, path, matches, options)
+        return images.load(name, path, matches, known)
     if (suffix := path.suffix.lower()) in (".json", ".txt"):
-        _options(name, asks, {})
+        options(name, asks, {})
         return music.load(name, path, []) if suffix == ".json" else text.load(name)
     if suffix in images.SUFFIXES or suffix in midi.SUFFIXES:
         raise config.InputError(
@@ -120,12 +120,12 @@ def _load(name: str, asks: str) -> dataset.Dataset:
             f"many: give its folder, '{path.parent}'"
         )
     if lists.is_one(path):
-        return lists.load(name, path, _options(name, asks, lists.OPTIONS))
+        return lists.load(name, path, options(name, asks, lists.OPTIONS))
     if frames.suffix(path):
-        return tables.load(name, path, _options(name, asks, tables.OPTIONS))
+        return tables.load(name, path, options(name, asks, tables.OPTIONS))
     if suffix not in SUFFIXES and not npz.is_one(path):
         raise config.InputError(f"'{name}' is none of these: {_KINDS}; {_advice(path)}")
-    return arrays.load(name, path, **_options(name, asks, arrays.OPTIONS))
+    return arrays.load(name, path, **options(name, asks, arrays.OPTIONS))
 
 
 def _advice(path: Path) -> str:

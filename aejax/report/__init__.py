@@ -60,7 +60,16 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
 def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
     """Those of a ``Table`` that have something to say, in the page's order."""
     # Matplotlib takes a second to import, which a command that fails should not.
-    from aejax.report import canvas, compare, curves, page, pictures, provenance, race
+    from aejax.report import (
+        canvas,
+        columns,
+        compare,
+        curves,
+        page,
+        pictures,
+        provenance,
+        race,
+    )
     from aejax.report import search as searches
 
     @functools.cache
@@ -83,6 +92,7 @@ def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
         (compare.settings, lambda: facts),
         (compare.truncated, lambda: facts),
         (pictures.reconstructions, models),
+        (columns.section, models),
         (pictures.samples, models),
         (pictures.plane, models),
         (pictures.filters, models),
@@ -91,6 +101,7 @@ def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
         (curves.gap, lambda: facts),
         *((provenance.task, lambda file=f: file) for f in provenance.appended(runs)),
         (provenance.summary, lambda: facts),
+        (provenance.data, lambda: facts),
         (provenance.origin, lambda: facts),
     ]
     with _DRAWING, canvas.style():

@@ -69,9 +69,10 @@ def some(part, data, places=slice(None)) -> tuple[np.ndarray | None, ...]:
 
 
 def reconstructions(lines: list[Shown]) -> page.Section | None:
-    """Test examples above what each bottleneck size makes of them."""
+    """Test examples above what each bottleneck size makes of them; none of tables,
+    whose rows are no curves: see ``columns``."""
     pictures = []
-    for one in lines:
+    for one in (one for one in lines if not one.data.columns):
         first = one.models[0][1]
         note = f"test\n{words.ERRORS[first.measure]}" if first.error else ""
         rows = [("original", note, one.x)]
@@ -87,7 +88,7 @@ def samples(lines: list[Shown]) -> page.Section | None:
     from jax import random  # only who draws samples needs jax
 
     pictures = []
-    for one in lines:
+    for one in (one for one in lines if not one.data.columns):
         count, kinds = len(one.x), one.data.num_classes
         y = np.arange(count, dtype=np.int32) % kinds if kinds else None
         y = one.y if np.ndim(one.y) == 2 else y

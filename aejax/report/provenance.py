@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aejax import config
 from aejax.report import page, words
 from aejax.report import table as tables
 
@@ -93,6 +94,27 @@ def summary(table: tables.Table) -> page.Section | None:
     headers, rows = tables.final(table)
     cells = page.Cells(headers, rows)
     return page.Section("summary", "Every setting", tables=[cells]) if rows else None
+
+
+def data(table: tables.Table) -> page.Section | None:
+    """What was done to the data, where their meaning had to be understood."""
+    facts = {
+        (p.spec.data.name, note): None
+        for run in table.runs
+        for p in _populations(run)
+        for note in p.spec.data.notes
+    }
+    if not facts:
+        return None
+    cells = page.Cells(["data set", "what was done"], [list(pair) for pair in facts])
+    return page.Section("data", "The data", tables=[cells])
+
+
+def _populations(run: Any) -> Sequence[Any]:
+    try:
+        return run.populations
+    except config.InputError:  # a plan that cannot be read is said at the top
+        return ()
 
 
 def origin(table: tables.Table) -> page.Section:

@@ -219,10 +219,14 @@ def final(table: Table) -> tuple[list[str], list[tuple[str, ...]]]:
     texts["params"] = facts["parameters"].map("{:,}".format)
     for measure in table.measures:
         texts = texts.assign(**_errors(settings, measure))
-    for metric in ("nll", "kl", "loss"):
+    second = [name for name in words.ERRORS if name not in table.measures]
+    for metric in (*second, "nll", "kl", "loss"):
         values = facts.get(f"{metric}_mean")
         if values is not None and values.notna().any():
-            texts[metric] = [words.fixed(v, 2) for v in values]
+            digits = 3 if metric in second else 2
+            texts[words.ERRORS.get(metric, metric)] = [
+                words.fixed(v, digits) for v in values
+            ]
     return list(texts), list(texts.itertuples(index=False, name=None))
 
 

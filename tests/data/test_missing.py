@@ -136,3 +136,32 @@ def test_nan_in_arrays_is_missing_and_standardized(places):
     )
     np.save("i.npy", np.zeros((30, 5, 5), np.uint8) + 9)
     refused("i.npy@scale=9,standardize=zscore", "standardize=zscore is for numbers")
+
+
+def test_another_file_is_read_in_known_units(places):
+    """What a model trained on one table is applied to."""
+    TABLE.iloc[:60].to_csv("a.csv", index=False)
+    other = TABLE.iloc[60:].assign(kind=MIXED["kind"], note="x")
+    other[["note", *TABLE.columns[::-1], "kind"]].to_csv("b.csv", index=False)
+    known = data.load("a.csv@standardize=quantile")
+    d = data.load("b.csv:kind", like=known)
+    assert d.columns == known.columns and d.labels == ("a", "b")
+    assert sum(len(getattr(d, s).x) for s in SPLITS) == 40
+    for split in SPLITS:
+        frame = TABLE.iloc[60:].iloc[d.rows[split][1]]
+        want = data.encoded(known, frame)
+        np.testing.assert_allclose(getattr(d, split).x, want, rtol=1e-5, atol=1e-6)
+    other.assign(city="Graz").to_csv("c.csv", index=False)
+    with pytest.raises(ValueError, match="'city' of 'c.csv' is 'Graz' in row 1"):
+        data.load("c.csv", like=known)
+    with pytest.raises(ValueError, match="column of 'b.csv' 'sort' is unknown"):
+        data.load("b.csv:sort", like=known)
+    x = np.random.default_rng(0).normal(50, 9, (60, 3))
+    np.save("x.npy", x)
+    np.save("y.npy", x + 7)
+    known = data.load("x.npy@standardize=zscore")
+    for name in ("y.npy", "y.npy@standardize=zscore"):
+        d = data.load(name, like=known)
+        got = d.standard.inverse(d.test.x)
+        np.testing.assert_allclose(got, x[d.rows["test"][1]] + 7, rtol=1e-4)
+        assert abs(d.train.x.mean() - 7 / 9) < 0.2

@@ -169,7 +169,8 @@ def test_a_table_is_imputed_better_than_by_its_mean(tmp_path, monkeypatch):
         batch_size=32,
         epochs=150,
     )
-    run = aejax.sweep(asked, {})
+    aejax.sweep(asked, {}, out="run")
+    run = aejax.open_run("run")
     row = run.rows[-1]
     assert {"mse", "error_rate"} <= row.keys() and row["error_rate"] < 0.5
     trained = run.model()
@@ -185,7 +186,10 @@ def test_a_table_is_imputed_better_than_by_its_mean(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         given["b"][known], TABLE["b"].iloc[:5][known].astype(float), rtol=1e-4
     )
-    assert trained.encode(frame).shape == (5, 2)
+    (tmp_path / "t.csv").unlink()
+    alone = aejax.open_run("run").model()  # columns and units are in run.json
+    np.testing.assert_array_equal(alone.encode(frame), trained.encode(frame))
+    pd.testing.assert_frame_equal(alone.as_given(d.test.x), data.as_given(d, d.test.x))
     plain = tasks.TASKS["represent"]
     with pytest.raises(config.InputError, match="labels"):
         plain.check(d)

@@ -1,0 +1,51 @@
+"""Another file in the units of data that a model was trained on."""
+
+from typing import Any
+
+import numpy as np
+
+from aejax import config
+from aejax.data import arrays, columns, dataset, encoding, files, frames, paths, tables
+
+
+def load(known: Any, name: str, read: Any) -> dataset.Dataset:
+    """The data set ``name`` as a model of ``known`` data takes it.
+
+    A table's columns are encoded as those of known, which it must have, others are left
+    out; what was standardised is so by the same numbers. All else as it is read.
+
+    Args:
+      known: a Dataset, or a DataSpec: what has columns and standard.
+      read: name -> Dataset, of what is no table.
+
+    Raises:
+      InputError: as ``encoding.of_frame``; what keeps the file from being read.
+    """
+    if known.columns and frames.is_one(paths.path(files.asked(name)[0])):
+        return _table(known, name)
+    data = read(name)
+    if known.standard is None and data.standard is None:
+        return data
+
+    def like(x: np.ndarray) -> np.ndarray:
+        x = x if data.standard is None else data.standard.inverse(x)
+        return np.float32(x if known.standard is None else known.standard.forward(x))
+
+    parts = {s: getattr(data, s) for s in dataset.SPLITS}
+    parts = {s: part._replace(x=like(part.x)) for s, part in parts.items()}
+    return data._replace(**parts, standard=known.standard)
+
+
+def _table(known: Any, name: str) -> dataset.Dataset:
+    base, text = files.asked(name)
+    options = files.options(base, text, tables.OPTIONS)
+    frame = frames.read(base, paths.path(base))
+    x = encoding.of_frame(known, frame, base)
+    given = {"x": ("x", x)}
+    if label := options.get("label"):
+        if label not in frame.columns:
+            raise config.unknown(f"column of '{base}'", label, frame.columns)
+        given["y"] = label, columns.label(base, label, frame[label], base)
+    data = arrays.build(name, {"train": given})
+    about = {"columns": known.columns, "standard": known.standard}
+    return data._replace(**about, likelihood=known.likelihood)
