@@ -13,7 +13,7 @@ from aejax import config
 CATEGORIES = 50  # different strings of a column, at most, that are categories
 CLASSES = 20  # different numbers of a label, or a tenth of its rows, that are classes
 _NAMES = re.compile(r"(?:.*[_\W])?(?:id|index|uuid|guid)|unnamed.*|", re.I)
-_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[/.]\d\d?[/.]\d{2,4}( .*)?")
+DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[/.]\d\d?[/.]\d{2,4}( .*)?")
 # (option, value) -> the words to type that ask for it.
 Ask = Callable[[str, str], str]
 
@@ -57,14 +57,14 @@ def examine(where: str, name: str, series: Any, ask: Ask) -> tuple[str, np.ndarr
     out = f"or leave it out: {ask('drop', name)}"
     missing(what, series, out)
     kind, values = _kind(series)
-    if kind == "category" and all(map(_DATE.fullmatch, values)):
+    if kind == "category" and all(map(DATE.fullmatch, values)):
         kind = "date"
     if kind == "date":
         raise config.InputError(
             f"{what} holds dates, {config.listed([values[0]])} in row 1; what counts "
             "of them has to be said, days since the first, say, or the month: in "
             f"pandas (d - d.min()).dt.days or d.dt.month of d = pandas.to_datetime("
-            f"frame[{name!r}]); {out}"
+            f"frame[{name!r}]); of a series say '{where}@window=128'; {out}"
         )
     if kind not in ("number", "boolean", "category"):
         raise config.InputError(

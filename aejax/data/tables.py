@@ -263,7 +263,7 @@ def as_given(data: dataset.Dataset, x: np.ndarray) -> Any:
     """x (N, D) in data units as a DataFrame in the table's own units and words.
 
     Numbers in the units of the table, booleans where x is 0.5 or more, of categories
-    the one of the largest x.
+    the one of the largest x. Of windows (N, T, F) of a series a row is a step.
 
     Raises:
       InputError: data that are no table.
@@ -272,7 +272,7 @@ def as_given(data: dataset.Dataset, x: np.ndarray) -> Any:
 
     if not data.columns:
         raise config.InputError(f"data set '{data.name}' is no table")
-    x = np.asarray(x, np.float64)
+    x = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
     if data.standard is not None:
         x = data.standard.inverse(x)
     frame = {}
