@@ -77,7 +77,8 @@ def _options(name: str, text: str, known: Mapping[str, str]) -> dict[str, str]:
 def load(name: str) -> dataset.Dataset:
     """The data set in a file or folder.
 
-    ``.npz`` and ``.npy``: see ``arrays``; ``.txt``: ``text``; ``.json``: ``music``.
+    ``.npz`` and ``.npy``: see ``arrays``; ``.txt``: ``text``; ``.json``: ``music``;
+    with ``window=`` tables and arrays are ``series``.
     ``PATH@KEY=VALUE,…`` asks for something of it: the name is all that says what a
     data set is, in run.json, rows and the cache.
 

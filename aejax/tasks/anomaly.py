@@ -116,7 +116,7 @@ def apply(
     ``pca``: numbers of components, beside the models' own. Where this share of their
     examples may be anomalies, of ``contamination``, the models that rank are trained
     anew without the strangest, in two rounds. Of a series every step has a score, see
-    ``timeline``: ``score`` mahalanobis, error or both; ``period`` is the steps of the
+    ``timeline``: ``score`` error, window or mahalanobis; ``period`` is the steps of the
     seasonal forecast beside it.
 
     Raises:

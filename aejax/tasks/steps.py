@@ -1,6 +1,5 @@
 """Anomalies of a series, step by step: the mean over the windows that cover each."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,47 +63,48 @@ def systems(
 ) -> dict[str, Errors]:
     """{name: its errors}: of the models, then of what is fitted to the same windows.
 
-    "error" is the squared one of the step, "mahalanobis" and the forest's score are the
-    window's at each of its steps; "both" is as of ``anomaly.scores``.
+    "error" is the squared one of the step itself; "window", its mean over the window,
+    "mahalanobis", the distance of the code from those of train, and the forest's score
+    are the window's at each of its steps.
     """
     from sklearn import ensemble
 
-    train, valid, cut = view.train.x, view.valid.x, view.series.windows
+    train, cut = view.train.x, view.series.windows
     forest = ensemble.IsolationForest(random_state=0)
     forest.fit(train.reshape(len(train), -1))
-
-    def squares(model: Any, windows: np.ndarray) -> np.ndarray:
-        return np.square(windows - model.reconstruct(windows)).mean(2)
-
-    def each(score: Callable[[np.ndarray], np.ndarray]) -> Errors:
-        return lambda x, starts: score(cut(x, starts))
 
     def level(values: np.ndarray) -> np.ndarray:
         return np.repeat(values[:, None], view.series.window, 1)
 
-    def isolation(windows: np.ndarray) -> np.ndarray:
-        return level(-forest.score_samples(windows.reshape(len(windows), -1)))
+    def squares(model: Any) -> Errors:
+        def errors(x: np.ndarray, starts: np.ndarray) -> np.ndarray:
+            windows = cut(x, starts)
+            return np.square(windows - model.reconstruct(windows)).mean(2)
+
+        return errors
+
+    def both(name: str, errors: Errors) -> dict[str, Errors]:
+        whole = lambda x, starts: level(errors(x, starts).mean(1))  # noqa: E731
+        return {f"{name} error": errors, f"{name} window": whole}
+
+    def distance(model: Any) -> Errors:
+        far = ranking.mahalanobis(represent.flat(model.encode(train)))
+        return lambda x, s: level(far(represent.flat(model.encode(cut(x, s)))))
+
+    def isolation(x: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        windows = cut(x, starts).reshape(len(starts), -1)
+        return level(-forest.score_samples(windows))
 
     made = {}
     for name, model in tasks.named(models).items():
-        distance = ranking.mahalanobis(represent.flat(model.encode(train)))
-        weight = valid[0].size / squares(model, valid).mean()
-
-        def far(windows: np.ndarray, model=model, distance=distance) -> np.ndarray:
-            return level(distance(represent.flat(model.encode(windows))))
-
-        def both(windows: np.ndarray, model=model, weight=weight, far=far):
-            return weight * squares(model, windows) + far(windows)
-
-        made[f"{name} error"] = each(functools.partial(squares, model))
-        made |= {f"{name} mahalanobis": each(far), f"{name} both": each(both)}
+        made |= both(name, squares(model))
+        made[f"{name} mahalanobis"] = distance(model)
     for k in sorted({*dims, *(m.latent_dim for m in models)}):
         if k < len(train):
-            pca = tasks.PCA(train, k)
-            made[f"PCA k={k} error"] = each(functools.partial(squares, pca))
-    made["Isolation Forest"] = each(isolation)
-    made[f"seasonal naive, {period}"] = lambda x, s: cut(seasonal(x, period), s)
-    return made
+            made |= both(f"PCA k={k}", squares(tasks.PCA(train, k)))
+    made["Isolation Forest"] = isolation
+    naive = lambda x, starts: cut(seasonal(x, period), starts)  # noqa: E731
+    return made | both(f"seasonal naive {period}", naive)
 
 
 def spans(flags: np.ndarray) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from aejax import data as datasets
 from aejax.tasks import panels, ranking, steps
 
 SEEN = 5  # windows in pictures, features in a plot
-SCORES = ("error", "mahalanobis", "both")
+SCORES = ("error", "window", "mahalanobis")
 
 
 def apply(
@@ -138,7 +138,7 @@ def _strangest(data: datasets.Dataset, values: np.ndarray) -> np.ndarray:
     for i in ranking.order(np.nan_to_num(means, nan=-np.inf)):
         if len(picks) < SEEN and all(abs(starts[i] - p) >= window for p in picks):
             picks.append(int(starts[i]))
-    return np.array(picks)
+    return np.sort(picks)
 
 
 def _pictures(ours, model, data, x, whole, limit, picks) -> list[panels.Panel]:
@@ -168,7 +168,7 @@ def _pictures(ours, model, data, x, whole, limit, picks) -> list[panels.Panel]:
             **about,
         ),
         ranking.where(
-            "Strangest windows, in time", windows, model.reconstruct(windows), x, []
+            "The strangest windows", windows, model.reconstruct(windows), x, []
         ),
     ]
 
@@ -178,12 +178,13 @@ def _text(data, asked, values, limit, ours, rate, period, picks) -> str:
     count, flagged = scored.sum(), (values > limit).sum()
     say = data.series.clock.say
     text = (
-        f"A step's score is the mean over the windows that cover it: of its squared "
-        "error in standard units, of the distance of the window's code (mahalanobis), "
-        f"or of both. Of {count:,} steps ({', '.join(asked)} of '{data.name}') "
-        f"{flagged:,} ({flagged / count:.1%}) lie above {limit:.3g} of '{ours}', as at "
-        f"most {rate:.0%} of the valid steps do, taken for normal; neighbouring steps "
-        "are alike, and this share varies more than that of examples. "
+        "A step's score is the mean over the windows that cover it: of its squared "
+        "error in standard units, of the window's (window), or of the distance of "
+        f"the window's code (mahalanobis). Of {count:,} steps ({', '.join(asked)} of "
+        f"'{data.name}') {flagged:,} ({flagged / count:.1%}) lie above {limit:.3g} of "
+        f"'{ours}', as at most {rate:.0%} of the valid steps do, taken for normal; "
+        "neighbouring steps are alike, and this share varies more than that of "
+        "examples. "
     )
     if _is_labelled(data, values):
         odd = data.series.strange[scored]
@@ -194,7 +195,7 @@ def _text(data, asked, values, limit, ours, rate, period, picks) -> str:
     return text + (
         f"Baselines know the same windows; the seasonal forecast is the value {period} "
         f"steps before. The strangest windows begin at "
-        f"{', '.join(say(p) for p in sorted(picks))}. scores.csv has every step in the "
+        f"{', '.join(say(p) for p in picks)}. scores.csv has every step in the "
         "order of the file; without a score are those that no window covers."
     )
 
