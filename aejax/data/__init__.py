@@ -4,7 +4,8 @@ A name is one of ``names()``, any data set that TFDS has prepared on disk, or a 
 a file (.npz, .npy, .txt, .json; tables .csv, .tsv, .parquet, .feather) or a folder of
 images or MIDI files, of which ``PATH@KEY=VALUE,…`` asks more: ``photos@size=64``.
 ``NAME:3``, ``NAME:0-4,7`` or ``NAME:good`` trains on the classes of these labels alone;
-``NAME:captions`` has captions for labels; ``table.csv:COLUMN`` has a label.
+``NAME:captions`` has captions for labels; ``table.csv:COLUMN`` has a label;
+``series.csv@window=128`` is a series cut into windows.
 Nothing here imports jax or TensorFlow, and ``load`` never downloads: ``python -m
 aejax.data prepare NAME`` does.
 """

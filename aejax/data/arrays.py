@@ -191,6 +191,8 @@ def _values(what: str, x: np.ndarray, length: np.ndarray | None) -> np.ndarray:
             f"{what} has shape {x.shape} and dtype {x.dtype}; it must be (N, D), "
             "(N, T, F), (N, H, W) or (N, H, W, C), not empty, and uint8 (grey levels "
             "from 0 to 255), bool or float: save x.astype(np.float32)"
+            + "; of one series (T,) say FILE@window=128"
+            * (x.ndim == 1)
         )
     colours = (1, 3, 4)
     if x.ndim == 4 and x.shape[1] in colours and x.shape[3] not in colours:

@@ -13,7 +13,7 @@ from aejax import config
 CATEGORIES = 50  # different strings of a column, at most, that are categories
 CLASSES = 20  # different numbers of a label, or a tenth of its rows, that are classes
 _NAMES = re.compile(r"(?:.*[_\W])?(?:id|index|uuid|guid)|unnamed.*|", re.I)
-_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[/.]\d\d?[/.]\d{2,4}( .*)?")
+DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[/.]\d\d?[/.]\d{2,4}( .*)?")
 # (option, value) -> the words to type that ask for it.
 Ask = Callable[[str, str], str]
 
@@ -55,11 +55,11 @@ def examine(where: str, name: str, series: Any, ask: Ask) -> tuple[str, np.ndarr
         different to be categories; anything else.
     """
     rows = np.flatnonzero(series.notna())
-    what = f"column '{config.listed([name])}' of '{where}'"
+    what = _what(where, name)
     out = f"or leave it out: {ask('drop', name)}"
     if not len(rows):
         raise config.InputError(f"{what} has no value in any row; fill it, {out}")
-    kind, values = _examined(name, what, series.iloc[rows], rows, out)
+    kind, values = _examined(where, name, series.iloc[rows], rows, out)
     if len(rows) == len(series):
         return kind, values
     kind = "number" if kind == "index" else kind
@@ -69,19 +69,25 @@ def examine(where: str, name: str, series: Any, ask: Ask) -> tuple[str, np.ndarr
     return kind, whole
 
 
+def _what(where: str, name: str) -> str:
+    return f"column '{config.listed([name])}' of '{where}'"
+
+
 def _examined(
-    name: str, what: str, series: Any, rows: np.ndarray, out: str
+    where: str, name: str, series: Any, rows: np.ndarray, out: str
 ) -> tuple[str, np.ndarray]:
     """``examine`` of a Series without missing values, and where its rows stood."""
+    what = _what(where, name)
     kind, values = _kind(series)
-    if kind == "category" and all(map(_DATE.fullmatch, values)):
+    if kind == "category" and all(map(DATE.fullmatch, values)):
         kind = "date"
     if kind == "date":
         raise config.InputError(
             f"{what} holds dates, {config.listed([values[0]])} in row {rows[0] + 1}; "
             "what counts of them has to be said, days since the first, say, or the "
             "month: in pandas (d - d.min()).dt.days or d.dt.month of d = "
-            f"pandas.to_datetime(frame[{name!r}]); {out}"
+            f"pandas.to_datetime(frame[{name!r}]); of a series say "
+            f"'{where}@window=128'; {out}"
         )
     if kind not in ("number", "boolean", "category"):
         raise config.InputError(
@@ -152,6 +158,19 @@ def _strings(
     )
 
 
+def missing(what: str, series: Any, out: str) -> None:
+    """Refuses missing values, of what cannot do without.
+
+    Raises:
+      InputError: there are some.
+    """
+    if (empty := series.isna().to_numpy()).any():
+        raise config.InputError(
+            f"{what} has {empty.sum():,} missing values, the first in row "
+            f"{int(empty.argmax()) + 1}; fill them, or remove these rows, {out}"
+        )
+
+
 def known(where: str, column: Column, series: Any) -> np.ndarray:
     """Values of a Series as ``examine`` gives them, of a column that is known.
 
@@ -205,12 +224,7 @@ def label(where: str, name: str, series: Any, short: str) -> np.ndarray:
     """
     what = f"the label column '{config.listed([name])}' of '{where}'"
     out = f"or train without labels: --dataset '{short}'"
-    if (empty := series.isna().to_numpy()).any():
-        raise config.InputError(
-            f"{what} is missing in {empty.sum():,} rows, the first row "
-            f"{int(empty.argmax()) + 1}; write a class there, or remove these rows, "
-            f"{out}"
-        )
+    missing(what, series, out)
     kind, values = _kind(series)
     if kind == "category":
         return np.array([value.strip() for value in values])

@@ -45,7 +45,7 @@ class Dataset(NamedTuple):
     stand in what was given. ``notes`` say what was done to that, where its meaning had
     to be understood; commands print them. ``columns`` are a table's
     (``columns.Column``), and ``standard`` is how its numbers were standardised; see
-    ``tables.as_given``.
+    ``tables.as_given``. ``series`` is what windows were cut from (``series.Series``).
     """
 
     name: str
@@ -63,6 +63,7 @@ class Dataset(NamedTuple):
     notes: tuple[str, ...] = ()
     columns: tuple[Any, ...] = ()
     standard: Any = None
+    series: Any = None
 
 
 def labels(data: Dataset) -> dict[int, str]:

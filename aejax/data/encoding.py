@@ -81,7 +81,8 @@ def as_given(data: Any, x: np.ndarray) -> Any:
     """x (N, D) in data units as a DataFrame in the table's own units and words.
 
     Numbers in the units of the table, booleans where x is 0.5 or more, of categories
-    the one of the largest x; None and NaN where x is NaN.
+    the one of the largest x; None and NaN where x is NaN. Of windows (N, T, F) of a
+    series a row is a step.
 
     Raises:
       InputError: data that are no table.
@@ -89,7 +90,7 @@ def as_given(data: Any, x: np.ndarray) -> Any:
     import pandas as pd
 
     _check_table(data)
-    x = np.asarray(x, np.float64)
+    x = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
     if data.standard is not None:
         x = data.standard.inverse(x)
     frame = {}

@@ -15,6 +15,7 @@ from aejax.data import (
     music,
     npz,
     paths,
+    series,
     tables,
     text,
 )
@@ -82,7 +83,8 @@ def asking(name: str, key: str, value: str) -> str:
 def load(name: str) -> dataset.Dataset:
     """The data set in a file or folder.
 
-    ``.npz`` and ``.npy``: see ``arrays``; ``.txt``: ``text``; ``.json``: ``music``.
+    ``.npz`` and ``.npy``: see ``arrays``; ``.txt``: ``text``; ``.json``: ``music``;
+    with ``window=`` tables and arrays are ``series``.
     ``PATH@KEY=VALUE,…`` asks for something of it: the name is all that says what a
     data set is, in run.json, rows and the cache.
 
@@ -121,11 +123,16 @@ def _load(name: str, asks: str) -> dataset.Dataset:
         )
     if lists.is_one(path):
         return lists.load(name, path, options(name, asks, lists.OPTIONS))
+    array = not frames.suffix(path) and (suffix in SUFFIXES or npz.is_one(path))
+    if "window=" in asks and (array or frames.suffix(path)):
+        return series.load(name, path, options(name, asks, series.OPTIONS))
     if frames.suffix(path):
-        return tables.load(name, path, options(name, asks, tables.OPTIONS))
-    if suffix not in SUFFIXES and not npz.is_one(path):
+        known = tables.OPTIONS | {"window": series.WINDOW}
+        return tables.load(name, path, options(name, asks, known))
+    if not array:
         raise config.InputError(f"'{name}' is none of these: {_KINDS}; {_advice(path)}")
-    return arrays.load(name, path, **options(name, asks, arrays.OPTIONS))
+    known = arrays.OPTIONS | {"window": series.WINDOW}
+    return arrays.load(name, path, **options(name, asks, known))
 
 
 def _advice(path: Path) -> str:

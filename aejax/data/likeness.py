@@ -1,5 +1,6 @@
 """Another file in the units of data that a model was trained on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,11 @@ def load(known: Any, name: str, read: Any) -> dataset.Dataset:
     Raises:
       InputError: as ``encoding.of_frame``; what keeps the file from being read.
     """
-    if known.columns and frames.is_one(paths.path(files.asked(name)[0])):
-        return _table(known, name)
+    base, text = files.asked(name)
+    x = known.train.x if isinstance(known, dataset.Dataset) else None
+    shape = known.shape if x is None else x.shape[1:]
+    if known.columns and len(shape) == 1 and frames.is_one(paths.path(base)):
+        return _table(known, name, base, files.options(base, text, tables.OPTIONS))
     data = read(name)
     if known.standard is None and data.standard is None:
         return data
@@ -36,9 +40,9 @@ def load(known: Any, name: str, read: Any) -> dataset.Dataset:
     return data._replace(**parts, standard=known.standard)
 
 
-def _table(known: Any, name: str) -> dataset.Dataset:
-    base, text = files.asked(name)
-    options = files.options(base, text, tables.OPTIONS)
+def _table(
+    known: Any, name: str, base: str, options: Mapping[str, str]
+) -> dataset.Dataset:
     frame = frames.read(base, paths.path(base))
     x = encoding.of_frame(known, frame, base)
     given = {"x": ("x", x)}

@@ -8,12 +8,12 @@ import io
 import pathlib
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib.style
 import numpy as np
-from matplotlib import figure, ticker
+from matplotlib import dates, figure, ticker
 
 from aejax import config
 
@@ -228,3 +228,34 @@ def _strokes(ax, x, rows):
                 ax.plot(j + t, each, color=hue, lw=width)
     ax.set(xlim=(0, len(x)), ylim=(len(rows), 0))
     ax.set_axis_off()
+
+
+def timeline(ax, times, lines: Mapping[str, np.ndarray], color, log: bool) -> None:
+    """{name: values (T,)} over times (T,), named beside them where there are several.
+
+    Of many steps the least and the greatest of each stretch are drawn, so that no peak
+    is lost.
+    """
+    for name, values in lines.items():
+        rows = np.arange(len(values))
+        if (size := len(rows) // 1000) > 1:
+            cut = rows[: len(rows) // size * size].reshape(-1, size)
+            some = values[cut]
+            low = np.where(np.isnan(some), np.inf, some).argmin(1)
+            high = np.where(np.isnan(some), -np.inf, some).argmax(1)
+            rows = np.sort(cut[np.arange(len(cut)), [low, high]], 0).T.ravel()
+        style = {"color": color[name], "lw": 0.9, "label": short(name, 24)}
+        ax.plot(times[rows], values[rows], **style)
+    if len(lines) > 1:
+        place = {"loc": "lower right", "bbox_to_anchor": (1, 0.97), "frameon": False}
+        ax.legend(ncols=len(lines), fontsize=8, **place)
+    if log:
+        heights = np.concatenate(list(lines.values()))
+        scale(ax, "y", [np.nanmin(heights), np.nanmax(heights)], log)
+    if times.dtype.kind == "M":
+        locator = dates.AutoDateLocator(maxticks=10)
+        words = dates.ConciseDateFormatter(locator)
+        words.offset_formats[2] = "%Y"  # days are named with their months
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(words)
+    ax.set_xlim(times.min(), times.max())

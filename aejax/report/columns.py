@@ -17,7 +17,7 @@ def section(lines: list[pictures.Shown]) -> page.Section | None:
     """A table of columns for the model of lowest error of each line, and some test
     examples as the first one gives them back."""
     tables, examples = [], []
-    for line in (one for one in lines if one.data.columns):
+    for line in (one for one in lines if pictures.is_table(one.data)):
         _, setting, model = min(
             line.models, key=lambda m: m[1].error[0] if m[1].error else np.inf
         )

@@ -53,6 +53,8 @@ def draw(
 def _wide(panel: panels.Panel) -> bool:
     if isinstance(panel, panels.Grid):
         return len(panel.columns) > 10 or _letters(panel) > 60
+    if isinstance(panel, panels.Timeline):
+        return True
     images = isinstance(panel, panels.Images)
     return images and (panel.wide or len(panel.rows[0][2]) > 12)
 
@@ -67,6 +69,8 @@ def _height(panel: panels.Panel) -> float:
         width = canvas.WIDTH if _wide(panel) else canvas.HALF
         side = width if panel.wide else 0.7  # inches of a picture, at most
         return canvas.height(panel.rows[0][2], len(panel.rows), width, side)
+    if isinstance(panel, panels.Timeline):
+        return 2.4
     if isinstance(panel, panels.Points):
         return 4.2
     if isinstance(panel, panels.Bars):
@@ -160,6 +164,24 @@ def _grid(ax, panel: panels.Grid, color) -> None:
     ax.spines[:].set_visible(False)
 
 
+def _timeline(ax, panel: panels.Timeline, color) -> None:
+    canvas.timeline(ax, panel.times, panel.lines, color, panel.log)
+    for low, high in panel.spans:
+        ax.axvspan(low, high, color=canvas.CLASSES[3], alpha=0.5, lw=1, zorder=0)
+    style = {"color": canvas.MUTED, "lw": 1}
+    if panel.limit is not None:
+        ax.axhline(panel.limit, ls="--", color=canvas.INK, lw=1, zorder=3)
+    across = ax.get_xaxis_transform()
+    if panel.marks is not None and panel.marks.any():
+        below = np.zeros(panel.marks.sum())
+        marks = {"color": canvas.CLASSES[4], "ms": 6, "mew": 0.7, "transform": across}
+        ax.plot(panel.times[panel.marks], below, "|", clip_on=False, **marks)
+    for name, start in panel.borders.items():
+        ax.axvline(start, ls=":", **style)
+        ax.text(start, 1, f" {name}", transform=across, color=canvas.MUTED, fontsize=8)
+    ax.set(ylabel=canvas.short(panel.unit, 24))
+
+
 def _by_itself(ax, panel, color) -> None:
     panel.draw(ax, color)
 
@@ -170,4 +192,5 @@ _DRAW = {
     panels.Bars: _bars,
     panels.Points: _points,
     panels.Grid: _grid,
+    panels.Timeline: _timeline,
 }

@@ -50,6 +50,11 @@ def data_of(setting) -> Any:
     return run.dataset(name if "dataset" in run.swept else None)
 
 
+def is_table(data: Any) -> bool:
+    """Whether an example is a row of a table, whose values are no curve."""
+    return bool(data.columns) and data.train.x.ndim == 2
+
+
 def restored(setting, count: int = 1) -> list[Any]:
     """Models of the smallest seeds that did not diverge, as far as there are any."""
     lost = setting.rows.groupby("seed")["diverged"].any()
@@ -72,7 +77,7 @@ def reconstructions(lines: list[Shown]) -> page.Section | None:
     """Test examples above what each bottleneck size makes of them; none of tables,
     whose rows are no curves: see ``columns``."""
     pictures = []
-    for one in (one for one in lines if not one.data.columns):
+    for one in (one for one in lines if not is_table(one.data)):
         first = one.models[0][1]
         note = f"test\n{words.ERRORS[first.measure]}" if first.error else ""
         rows = [("original", note, one.x)]
@@ -88,7 +93,7 @@ def samples(lines: list[Shown]) -> page.Section | None:
     from jax import random  # only who draws samples needs jax
 
     pictures = []
-    for one in (one for one in lines if not one.data.columns):
+    for one in (one for one in lines if not is_table(one.data)):
         count, kinds = len(one.x), one.data.num_classes
         y = np.arange(count, dtype=np.int32) % kinds if kinds else None
         y = one.y if np.ndim(one.y) == 2 else y

@@ -146,6 +146,8 @@ _SHARED = (
     "panels",
     "ranking",
     "sample_quality",
+    "steps",
+    "timeline",
 )
 TASKS = registry.Files("task", __name__, __path__[0], _entry, skip=_SHARED)
 

@@ -5,7 +5,7 @@ of matplotlib's axes and {system: colour}.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,4 +73,27 @@ class Grid(NamedTuple):
     columns: Sequence[str]
 
 
-Panel = Images | Curves | Bars | Points | Grid
+class Timeline(NamedTuple):
+    """Lines over time, as wide as the page: {name: values (T,)} at ``times`` (T,).
+
+    Attributes:
+      unit: of the values.
+      limit: a level, drawn dashed.
+      spans: (from, to) that are shaded.
+      marks: (T,) bool: what is marked below the lines.
+      borders: {name: where it begins}, of parts of the time.
+      log: whether the values' axis is logarithmic.
+    """
+
+    title: str
+    unit: str
+    lines: Mapping[str, np.ndarray]
+    times: np.ndarray
+    limit: float | None = None
+    spans: Sequence[tuple] = ()
+    marks: np.ndarray | None = None
+    borders: Mapping[str, Any] = {}
+    log: bool = False
+
+
+Panel = Images | Curves | Bars | Points | Grid | Timeline

@@ -11,6 +11,13 @@ from aejax.tasks import panels
 Scored = dict[str, tuple[np.ndarray, np.ndarray]]  # of normal examples, and of others
 
 
+def mahalanobis(codes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Codes (n, k) -> z (N, k) -> (N,) squared distances; of Ledoit–Wolf covariance."""
+    from sklearn import covariance
+
+    return covariance.LedoitWolf().fit(np.asarray(codes, np.float64)).mahalanobis
+
+
 def p_values(normal: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """(N,) of scores (N,): the chance that a normal example scores as high.
 
@@ -40,13 +47,29 @@ def order(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-scores, kind="stable")
 
 
-def rows(
-    scored: Scored, first: str, rate: float, threshold: Callable
-) -> tuple[list[dict[str, Any]], int]:
+def threshold(normal: np.ndarray, rate: float = 0.05) -> float:
+    """The score that at most this share of normal examples' scores (n,) exceeds."""
+    return float(np.quantile(normal, 1 - rate, method="higher"))
+
+
+def detection(strange: np.ndarray, before: np.ndarray, values: np.ndarray, rate: float):
+    """Columns of scores (N,) of test examples; ``before`` are those of normal ones."""
+    from sklearn import metrics
+
+    alarm = values > threshold(before, rate)
+    return {
+        "auroc": metrics.roc_auc_score(strange, values),
+        "auprc": metrics.average_precision_score(strange, values),
+        "false alarm rate": alarm[~strange].mean(),
+        "detection rate": alarm[strange].mean(),
+    }
+
+
+def rows(scored: Scored, first: str, rate: float) -> tuple[list[dict[str, Any]], int]:
     """A row per system, and of how many examples the agreement is.
 
     That is the share of the ``first`` system's strangest ones, ``rate`` of all, that a
-    system has among its own. ``threshold`` is (normal scores, rate) -> score.
+    system has among its own.
     """
     count = max(1, round(rate * len(scored[first][1])))
     reference, made = order(scored[first][1])[:count], []

@@ -87,7 +87,7 @@ def test_columns_without_a_value_are_refused(places):
     labelled = MIXED.assign(kind=MIXED["kind"].mask(np.arange(100) == 5))
     labelled.to_csv("t.csv", index=False)
     refused(
-        "t.csv:kind", "label column 'kind' .* is missing in 1 rows, the first row 6"
+        "t.csv:kind", "label column 'kind' .* has 1 missing values, the first in row 6"
     )
     TABLE.mask(np.arange(100)[:, None] == np.full(4, 9)[None]).to_csv(
         "t.csv", index=False

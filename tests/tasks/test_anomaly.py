@@ -8,7 +8,7 @@ import pytest
 
 from aejax import config, tasks
 from aejax import data as data_lib
-from aejax.tasks import anomaly
+from aejax.tasks import anomaly, ranking
 
 Split = data_lib.Split
 SIZES = {"latent_dim": [2, 8]}
@@ -128,11 +128,11 @@ def test_models_of_classes_rank_no_other_data(views, digits):
 
 def test_a_threshold_keeps_its_rate():
     scores = np.arange(100.0)
-    assert (scores > anomaly.threshold(scores, 0.05)).sum() == 4
-    assert (scores[:3] > anomaly.threshold(scores[:3], 0.05)).sum() == 0
+    assert (scores > ranking.threshold(scores, 0.05)).sum() == 4
+    assert (scores[:3] > ranking.threshold(scores[:3], 0.05)).sum() == 0
     rng = np.random.default_rng(0)
     spread = np.array([[1.0, 0.0], [2.0, 0.5]])
-    distance = anomaly.mahalanobis(rng.normal(size=(20_000, 2)) @ spread.T + 3)
+    distance = ranking.mahalanobis(rng.normal(size=(20_000, 2)) @ spread.T + 3)
     unit = np.array([[1.0, 0], [0, 1], [0.6, 0.8]])
     np.testing.assert_allclose(distance(unit @ spread.T + 3), 1, rtol=0.05)
 
