@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from aejax import config
-from aejax.data import arrays, dataset, npz
+from aejax.data import arrays, dataset, npz, tables
 
 _TAKEN = (
     "an item is an array, a pair (x, y) or a dict with x and perhaps y, length and "
@@ -19,8 +19,9 @@ def from_source(
 ) -> dataset.Dataset:
     """The Dataset of an object with ``__len__`` and ``__getitem__``, read through once.
 
-    A data set of grain or torch, a list, an array (N, …); or {split: object} of splits,
-    train among them. Items are x, pairs (x, y) or dicts; None is passed over. Splits
+    A data set of grain or torch, a list, an array (N, …), a DataFrame (see
+    ``from_table``, which can be asked more); or {split: object} of splits, train among
+    them. Items are x, pairs (x, y) or dicts; None is passed over. Splits
     that are missing are made, labels numbered and numbers understood as those of an
     .npz (``arrays.build``).
 
@@ -33,6 +34,10 @@ def from_source(
         .npz of the same arrays is refused for.
     """
     parts = dataset.parts(name, obj)
+    if all(
+        hasattr(part, "columns") and hasattr(part, "iloc") for part in parts.values()
+    ):
+        return tables.from_table(obj, name=name)
     given, notes = {}, []
     for split, part in parts.items():
         where = name if len(parts) == 1 else f"{split} of {name}"

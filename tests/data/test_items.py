@@ -3,6 +3,7 @@
 import collections
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from aejax import config, data
@@ -91,3 +92,12 @@ def test_other_objects_are_refused_in_one_paragraph(obj, message):
     with pytest.raises(config.InputError, match=message) as error:
         data.from_source(obj)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_frames_are_tables():
+    frame = pd.DataFrame({"a": np.arange(40.0) ** 2, "b": ["u", "v"] * 20})
+    d = data.from_source(frame)
+    assert [c.kind for c in d.columns] == ["number", "category"]
+    np.testing.assert_array_equal(d.train.x, data.from_table(frame).train.x)
+    split = {"train": frame[:30], "test": frame[30:]}
+    assert len(data.from_source(split).test.x) == 10
