@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aejax import config
 from aejax.report import page, words
 from aejax.report import table as tables
 
@@ -99,22 +98,15 @@ def summary(table: tables.Table) -> page.Section | None:
 def data(table: tables.Table) -> page.Section | None:
     """What was done to the data, where their meaning had to be understood."""
     facts = {
-        (p.spec.data.name, note): None
+        (entry["data"]["name"], note): None
         for run in table.runs
-        for p in _populations(run)
-        for note in p.spec.data.notes
+        for entry in run.info.get("plan") or ()
+        for note in entry["data"].get("notes", ())
     }
     if not facts:
         return None
     cells = page.Cells(["data set", "what was done"], [list(pair) for pair in facts])
     return page.Section("data", "The data", tables=[cells])
-
-
-def _populations(run: Any) -> Sequence[Any]:
-    try:
-        return run.populations
-    except config.InputError:  # a plan that cannot be read is said at the top
-        return ()
 
 
 def origin(table: tables.Table) -> page.Section:

@@ -21,6 +21,7 @@ dataset = "swiss_roll"
 needs = {"columns"}
 reads_missing = True
 all_models = True
+systems = imputation.systems
 
 
 def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
@@ -111,7 +112,7 @@ def apply(
         fitted = datasets.load(name)
     train = datasets.in_units(fitted.train.x, fitted.scale)
     parts = {s: tasks.held_out(data, s, limit) for s in ("valid", "test")}
-    spread, systems = imputation.spread(train), imputation.systems
+    spread = imputation.spread(train)
     compared, columns = [], {}
     for system, choices in systems(train, tasks.named(models)).items():
         for pattern in patterns:
