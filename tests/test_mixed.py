@@ -113,7 +113,10 @@ def test_the_best_sigma_of_a_number_is_its_own_error():
     slope = jax.grad(lambda v: nll(X, decoded(FIRST, v)).sum())
     np.testing.assert_allclose(slope(np.log(gap)), 0, atol=1e-4)
     assert (slope(np.log(gap) + 0.1) > 0.1).all()
-    assert not slope(np.float32([-30.0, -30.0])).any(), "a constant column has an end"
+    assert (slope(np.float32([-30.0, -30.0])) < -1).all(), "below the floor it is up"
+    exact = jax.grad(lambda v: nll(X, decoded(X, v)).sum())
+    assert not exact(np.float32([-30.0, -30.0])).any(), "what is constant has an end"
+    np.testing.assert_allclose(exact(np.float32([-5.0, -5.0])), B / 2, rtol=1e-3)
 
 
 def test_draws_have_the_mean_and_the_kinds():
@@ -166,4 +169,20 @@ def test_a_number_learns_its_scale_from_its_column():
     np.testing.assert_allclose(start, [np.log(4.0), 0.0], rtol=1e-6)
     information = make().shared.information(start)
     np.testing.assert_allclose(information * D, 0.5)
-    assert mixed.LEAST > 0
+    low = make().shared.start(np.full(D, 1e-9, np.float32))
+    np.testing.assert_allclose(np.exp(low / 2), mixed.LEAST, rtol=1e-5)
+
+
+def test_a_scale_learns_at_the_pace_of_its_own_column():
+    """Half the excess in a step's log, however much of other columns is missing."""
+    x = examples(4000)
+    x[:3600, 5] = np.nan
+    x[:3000, :3] = np.nan
+    likelihood, first = make(True), np.zeros_like(x)
+    batch = types.SimpleNamespace(x=x, length=None)
+    start = np.float32([0.0, 0.0])
+    loss = jax.grad(lambda v: nll(x, decoded(first, v), True).mean())
+    information = D * likelihood.valid(batch) * likelihood.shared.information(start)
+    excess = -loss(start) / information
+    want = np.nanmean(np.square(x[:, [3, 5]]), 0) - 1
+    np.testing.assert_allclose(excess, want, atol=1e-3)

@@ -41,7 +41,7 @@ def examples(
       InputError: shapes or kinds that do not fit, a missing length; see ``in_units``.
     """
     shape = spec.data.shape
-    if hasattr(x, "columns"):  # a DataFrame, in the table's own units
+    if hasattr(x, "columns") and spec.data.columns:  # a DataFrame, in its own units
         x = datasets.encoded(spec.data, x, "x")
     sequences = "sequence" in spec.model.network.needs
     if sequences and shape[1:] == (1,) and np.ndim(x) == 2:
@@ -89,7 +89,8 @@ def in_units(
             f"x has {infinite.sum():,} entries that are not finite, the first at index "
             f"{first}; remove or replace them"
         )
-    low, high = (np.nanmin(x), np.nanmax(x)) if x.size else (0, 0)
+    some = x[~np.isnan(x)] if missing else x
+    low, high = (some.min(), some.max()) if some.size else (0, 0)
     beyond = low < -_ROUNDING or high > 1 + _ROUNDING
     if beyond and spec.model.observed().support != "real" and not corrupted:
         divide = f"divide what is stored by {scale:g}, " * (scale != 1)

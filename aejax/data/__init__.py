@@ -72,12 +72,18 @@ def load(name: str = "digits", like: Any = None) -> Dataset:
         that cannot be used, with the reason; more than fits into memory.
     """
     try:
-        return likeness.load(like, name, _load) if like else _load(name)
+        return _like(name, like) if like else _load(name)
     except MemoryError as error:
         raise config.InputError(
             f"data set '{name}' does not fit into memory ({error}); give fewer or "
             "smaller examples"
         ) from error
+
+
+def _like(name: str, known: Any) -> Dataset:
+    whole, text = classes_of(name)
+    data = likeness.load(known, whole, _load)
+    return data if text is None else classes.only(name, data, text)
 
 
 def _load(name: str) -> Dataset:

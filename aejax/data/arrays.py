@@ -119,10 +119,9 @@ def build(
     about = _number_labels(name, given) if "y" in given["train"] else {}
     notes = [*notes, *missing.notes(name, given)]
     scale = top if kind == "uint8" else 1.0
-    ends = [v for f in given.values() for v in (np.nanmin(f["x"]), np.nanmax(f["x"]))]
-    parts = dataset.partition(
-        name, {s: len(fields["x"]) for s, fields in given.items()}
-    )
+    known = [missing.known(f["x"]) for f in given.values()]
+    ends = [v for x in known if x.size for v in (x.min(), x.max())]
+    parts = dataset.partition(name, {s: len(f["x"]) for s, f in given.items()})
     fields = {
         split: {f: a[rows] for f, a in given[origin].items()}
         for split, (origin, rows) in parts.items()

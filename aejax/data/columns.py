@@ -62,7 +62,6 @@ def examine(where: str, name: str, series: Any, ask: Ask) -> tuple[str, np.ndarr
     kind, values = _examined(where, name, series.iloc[rows], rows, out)
     if len(rows) == len(series):
         return kind, values
-    kind = "number" if kind == "index" else kind
     empty = None if values.dtype == object else np.nan
     whole = np.full(len(series), empty, values.dtype)
     whole[rows] = values
@@ -182,11 +181,14 @@ def known(where: str, column: Column, series: Any) -> np.ndarray:
     if column.kind == "category":
         words = [None if pd.isna(v) else str(v).strip() for v in series]
         return np.array([*words, None], object)[:-1]
+    series = series.astype(object)
     words = series.astype(str).str.strip().str.lower()
     plain = series.mask(words == "true", 1).mask(words == "false", 0)
     values = pd.to_numeric(plain, errors="coerce").to_numpy(np.float64)
     allowed = (0.0, 1.0) if column.kind == "boolean" else values
-    bad = (~np.isin(values, allowed) & ~np.isnan(values)) | np.isinf(values)
+    with np.errstate(over="ignore"):
+        bad = np.isinf(np.float32(values)) | series.map(_is_date).to_numpy(bool)
+    bad |= ~np.isin(values, allowed) & ~np.isnan(values)
     bad |= np.isnan(values) & series.notna().to_numpy()
     if bad.any():
         row = int(bad.argmax())
@@ -196,6 +198,10 @@ def known(where: str, column: Column, series: Any) -> np.ndarray:
             f"it as a {column.kind}: write one there, or nothing where it is missing"
         )
     return values
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, (datetime.date, np.datetime64, np.timedelta64))
 
 
 def is_number(text: str) -> bool:

@@ -90,7 +90,12 @@ def as_given(data: Any, x: np.ndarray) -> Any:
     import pandas as pd
 
     _check_table(data)
-    x = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
+    x, width = np.asarray(x, np.float64), sum(c.width for c in data.columns)
+    if x.ndim < 2 or x.shape[-1] != width:
+        raise config.InputError(
+            f"x has shape {x.shape}; rows of '{data.name}' are {width} numbers"
+        )
+    x = x.reshape(-1, width)
     if data.standard is not None:
         x = data.standard.inverse(x)
     frame = {}

@@ -6,14 +6,25 @@ from typing import Any
 import numpy as np
 
 from aejax import config
-from aejax.data import arrays, columns, dataset, encoding, files, frames, paths, tables
+from aejax.data import (
+    arrays,
+    columns,
+    dataset,
+    encoding,
+    files,
+    frames,
+    missing,
+    paths,
+    tables,
+)
 
 
 def load(known: Any, name: str, read: Any) -> dataset.Dataset:
     """The data set ``name`` as a model of ``known`` data takes it.
 
     A table's columns are encoded as those of known, which it must have, others are left
-    out; what was standardised is so by the same numbers. All else as it is read.
+    out; what was standardised is so by the same numbers, and what is asked of
+    standardize and drop counts for nothing. All else as it is read.
 
     Args:
       known: a Dataset, or a DataSpec: what has columns and standard.
@@ -30,6 +41,12 @@ def load(known: Any, name: str, read: Any) -> dataset.Dataset:
     data = read(name)
     if known.standard is None and data.standard is None:
         return data
+
+    if known.standard is not None and data.train.x.shape[1:] != tuple(shape):
+        raise config.InputError(
+            f"examples of '{name}' are {data.train.x.shape[1:]}; this model takes "
+            f"{tuple(shape)}, in the units of '{known.name}'"
+        )
 
     def like(x: np.ndarray) -> np.ndarray:
         x = x if data.standard is None else data.standard.inverse(x)
@@ -50,6 +67,15 @@ def _table(
         if label not in frame.columns:
             raise config.unknown(f"column of '{base}'", label, frame.columns)
         given["y"] = label, columns.label(base, label, frame[label], base)
-    data = arrays.build(name, {"train": given})
+    rows, _ = tables.splits(base, frame, {"train": frame}, lambda *_: "")
+    data = arrays.build(
+        name,
+        {
+            split: {field: (called, a[picks]) for field, (called, a) in given.items()}
+            for split, picks in rows.items()
+        },
+    )
     about = {"columns": known.columns, "standard": known.standard}
-    return data._replace(**about, likelihood=known.likelihood)
+    about["rows"] = {split: ("train", picks) for split, picks in rows.items()}
+    data = data._replace(**about, likelihood=known.likelihood)
+    return missing.hidden(data, options.get("hide", 0))

@@ -16,6 +16,37 @@ def are(data: dataset.Dataset) -> bool:
     return any(x.ndim == 2 and x.dtype.kind == "f" and np.isnan(x).any() for x in parts)
 
 
+def known(x: np.ndarray) -> np.ndarray:
+    """The values of x (N, D) that are not missing; x of other shapes."""
+    return x[~np.isnan(x)] if x.ndim == 2 and x.dtype.kind == "f" else x
+
+
+def counted(
+    data: dataset.Dataset, train: np.ndarray
+) -> dict[str, tuple[float, float, float]]:
+    """{measure: share of examples of these rows of train, of valid and of test that
+    have a value which it counts}; {} where nothing is missing.
+
+    mse counts numbers, error_rate booleans and categories.
+    """
+    if not are(data):
+        return {}
+    number = np.ones(data.train.x.shape[1], bool)
+    if data.likelihood == "mixed":
+        kinds = [c.kind == "number" for c in data.columns]
+        number = np.repeat(kinds, widths(data))
+    parts = data.train.x[train], data.valid.x, data.test.x
+
+    def shares(where: np.ndarray) -> tuple[float, ...]:
+        return tuple(
+            float((~np.isnan(x[:, where])).any(1).mean()) if len(x) else 1.0
+            for x in parts
+        )
+
+    some = {"mse": number, "error_rate": ~number}
+    return {name: shares(where) for name, where in some.items() if where.any()}
+
+
 def filled(data: dataset.Dataset) -> dataset.Dataset:
     """The data set with the training split's means for what is missing."""
     if not are(data):

@@ -110,7 +110,7 @@ def _build(
     for column in (*drop, *([label] if label else [])):
         if column not in names:
             raise config.unknown(f"column of '{name}'", column, names)
-    whole, split = _splits(name, frame, parts, ask)
+    whole, split = splits(name, frame, parts, ask)
     if split:
         notes.append(f"splits are those of its column '{split}'")
     left = {*drop, label, split}
@@ -180,7 +180,7 @@ def _frame(name: str, parts: Frames) -> tuple[Any, list[str]]:
     return whole.reset_index(drop=True), notes
 
 
-def _splits(
+def splits(
     name: str, frame: Any, parts: Frames, ask: columns.Ask
 ) -> tuple[dict[str, np.ndarray], str | None]:
     """{split: its rows}, all three, and the column that says so."""

@@ -26,13 +26,14 @@ def _training_blocks(source: sources.Source) -> Iterator[np.ndarray]:
         yield block
 
 
-def _observed_mean(source: sources.Source) -> np.ndarray:
-    """(D,) mean of the training data, of what is observed."""
-    total, count = np.zeros(math.prod(source.spec.shape)), 0
-    for block in _training_blocks(source):
-        total = total + np.nansum(block, 0)
-        count = count + (~np.isnan(block)).sum(0)
-    return total / np.maximum(count, 1)
+def training_mean(source: sources.Source) -> np.ndarray:
+    """(*S,) float64 mean of the training split in data units, of what is observed."""
+    spec, total, count = source.spec, np.zeros(source.spec.shape), 0
+    for number in range(spec.blocks):
+        x = source.block(number).x
+        total += np.nansum(x, 0, dtype=np.float64)
+        count = count + (~np.isnan(x)).sum(0) if spec.missing else count + len(x)
+    return total / np.maximum(count, 1) / spec.scales(source.binarize)[0]
 
 
 def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
@@ -55,7 +56,7 @@ def _components(source: sources.Source, limit: int) -> tuple[np.ndarray, np.ndar
         total, n = total + block.sum(0), n + len(block)
     mean = total / n
     if source.spec.missing:
-        mean = _observed_mean(source)
+        mean = training_mean(source).ravel()
     # The mean of a column stands in for what is missing in it.
     centred = (np.nan_to_num(block - mean) for block in _training_blocks(source))
     if mean.size <= _EXACT:

@@ -23,11 +23,13 @@ class Shared(NamedTuple):
       information: (them) -> each one's Fisher information in a data element, the mean
         over all elements, by which natural gradients divide.
       laid: (them) -> (n,) or (*S, n), as the elements have them behind ``outputs``.
+      observed: (shares (*S) of a batch that are not missing) -> that of each of them.
     """
 
     start: Callable
     information: Callable
     laid: Callable = lambda shared: shared
+    observed: Callable = lambda share: share.mean()
 
 
 def scalar(start: Callable, information: Callable) -> Shared:
@@ -92,7 +94,7 @@ class Likelihood(NamedTuple):
     def errors(self, batch: Any, decoded: Decoded) -> dict[str, Float[Array, " B"]]:
         """{measure: (B,) mean over an example's valid, observed elements}.
 
-        An example that has none of them counts as 0.
+        0 of an example that has none of them; ``counted`` says how many have.
         """
         x, observed = self._observed(batch.x)
         out = {}
@@ -109,11 +111,15 @@ class Likelihood(NamedTuple):
         return out
 
     def valid(self, batch: Any) -> ArrayLike:
-        """The share of a batch's data elements that count."""
+        """The share that counts of a batch's data elements, of which each shared
+        parameter is learned; at least one value of it, for whom there is none."""
         valid = 1.0
         if batch.length is not None:
             valid = batch.length.mean() / batch.x.shape[1]
-        return valid * jnp.isfinite(batch.x).mean() if self.missing else valid
+        if not (self.missing and self.shared):
+            return valid
+        share = self.shared.observed((~jnp.isnan(batch.x)).mean(0))
+        return valid * jnp.maximum(share, 1 / len(batch.x))
 
     def variance(self, batch: Any) -> Float[Array, "*S"]:
         """(*S) of each data element over the batch; with lengths one number for all."""

@@ -16,6 +16,7 @@ from aejax.likelihoods import base
 # Of σ in data units. Below it a constant column would outweigh all others, and at 0 its
 # density has no bound (Mattei & Frellsen, NeurIPS 2018).
 LEAST = 0.01
+_FLOOR = 2 * math.log(LEAST)
 Kinds = Sequence[tuple[str, int]]  # (kind, width) of each column, in the order of x
 
 
@@ -89,7 +90,7 @@ def _deviations(layout: Places | None) -> base.Shared:
     """log σ² (n,) of the numbers, or (*S,) where all are."""
 
     def start(variance: Float[ArrayLike, "*S"]) -> Float[Array, "..."]:
-        logvar = base.log_variance(jnp.asarray(variance))
+        logvar = jnp.maximum(base.log_variance(jnp.asarray(variance)), _FLOOR)
         return logvar if layout is None else logvar[np.flatnonzero(layout.number)]
 
     def laid(logvar: Float[ArrayLike, "..."]) -> Float[Array, "*S 1"]:
@@ -99,15 +100,32 @@ def _deviations(layout: Places | None) -> base.Shared:
         return (logvar[rank] * layout.number)[:, None]
 
     def information(logvar: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
-        # ½ in the one element that has it.
+        # ½ in the one element that has it, where all of that is observed.
         size = logvar.size if layout is None else len(layout.number)
         return jnp.full_like(logvar, 0.5 / size)
 
-    return base.Shared(start, information, laid)
+    def observed(share: Float[ArrayLike, "*S"]) -> Float[Array, "..."]:
+        return share if layout is None else share[np.flatnonzero(layout.number)]
+
+    return base.Shared(start, information, laid, observed)
+
+
+@jax.custom_vjp
+def _floored(logvar: base.Values) -> base.Values:
+    """log σ², ``_FLOOR`` at least; from below gradients lead up, and none further down:
+    a column that was constant in all batches so far may yet turn out not to be."""
+    return jnp.maximum(logvar, _FLOOR)
+
+
+def _backward(below: Bool[Array, "..."], slope: base.Values) -> tuple[base.Values]:
+    return (jnp.where(below, jnp.minimum(slope, 0.0), slope),)
+
+
+_floored.defvjp(lambda logvar: (_floored(logvar), logvar < _FLOOR), _backward)
 
 
 def _deviation(d: base.Decoded) -> base.Values:
-    return jnp.maximum(jnp.exp(0.5 * d[..., 1]), LEAST)
+    return jnp.exp(0.5 * jnp.maximum(d[..., 1], _FLOOR))
 
 
 def _element_nll(
@@ -115,7 +133,7 @@ def _element_nll(
 ) -> base.Values:
     first = d[..., 0]
     if d.shape[-1] > 1:
-        logvar = jnp.maximum(d[..., 1], 2 * math.log(LEAST))
+        logvar = _floored(d[..., 1])
         each = losses.gaussian_nll(x[..., None], first[..., None], logvar[..., None])
     else:
         each = jnp.zeros_like(first)

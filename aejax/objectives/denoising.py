@@ -36,9 +36,12 @@ def loss(
     extra = {"rescale": True} if rescale and corruption == "masking" else {}
     if corruption == "salt_and_pepper" and model.likelihood.support == "real":
         extra = {"low": jnp.nanmin(batch.x), "high": jnp.nanmax(batch.x)}
-    x_tilde = corrupt(key, batch.x, level, **extra)
     if model.likelihood.missing and corruption != "hide":  # missing values stay so
-        x_tilde = jnp.where(jnp.isnan(batch.x), jnp.nan, x_tilde)
+        known = ~jnp.isnan(batch.x)
+        x_tilde = corrupt(key, jnp.where(known, batch.x, 0.0), level, **extra)
+        x_tilde = jnp.where(known, x_tilde, jnp.nan)
+    else:
+        x_tilde = corrupt(key, batch.x, level, **extra)
     z = model.encode(params, batch._replace(x=x_tilde))  # (B, Z)
     nll = model.likelihood.nll(batch, model.decode(params, z, batch)).mean()
     restored = model.decode(params, z, batch._replace(x=None))

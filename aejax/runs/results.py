@@ -65,6 +65,9 @@ def rows(
             if not data.lengths[index]:
                 continue
             values = {n: float(a[place, index]) for n, a in metrics.items()}
+            for name, shares in data.counted.items():  # those without count as 0
+                if name in values and shares[index]:
+                    values[name] /= shares[index]
             # The step before may have been the first that was too large.
             error = values.get("mse", 0.0)
             good = math.isfinite(values["loss"]) and math.isfinite(error)
@@ -159,7 +162,9 @@ def baseline(planned: plans.Plan, columns: Sequence[str]) -> list[dict[str, Any]
         size = math.prod(first.spec.data.shape)
         counted = first.spec.model.observed().measures["mse"].where
         errors = pca.pca_mse(planned.sources.source(first.spec), dims, counted)
+        share = first.spec.data.counted.get("mse", (1.0,))[-1]
         for k, mse in errors.items():
+            mse = mse and measures.rounded(mse / (share or 1.0))
             line = {n: first.members[0].columns[n] for n in ("dataset", "binarize")}
             line |= {"objective": "pca", "latent_dim": k, "n_seeds": 1, "diverged": 0}
             line |= {"parameters": (min(k, size) + 1) * size, "mse_mean": mse}

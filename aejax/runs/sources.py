@@ -8,6 +8,7 @@ import numpy as np
 from aejax import data as datasets
 from aejax import model as model_lib
 from aejax import networks, objectives
+from aejax.evaluate import pca
 from aejax.training import source as sources
 from aejax.training import spec as specs
 
@@ -59,7 +60,7 @@ class Sources:
         return sources.source(self.dataset(name, sequences), facts, binarize)
 
     def _mean(self, name: str, binarize: str, sequences: bool) -> np.ndarray:
-        return sources.training_mean(self._source(name, binarize, sequences))
+        return pca.training_mean(self._source(name, binarize, sequences))
 
 
 def in_sequences(config) -> bool:

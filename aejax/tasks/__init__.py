@@ -284,4 +284,9 @@ def parts(models: Models, data: Any) -> list[tuple[Any, list[Any]]]:
     views = by_dataset(models)
     if data.name not in views:
         return [(data, list(models))]
-    return [(data if n == data.name else datasets.load(n), m) for n, m in views.items()]
+    return [(data if n == data.name else loaded(n), m) for n, m in views.items()]
+
+
+def loaded(name: str) -> datasets.Dataset:
+    """The data set of this name, with means of train for what is missing."""
+    return datasets.filled(datasets.load(name))

@@ -26,7 +26,7 @@ def sweeps(data: datasets.Dataset) -> list[tasks.Sweep]:
     if y is not None and y.ndim == 1 and set(y) == set(data.test.y):
         known, step = np.unique(y), 1 if len(y) > 10_000 else 3
         views = [datasets.view(data, [k]) for k in known[:10:step]]
-    size = tasks.size(data if views == [data.name] else datasets.load(views[0]))
+    size = tasks.size(data if views == [data.name] else tasks.loaded(views[0]))
     width = min(16, max(1, data.train.x[0].size // 4))
     values = size | {"objective": "ae", "latent_dim": width}
     if y is None:
@@ -128,7 +128,7 @@ def apply(
             "anomalies are the lesser part of what models are trained on"
         )
     views = tasks.by_dataset(models)
-    known = {n: data if n == data.name else datasets.load(n) for n in views}
+    known = {n: data if n == data.name else tasks.loaded(n) for n in views}
     strange = {n: _strange(view, data) for n, view in known.items()}
     if data.series is None and all(s is not None for s in strange.values()):
         return _detected(views, known, strange, data, rate, pca)

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax import autoencoder, config, losses, objectives, settings, tasks
-from aejax import model as model_lib
 
 ONE = ", one file"  # of all images, where others have one of each
 _BITS = 14  # frequencies are out of 2^14, states from 2^16 to 2^32, words of 16 bits
@@ -133,27 +132,25 @@ def bits_back(
     """
     bare, values = model.model, jnp.arange(levels) / max(levels - 1, 1)
 
-    def nll(batch, decoded):
-        density = bare.likelihood.nll(batch, decoded)
+    def element_nll(x, decoded):
+        density = bare.likelihood.element_nll(x, decoded)
         if bare.likelihood.outputs > 1:
             return density
-        each = decoded.reshape(-1, 1, decoded.shape[-1])
 
         def add(i, total):
-            x = jnp.full((len(each), 1), values[i])
-            level = bare.likelihood.nll(model_lib.Batch(x), each)
+            level = bare.likelihood.element_nll(jnp.full_like(x, values[i]), decoded)
             return jnp.logaddexp(total, -level)
 
-        total = jax.lax.fori_loop(0, levels, add, jnp.full(len(each), -jnp.inf))
-        return density + total.reshape(len(density), -1).sum(1)
+        total = jax.lax.fori_loop(0, levels, add, jnp.full_like(density, -jnp.inf))
+        return density + total
 
     def log_weight(params, batch, key):
         mu, logvar = bare.encode(params, batch)
         z = bare.sample(key, mu, logvar)
-        left = nll(batch, bare.decode(params, z, batch))
+        left = exact.nll(batch, bare.decode(params, z, batch))
         return losses.log_weight(left, z, mu, logvar)
 
-    exact = bare.likelihood._replace(nll=nll)
+    exact = bare.likelihood._replace(element_nll=element_nll)
     whole = bare._replace(likelihood=exact, log_weight=log_weight)
     objective = objectives.OBJECTIVES[model.config.objective]
 

@@ -138,8 +138,10 @@ def whole(data: datasets.Dataset, x: np.ndarray) -> np.ndarray:
 
 def constant(train: np.ndarray, statistic: Callable = np.nanmean) -> Callable:
     """Function of x that fills with a statistic of each training column, drawn from its
-    observed values."""
-    value = np.float32(statistic(train, axis=0))
+    observed values; of columns of 0 and 1 with the mean, whose largest is the mode."""
+    bits = ((train == 0) | (train == 1) | np.isnan(train)).all(0)
+    value = np.where(bits, np.nanmean(train, 0), statistic(train, axis=0))
+    value = np.float32(value)
     columns = [column[~np.isnan(column)] for column in train.T]
 
     def fill(x: np.ndarray, y=None, draws: int = DRAWS) -> Filled:
@@ -176,6 +178,7 @@ def regressions(train: np.ndarray, rounds: int = 10, ridge: float = 0.0) -> Call
         linear_model.Ridge(ridge) if ridge else linear_model.BayesianRidge(),
         max_iter=rounds,
         n_nearest_features=near,
+        keep_empty_features=True,
         random_state=0,
     )
 
@@ -253,10 +256,10 @@ def systems(
     """{system: {setting: (x (N, D), y, draws) -> Filled}}: the models by objective, and
     what scikit-learn has, fitted to ``ROWS`` training rows at most."""
     start = np.float32(np.nanmean(train, 0))
+    plain = {"mean": constant(train), "median": constant(train, np.nanmedian)}
     train = train[:: -(-len(train) // ROWS)]
     made: dict[str, dict[str, Callable]] = {
-        "mean": {"": constant(train)},
-        "median": {"": constant(train, np.nanmedian)},
+        **{name: {"": fill} for name, fill in plain.items()},
         "KNNImputer": {f"neighbours={k}": neighbours(train, k) for k in NEIGHBOURS},
         "IterativeImputer": {
             **{f"rounds={n}": regressions(train, n) for n in (1, 3, 10)},

@@ -59,7 +59,7 @@ def apply(models: tasks.Models, data: datasets.Dataset) -> tasks.Result:
       data: of the test examples; its classes are the groups.
     """
     test, views = tasks.held_out(data), tasks.by_dataset(models)
-    if all(foreign(datasets.load(name), data).all() for name in views):
+    if all(foreign(tasks.loaded(name), data).all() for name in views):
         views[data.name] = []  # PCA of the other data, to compare with
     groups = {"all": np.ones(len(test.x), bool)}
     if test.y is not None and test.y.ndim == 1:
@@ -68,7 +68,7 @@ def apply(models: tasks.Models, data: datasets.Dataset) -> tasks.Result:
     picks, rows, table, worst = tasks.examples(test), [], [], []
     pictures = [("test", "mse", models[0].batch(*_rows(test, picks)).x)]
     for name, members in views.items():
-        view = datasets.load(name)
+        view = tasks.loaded(name)
         home = _rows(tasks.held_out(view), ~foreign(view, view))
         away = foreign(view, data)
         sizes = {m.latent_dim for m in members or models}

@@ -37,6 +37,7 @@ class DataSpec(NamedTuple):
       num_classes: 0 without labels.
       labels: ((class, its label), …); () where there are no classes.
       missing: whether x has NaN, which were not observed.
+      counted: {measure: shares of evaluated examples that have any of what it counts}.
       columns, standard: of a table, see ``data.Dataset``, by which codes and
         reconstructions speak its units.
       notes: what was done to the data, a sentence each.
@@ -53,6 +54,7 @@ class DataSpec(NamedTuple):
     labels: tuple[tuple[int, str], ...] = ()
     blocks: int = 1
     missing: bool = False
+    counted: Mapping[str, tuple[float, float, float]] = {}
     columns: tuple[Any, ...] = ()
     standard: Any = None
     notes: tuple[str, ...] = ()
@@ -162,7 +164,7 @@ def bernoulli(rng: np.random.Generator, probability: np.ndarray) -> np.ndarray:
 
 def describe(dataset: datasets.Dataset, resident: int = RESIDENT_BYTES) -> DataSpec:
     """The facts of a data set; it streams if it has more bytes than ``resident``."""
-    size = dataset.train.x.nbytes
+    size, n, valid = dataset.train.x.nbytes, len(dataset.train.x), len(dataset.valid.x)
     # Blocks of an eighth: one trains, one is copied and one read ahead at a time.
     blocks = -(-size // max(resident // 8, 1)) if size > resident else 1
     return DataSpec(
@@ -180,6 +182,7 @@ def describe(dataset: datasets.Dataset, resident: int = RESIDENT_BYTES) -> DataS
         labels=tuple(datasets.labels(dataset).items()),
         blocks=blocks,
         missing=datasets.missing.are(dataset),
+        counted=datasets.missing.counted(dataset, spread(n, min(n, max(valid, 1)))),
         columns=dataset.columns,
         standard=dataset.standard and dataset.standard.listed(),
         notes=dataset.notes,
@@ -203,13 +206,3 @@ def source(dataset: datasets.Dataset, spec: DataSpec, binarize: str) -> Source:
     else:  # drawn once, with a fixed key: evaluations compare
         x = bernoulli(np.random.default_rng(0), x / dataset.scale)
     return made._replace(evaluated=evaluated._replace(x=x.astype(np.uint8)))
-
-
-def training_mean(source: Source) -> np.ndarray:
-    """(*S,) float64 mean of the training split in data units, of what is observed."""
-    spec, total, count = source.spec, np.zeros(source.spec.shape), 0
-    for number in range(spec.blocks):
-        x = source.block(number).x
-        total += np.nansum(x, 0, dtype=np.float64)
-        count = count + (~np.isnan(x)).sum(0) if spec.missing else count + len(x)
-    return total / np.maximum(count, 1) / spec.scales(source.binarize)[0]

@@ -165,3 +165,31 @@ def test_another_file_is_read_in_known_units(places):
         got = d.standard.inverse(d.test.x)
         np.testing.assert_allclose(got, x[d.rows["test"][1]] + 7, rtol=1e-4)
         assert abs(d.train.x.mean() - 7 / 9) < 0.2
+
+
+def test_files_of_another_kind_are_refused(places):
+    TABLE.assign(split=["train"] * 80 + ["test"] * 20).to_csv("t.csv", index=False)
+    known = data.load("t.csv")
+    again = data.load("t.csv@hide=0.5", like=known)
+    for split in SPLITS:
+        assert (again.rows[split][1] == known.rows[split][1]).all(), "its own splits"
+    assert 0.4 < np.isnan(again.train.x).mean() < 0.6
+    nullable = TABLE.convert_dtypes()
+    np.testing.assert_array_equal(
+        data.encoded(known, nullable), data.encoded(known, TABLE)
+    )
+    np.save("x.npy", np.random.default_rng(0).normal(size=(30, 4)))
+    for name in ("x.npy", "digits"):
+        with pytest.raises(ValueError, match=r"this model takes \(6,\), in the units"):
+            data.load(name, like=known)
+    with pytest.raises(ValueError, match=r"x has shape \(2, 3\); rows of .* are 6"):
+        data.as_given(known, np.zeros((2, 3)))
+    dated = TABLE.assign(age=pd.Timestamp("2024-01-02"))
+    with pytest.raises(ValueError, match="'age' of 'x' is '2024-01-02 .* a number"):
+        data.encoded(known, dated, "x")
+
+
+def test_a_hole_makes_no_feature_of_an_id(places):
+    some = MIXED["id"].where(np.arange(100) != 40)
+    MIXED.assign(id=some).to_csv("t.csv", index=False)
+    assert "id" not in [c.name for c in data.load("t.csv").columns]

@@ -159,8 +159,8 @@ def test_a_table_is_imputed_better_than_by_its_mean(tmp_path, monkeypatch):
     TABLE.to_csv("t.csv", index=False)
     d = data.load("t.csv")
     first, second = impute.sweeps(d)
-    assert first.values["corruption"] == "hide" and "dataset" not in first.values
-    assert second.values["dataset"] == "t.csv@hide=0.2"
+    assert first.values["corruption"] == "hide"
+    assert first.values["dataset"] == second.values["dataset"] == "t.csv@hide=0.2"
     asked = config.Config(
         dataset="t.csv@hide=0.2",
         objective="vae",
@@ -213,3 +213,47 @@ def test_other_networks_cannot_tell_what_is_missing(tmp_path):
     asked = config.Config(**hiding, hparams={"corruption": "hide"})
     with pytest.raises(config.InputError, match=r"cannot tell; use --network linear"):
         plan.plan(asked, {})
+
+
+def test_rows_without_any_value_count_nowhere(tmp_path, monkeypatch):
+    """mse and error_rate are means over examples that have a value; PCA's, too."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    frame = TABLE[["a", "b", "kind"]].astype(object)
+    frame = frame.mask(rng.random(frame.shape) < 0.5)
+    frame.to_csv("h.csv", index=False)
+    asked = config.Config(
+        dataset="h.csv", latent_dim=1, hidden=(8,), batch_size=32, epochs=5
+    )
+    run = aejax.sweep(asked, {})
+    d, trained = data.load("h.csv"), run.model()
+    x, x_hat = d.test.x, trained.reconstruct(d.test.x)
+    numbers = x[:, :2]
+    known = ~np.isnan(numbers).all(1)
+    assert not known.all()
+    each = np.nanmean(np.square(numbers - x_hat[:, :2])[known], 1)
+    assert run.rows[-1]["mse"] == pytest.approx(each.mean(), rel=1e-4)
+    seen = ~np.isnan(x[:, 2])
+    wrong = x[seen, 2:].argmax(1) != x_hat[seen, 2:].argmax(1)
+    assert run.rows[-1]["error_rate"] == pytest.approx(wrong.mean(), rel=1e-4)
+    (line,) = [s for s in run.summary if s["objective"] == "pca"]
+    center = np.nanmean(d.train.x, 0)
+    axis = np.linalg.svd(np.nan_to_num(d.train.x - center))[2][0]
+    rest = np.nan_to_num(x - center)
+    left = np.where(np.isnan(x), np.nan, rest - np.outer(rest @ axis, axis))[:, :2]
+    want = np.nanmean(np.square(left[known]), 1).mean()
+    assert line["mse_mean"] == pytest.approx(want, rel=1e-5)
+
+
+def test_a_table_without_numbers_has_bars_of_errors(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    TABLE[["up", "kind"]].to_csv("c.csv", index=False)
+    asked = config.Config(
+        dataset="c.csv@hide=0.2", latent_dim=1, hidden=(8,), batch_size=32, epochs=30
+    )
+    model = aejax.sweep(asked, {}).model()
+    result = impute.apply([model], data.load("c.csv"))
+    assert [p.title for p in result.panels][0] == "error rate, hidden at random"
+    table = pd.DataFrame(result.metrics).set_index(["system", "hidden"])
+    modes = table.loc["mean", "error rate"]
+    assert (table.loc["median", "error rate"] == modes).all(), "both are the mode"
