@@ -1,6 +1,7 @@
 """Every test: four virtual devices, strict broadcasting, a cache of the session's."""
 
 import contextlib
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -19,6 +20,10 @@ SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
 # Of the first process; those that share its tests (pytest -n 2) inherit it.
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 CACHE = WORKER and os.environ["AEJAX_CACHE_DIR"] or tempfile.mkdtemp(prefix="aejax-")
+
+# Looking for cycles at every few hundred objects that imports and traces make took 3 %
+# of the time and more. What is there when tests begin is looked through no more, below.
+gc.set_threshold(50_000, 20, 20)
 
 # Before numpy starts. Two threads that wait for each other, beside other processes on
 # the same cores, take a second for the QR of small data, which one does in 3 ms.
@@ -41,10 +46,12 @@ environment.prepare_xla_flags()
 
 import jax  # noqa: E402
 
+import tests.checker  # noqa: E402, F401 - by name in the hook below
+
 # Shapes that functions declare are checked in the tests alone, of modules imported from
 # here on; users have no checker.
 CHECKED = ("losses", "likelihoods", "corruptions", "model", "objectives")
-jaxtyping.install_import_hook([f"aejax.{m}" for m in CHECKED], "beartype.beartype")
+jaxtyping.install_import_hook([f"aejax.{m}" for m in CHECKED], "tests.checker.once")
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -55,7 +62,39 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 jax.devices()  # starts: a command under test can no longer change their number
 
 
+# Files of minutes: where they come last, one process works while the other waits.
+LONG = (
+    "training/test_recipes.py",
+    "objectives/test_contract.py",
+    "training/test_population.py",
+    "tasks/test_caption.py",
+    "search/test_search.py",
+    "runs/test_halving.py",
+    "runs/test_resume.py",
+    "training/test_data_parallel.py",
+    "search/test_outcomes.py",
+    "tasks/test_anomaly.py",
+    "runs/test_halving_shards.py",
+    "runs/test_shards.py",
+)
+
+
+def pytest_configure(config):
+    config.option.loadscopereorder = False  # not by how many tests a file has
+
+
+def _place(item):
+    file = item.path.relative_to(pathlib.Path(__file__).parent).as_posix()
+    return LONG.index(file) if file in LONG else len(LONG)
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=_place)
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason=f"the real data are not at {SHARED}")

@@ -12,6 +12,7 @@ import aejax
 from aejax.engines import driver
 from aejax.search import goal, searcher, study
 from aejax.training import program
+from tests import once
 from tests.runs.common import stop_after
 from tests.search import common
 
@@ -22,13 +23,16 @@ COUNTS = {}  # programs compiled by then, by anybody: trials that are done
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, compiles, as_for_users):
+def whole(tmp_path_factory, request, as_for_users):
+    # Asked for here: what follows need not trace again what this has compiled.
+    compiles = request.getfixturevalue("compiles")
+
     def count(event):
         if event["kind"] == "generation":
             COUNTS[event["trials"]] = len(compiles)
 
     out = tmp_path_factory.mktemp("searches") / "whole"
-    with as_for_users():
+    with as_for_users(), once.none():
         return common.run(out, on_event=count)
 
 
@@ -183,25 +187,6 @@ def test_runs_share_a_study(whole, tmp_path):
             mean = statistics.fmean(common.values(run, number))
             assert known[number].value == pytest.approx(mean, rel=1e-12)
             assert known[number].user_attrs["run"] == run.info["search"]["run"]
-
-
-def test_a_setting_is_trained_once(tmp_path):
-    """Of four settings eight trials are drawn; those of one setting have one value."""
-    space = {"latent_dim": [1, 2], "learning_rate": [0.01, 0.02]}
-    run = common.run(tmp_path / "run", space=space)
-    trials, firsts = common.trials(run.dir), dict(run.info["search"]["trials"])
-    assert len(trials) == len(firsts) == 8
-    assert run.info["members"] == 2 * len(set(firsts.values())) <= 8
-    for number, trial in trials.items():
-        params = {
-            json.dumps(t.params)
-            for n, t in trials.items()
-            if firsts[n] == firsts[number]
-        }
-        assert params == {json.dumps(trial.params)}
-        mean = statistics.fmean(common.values(run, number))
-        assert trial.value == pytest.approx(mean, rel=1e-12)
-    assert all(line["n_seeds"] == 2 for line in run.summary if line["n_seeds"] > 1)
 
 
 def test_resume_needs_the_study(whole, tmp_path):
