@@ -126,7 +126,6 @@ def apply(
                 s: hidden(data, part.x, pattern, share, seed)
                 for seed, (s, part) in enumerate(parts.items())
             }
-
             tried = {
                 choice: score(data, parts["valid"], cases["valid"], fill, spread, 0)
                 for choice, fill in choices.items()
@@ -138,8 +137,8 @@ def apply(
             if pattern == "column":
                 columns[system] = [r["rmse"] for r in rows]
     called = [n for n, _ in hidden(data, parts["test"].x, "column", share, 0)]
-    table = [r for r in compare.rows(compared)]
-    return tasks.Result(table, _panels(compared, columns, called), _text(data, parts))
+    pictures = _panels(compared, columns, called)
+    return tasks.Result(compare.rows(compared), pictures, _text(data, parts))
 
 
 def _panels(
@@ -149,19 +148,19 @@ def _panels(
 ) -> list[panels.Panel]:
     """Bars of each pattern's rmse, and the columns' by system."""
     made: list[panels.Panel] = []
-    known = {n for c in compared for n in c.metrics if c.metrics[n] is not None}
-    measure = "rmse" if "rmse" in known else "error rate"
+    numbers = any(c.metrics["rmse"] is not None for c in compared)
+    measure = "rmse" if numbers else "error rate"
     for pattern in dict.fromkeys(c.columns["hidden"] for c in compared):
         some = compare.where(compared, {"hidden": pattern})
         if all(c.metrics.get(measure) is not None for c in some):
             title = f"{measure.replace('rmse', 'RMSE')}, hidden {WORDS[pattern]}"
             made.append(compare.bars(title, some, measure))
     values = np.array([*columns.values()], float)  # None is NaN
-    known = ~np.isnan(values).any(0) if values.size else np.zeros(0, bool)
-    if known.any():
-        names = [n for n, good in zip(called, known, strict=True) if good]
+    whole = ~np.isnan(values).any(0) if values.size else np.zeros(0, bool)
+    if whole.any():
+        names = [n for n, good in zip(called, whole, strict=True) if good]
         title = "RMSE of numbers, hidden one column at a time, in deviations"
-        made.append(panels.Grid(title, values[:, known].T, names, list(columns)))
+        made.append(panels.Grid(title, values[:, whole].T, names, list(columns)))
     return made
 
 
