@@ -1,6 +1,7 @@
 """Every test: four virtual devices, strict broadcasting, a cache of the session's."""
 
 import contextlib
+import gc
 import importlib.metadata
 import os
 import pathlib
@@ -41,10 +42,12 @@ environment.prepare_xla_flags()
 
 import jax  # noqa: E402
 
+import tests.checker  # noqa: E402, F401 - by name in the hook below
+
 # Shapes that functions declare are checked in the tests alone, of modules imported from
 # here on; users have no checker.
 CHECKED = ("losses", "likelihoods", "corruptions", "model", "objectives")
-jaxtyping.install_import_hook([f"aejax.{m}" for m in CHECKED], "beartype.beartype")
+jaxtyping.install_import_hook([f"aejax.{m}" for m in CHECKED], "tests.checker.once")
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -55,7 +58,42 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 jax.devices()  # starts: a command under test can no longer change their number
 
 
+# Files of minutes: where they come last, one process works while the other waits.
+LONG = (
+    "training/test_recipes.py",
+    "objectives/test_contract.py",
+    "training/test_population.py",
+    "tasks/test_caption.py",
+    "search/test_search.py",
+    "runs/test_halving.py",
+    "runs/test_resume.py",
+    "training/test_data_parallel.py",
+    "search/test_outcomes.py",
+    "tasks/test_anomaly.py",
+    "runs/test_halving_shards.py",
+    "runs/test_shards.py",
+)
+
+
+def pytest_configure(config):
+    config.option.loadscopereorder = False  # not by how many tests a file has
+
+
+def _place(item):
+    file = item.path.relative_to(pathlib.Path(__file__).parent).as_posix()
+    return LONG.index(file) if file in LONG else len(LONG)
+
+
+def pytest_collection_finish():
+    # Looking for cycles among all that has been imported, at every few hundred objects
+    # that a trace makes, took 3 % of the time and more.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=_place)
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason=f"the real data are not at {SHARED}")

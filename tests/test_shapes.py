@@ -1,5 +1,6 @@
 """Shapes that functions declare, checked here and not where users run."""
 
+import beartype.roar
 import jax
 import jax.numpy as jnp
 import jaxtyping
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from aejax import corruptions, likelihoods, losses, model, objectives
+from tests import checker
 from tests.objectives import common
 
 KEY = jax.random.key(0)
@@ -19,6 +21,22 @@ def refused(function, *args):
     """By the checker, whose error is none of the product's."""
     with pytest.raises(jaxtyping.TypeCheckError):
         function(*args)
+
+
+def test_equal_signatures_alone_share_their_check():
+    def checked(shape, type=jax.Array):
+        def function(x: jaxtyping.Float[type, shape] | int):
+            return x
+
+        return checker.once(function)
+
+    first = checked("8 5")
+    assert first is checked("8 5")
+    for other in (checked("5 8"), checked("8 5", np.ndarray)):
+        assert other is not first and other(1) == 1
+        with pytest.raises(beartype.roar.BeartypeCallHintParamViolation):
+            other(ONES)
+    assert first(ONES) is ONES
 
 
 LOSSES = {

@@ -12,6 +12,7 @@ import aejax
 from aejax.engines import driver
 from aejax.search import goal, searcher, study
 from aejax.training import program
+from tests import once
 from tests.runs.common import stop_after
 from tests.search import common
 
@@ -22,13 +23,16 @@ COUNTS = {}  # programs compiled by then, by anybody: trials that are done
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, compiles, as_for_users):
+def whole(tmp_path_factory, request, as_for_users):
+    # Asked for here: what follows need not trace again what this has compiled.
+    compiles = request.getfixturevalue("compiles")
+
     def count(event):
         if event["kind"] == "generation":
             COUNTS[event["trials"]] = len(compiles)
 
     out = tmp_path_factory.mktemp("searches") / "whole"
-    with as_for_users():
+    with as_for_users(), once.none():
         return common.run(out, on_event=count)
 
 
