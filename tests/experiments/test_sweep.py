@@ -93,6 +93,7 @@ def test_ctrl_c_saves_and_prints_how_to_resume(
     assert rows[0] == rows[1]
 
 
+@pytest.mark.any_jax
 def test_a_report_that_fails_keeps_the_run(finished, monkeypatch, capsys):
     def write(runs):
         raise RuntimeError("no font")
@@ -112,6 +113,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.any_jax
 def test_list_shows_everything_there_is(capsys):
     for flags in (["--list"], ["--list", "--markdown"]):
         assert sweep.main(flags) == 0
@@ -133,6 +135,7 @@ def test_help_does_not_import_jax():
     assert not imported & {"jax", "flax", "optax", "orbax", "tensorflow_datasets"}
 
 
+@pytest.mark.any_jax
 def test_a_directory_that_holds_something_else(finished, capsys, monkeypatch):
     out = str(finished[0])
     monkeypatch.chdir(finished[0].parent)

@@ -16,7 +16,8 @@ from aejax.runs import halving, plan
 from aejax.training import program
 from tests.runs.common import CONFIG, stop_after
 
-pytestmark = pytest.mark.usefixtures("users_generator")
+# Where the bits of two programs are compared.
+bits = pytest.mark.usefixtures("users_generator")
 BASE = aejax.Config(**CONFIG | {"objective": "beta_vae", "latent_dim": 3})
 AXES = {
     "batch_size": [64, 96],  # two programs
@@ -77,6 +78,7 @@ def test_the_best_go_on(raced, exhaustive):
     assert diverged and diverged <= {m for m, e in raced.stopped.items() if e == 2}
 
 
+@bits
 def test_models_are_of_the_step_they_stopped_at(raced, exhaustive):
     model = raced.best()[0]
     assert model.config in [m.config for m in exhaustive.models()]
@@ -110,6 +112,7 @@ def test_the_report_shows_who_went_on(raced):
     assert cells.rows == [["2", "16", "8", "8"], ["6", "8", "4", "4"]]
 
 
+@bits
 @pytest.mark.parametrize("stops", [3, 7, 12])
 def test_a_resume_decides_alike(raced, tmp_path, often, stops):
     run = sweep(out := tmp_path / "run", should_stop=stop_after(stops))
@@ -121,6 +124,7 @@ def test_a_resume_decides_alike(raced, tmp_path, often, stops):
         sweep(out, rule=None, resume=True)
 
 
+@bits
 def test_who_was_stopped_is_known_before_the_end(raced, tmp_path, often):
     rows = []
 
@@ -159,6 +163,7 @@ def test_batches_on_an_accelerator_fit(monkeypatch):
     assert halving.batch(RULE, planned, jax.devices()) is None
 
 
+@bits
 def test_a_lost_checkpoint_is_trained_again(raced, tmp_path):
     shutil.copytree(raced.dir, out := tmp_path / "run")
     shutil.rmtree(out / "checkpoints" / "population-01")
@@ -173,6 +178,7 @@ def test_nothing_compiles_at_a_rung(compiles, afresh):
     assert len(compiles) - before == len(planned.populations) == 2
 
 
+@bits
 def test_the_audited_are_trained_on(raced, exhaustive):
     run = sweep(rule=RULE._replace(audit=0.5))
     assert run.stopped == raced.stopped

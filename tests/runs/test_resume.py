@@ -44,6 +44,7 @@ aejax.sweep(aejax.Config(**t.CONFIG), t.AXES, out=sys.argv[1], resume=True,
 """
 
 
+@pytest.mark.any_jax
 def test_three_kills_lose_and_double_nothing(tmp_path, whole):
     rng, out = random.Random(seed := time.time_ns()), tmp_path / "run"
     print(seed)  # shown where it fails
@@ -122,6 +123,7 @@ def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path, whole, often):
     assert_same(run, whole)
 
 
+@pytest.mark.any_jax
 @pytest.mark.parametrize("what", ["data", "objective", "blocks"])
 def test_no_run_goes_on_with_changed_files(tmp_path, monkeypatch, what):
     monkeypatch.chdir(tmp_path)
@@ -175,6 +177,7 @@ def test_no_run_goes_on_where_digits_would_differ(tmp_path, monkeypatch, what):
         aejax.sweep(config, out=tmp_path / "run", resume=True)
 
 
+@pytest.mark.any_jax
 def test_a_full_disk_keeps_what_was_there(tmp_path, whole, often, monkeypatch):
     out, writes, real = tmp_path / "run", iter(range(10**9)), os.fsync
 
@@ -214,6 +217,7 @@ def test_checkpoints_of_other_shapes_are_refused(tmp_path):
     store.close()
 
 
+@pytest.mark.any_jax
 def test_a_second_writer_is_refused(tmp_path):
     with (
         directory.Directory(tmp_path / "run"),

@@ -63,6 +63,7 @@ def test_lost_workers_and_stops_change_nothing(tmp_path, whole, often):
     assert not (out / shard.LEASE).exists() and not (out / shard.STOP).exists()
 
 
+@pytest.mark.any_jax
 def test_a_damaged_shard_is_trained_again(sharded, whole, tmp_path):
     shutil.copytree(sharded.dir, out := tmp_path / "run")
     rows = directory.shard_folder(out, 1) / "results.jsonl"
@@ -72,6 +73,7 @@ def test_a_damaged_shard_is_trained_again(sharded, whole, tmp_path):
     assert workers.calls["train"] == 1
 
 
+@pytest.mark.any_jax
 def test_a_worker_that_always_ends_is_told(tmp_path):
     with pytest.raises(configs.InputError, match="has ended 4 workers.*enough memory"):
         sweep(tmp_path / "run", Inline(1, lost=9))
@@ -142,6 +144,7 @@ def test_runs_begun_otherwise_are_left_alone(sharded, whole, tmp_path):
         sweep(out, Inline(1), resume=True)
 
 
+@pytest.mark.any_jax
 def test_a_second_driver_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "BEAT", 0.01)
     (lease := tmp_path / shard.LEASE).write_text("other 1")
@@ -153,6 +156,7 @@ def test_a_second_driver_is_refused(tmp_path, monkeypatch):
         engine.Lease(tmp_path)
 
 
+@pytest.mark.any_jax
 def test_a_worker_whose_driver_is_gone_stops(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(shard.time, "monotonic", lambda: now[0])
@@ -177,6 +181,7 @@ def test_a_worker_whose_driver_is_gone_stops(tmp_path, monkeypatch):
     assert not shard.Progress(tmp_path, tmp_path, None).should_stop()
 
 
+@pytest.mark.any_jax
 @pytest.mark.parametrize("workers", [1, 2, 7])
 @pytest.mark.parametrize("each", [1, 4])
 def test_shards_hold_every_member_once(workers, each):
@@ -196,6 +201,7 @@ def test_shards_hold_every_member_once(workers, each):
     assert max(loads) - min(loads) <= largest
 
 
+@pytest.mark.any_jax
 def test_the_first_of_a_population_compiles_alone():
     """Thousands of shards, answered at once: the driver's own work."""
     todo = {i: directory.Shard(i % 3, i, i + 1) for i in range(2000)}
@@ -217,6 +223,7 @@ def test_the_first_of_a_population_compiles_alone():
     assert sorted(n for n, _ in got) == list(todo) and max(widths) == 8
 
 
+@pytest.mark.any_jax
 def test_others_begin_when_the_first_has_compiled():
     """They need not wait until it is trained, which is a large part of all."""
     todo = {i: directory.Shard(0, i, i + 1) for i in range(5)}
@@ -254,6 +261,7 @@ def claiming(workers):
     ("threads", "workers", "members", "devices"),
     [(2, 2, 35, 2), (2, 2, 9, 1), (64, 2, 70, 8), (1, 1, 70, 1), (64, 64, 70, 1)],
 )
+@pytest.mark.any_jax
 def test_workers_devices_are_threads_of_the_pool(threads, workers, members, devices):
     one = plan.plan(BASE, {"seed": list(range(members))})
     known = driver._virtual(one, claiming(workers), {"PJRT_NPROC": str(threads)})

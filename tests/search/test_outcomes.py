@@ -1,5 +1,6 @@
 """What trials are told: stopped at rungs, diverged, of several values."""
 
+import json
 import pathlib
 import statistics
 
@@ -12,7 +13,8 @@ from aejax.report import trials as tables
 from aejax.search import goal
 from tests.search import common
 
-pytestmark = pytest.mark.usefixtures("users_generator")
+# Where the bits of two programs are compared.
+bits = pytest.mark.usefixtures("users_generator")
 ROOT = pathlib.Path(__file__).parents[2]
 RULE = aejax.Halving(2, (1, 2))
 
@@ -52,6 +54,7 @@ def test_stopped_trials_are_pruned_with_their_values(raced):
             assert value == pytest.approx(mean, rel=1e-12)
 
 
+@bits
 def test_survivors_have_the_rows_without_halving(raced, tmp_path):
     plain = common.run(
         tmp_path / "plain", search.Settings(trials=8, population=8), resume=False
@@ -76,6 +79,25 @@ def test_one_diverged_seed_makes_a_trial_diverge(tmp_path):
     read = {t.number: t for t in tables.read(run)}
     assert {t.state for t in read.values()} == {"done", "diverged"}
     assert all(t.drawn["learning_rate"] == 1e-2 for t in tables.best(tables.read(run)))
+
+
+def test_a_setting_is_trained_once(tmp_path):
+    """Of four settings eight trials are drawn; those of one setting have one value."""
+    space = {"latent_dim": [1, 2], "learning_rate": [0.01, 0.02]}
+    run = common.run(tmp_path / "run", space=space)
+    trials, firsts = common.trials(run.dir), dict(run.info["search"]["trials"])
+    assert len(trials) == len(firsts) == 8
+    assert run.info["members"] == 2 * len(set(firsts.values())) <= 8
+    for number, trial in trials.items():
+        params = {
+            json.dumps(t.params)
+            for n, t in trials.items()
+            if firsts[n] == firsts[number]
+        }
+        assert params == {json.dumps(trial.params)}
+        mean = statistics.fmean(common.values(run, number))
+        assert trial.value == pytest.approx(mean, rel=1e-12)
+    assert all(line["n_seeds"] == 2 for line in run.summary if line["n_seeds"] > 1)
 
 
 def test_a_search_of_which_all_trials_diverge(tmp_path):
@@ -138,6 +160,7 @@ def test_random_draws_do_not_look_back(tmp_path):
     assert params[0] == params[1] and len({str(p) for p in params[0]}) == 4
 
 
+@bits
 def test_members_are_laid_over_more_devices(raced, tmp_path):
     """P2: on one device the same rows."""
     settings = search.Settings(trials=8, population=8, halving=RULE)

@@ -189,25 +189,6 @@ def test_runs_share_a_study(whole, tmp_path):
             assert known[number].user_attrs["run"] == run.info["search"]["run"]
 
 
-def test_a_setting_is_trained_once(tmp_path):
-    """Of four settings eight trials are drawn; those of one setting have one value."""
-    space = {"latent_dim": [1, 2], "learning_rate": [0.01, 0.02]}
-    run = common.run(tmp_path / "run", space=space)
-    trials, firsts = common.trials(run.dir), dict(run.info["search"]["trials"])
-    assert len(trials) == len(firsts) == 8
-    assert run.info["members"] == 2 * len(set(firsts.values())) <= 8
-    for number, trial in trials.items():
-        params = {
-            json.dumps(t.params)
-            for n, t in trials.items()
-            if firsts[n] == firsts[number]
-        }
-        assert params == {json.dumps(trial.params)}
-        mean = statistics.fmean(common.values(run, number))
-        assert trial.value == pytest.approx(mean, rel=1e-12)
-    assert all(line["n_seeds"] == 2 for line in run.summary if line["n_seeds"] > 1)
-
-
 def test_resume_needs_the_study(whole, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(whole.dir, out)

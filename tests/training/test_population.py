@@ -213,6 +213,7 @@ def test_blocks_stream_through_the_same_program(compiles):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.any_jax
 def test_best_keeps_the_best_parameters():
     """A rate so high that the loss goes up and down again."""
     config = aejax.Config(
@@ -231,6 +232,7 @@ def test_best_keeps_the_best_parameters():
     assert not all(last_is_best)
 
 
+@pytest.mark.any_jax
 @pytest.mark.parametrize("binarize", ["threshold", "dynamic"])
 def test_binarised_data_are_zeros_and_ones(binarize):
     config = aejax.Config(binarize=binarize, **TINY)
@@ -254,6 +256,7 @@ def test_a_member_lost_in_its_last_step_is_marked():
     assert lost == {1e-4: False, 1e10: True, 1e13: True}
 
 
+@pytest.mark.any_jax
 def test_names_that_would_mix_results_are_refused(tmp_path):
     text = (
         '"""Mine. Nobody, 2026."""\nfrom aejax.objectives import ae\nheads = 1\n'
