@@ -21,6 +21,10 @@ SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 CACHE = WORKER and os.environ["AEJAX_CACHE_DIR"] or tempfile.mkdtemp(prefix="aejax-")
 
+# Looking for cycles at every few hundred objects that imports and traces make took 3 %
+# of the time and more. What is there when tests begin is looked through no more, below.
+gc.set_threshold(50_000, 20, 20)
+
 # Before numpy starts. Two threads that wait for each other, beside other processes on
 # the same cores, take a second for the QR of small data, which one does in 3 ms.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -85,11 +89,8 @@ def _place(item):
 
 
 def pytest_collection_finish():
-    # Looking for cycles among all that has been imported, at every few hundred objects
-    # that a trace makes, took 3 % of the time and more.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items):
