@@ -50,7 +50,7 @@ def pairs():
 
 
 def with_alone():
-    """The same; that each objective's random numbers have one prefix is jax's doing."""
+    """The same. P2 rests on prefixes of jax's draws, which ae and vae ask for, too."""
     for one in pairs():
         (objective, _), *_ = one.values
         marks = one.marks if objective in ("ae", "vae") else (*one.marks, any_jax)
