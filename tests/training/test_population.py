@@ -213,7 +213,6 @@ def test_blocks_stream_through_the_same_program(compiles):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.any_jax
 def test_best_keeps_the_best_parameters():
     """A rate so high that the loss goes up and down again."""
     config = aejax.Config(
@@ -232,7 +231,6 @@ def test_best_keeps_the_best_parameters():
     assert not all(last_is_best)
 
 
-@pytest.mark.any_jax
 @pytest.mark.parametrize("binarize", ["threshold", "dynamic"])
 def test_binarised_data_are_zeros_and_ones(binarize):
     config = aejax.Config(binarize=binarize, **TINY)
