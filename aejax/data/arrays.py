@@ -65,12 +65,10 @@ def standardized(data: dataset.Dataset, how: str) -> dataset.Dataset:
         more = f"{words}; {data.name}@standardize=zscore is the cure"
         return data._replace(notes=(*data.notes, *[more] * bool(words)))
     made = standard.fit(x, np.arange(x.shape[1]), how)
-    parts = {split: getattr(data, split) for split in dataset.SPLITS}
-    for split, part in parts.items():
-        parts[split] = part._replace(x=np.float32(made.forward(part.x)))
+    data = dataset.mapped(data, lambda x: np.float32(made.forward(x)))
     note = f"standardize={how}: {standard.WAYS[how]}"
     about = {"standard": made, "likelihood": "gaussian"}
-    return data._replace(**parts, **about, notes=(*data.notes, note))
+    return data._replace(**about, notes=(*data.notes, note))
 
 
 def build(

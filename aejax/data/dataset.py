@@ -1,7 +1,7 @@
 """What a data set is, how its splits are made, and which likelihood may model it."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +45,7 @@ class Dataset(NamedTuple):
     stand in what was given. ``notes`` say what was done to that, where its meaning had
     to be understood; commands print them. ``columns`` are a table's
     (``columns.Column``), and ``standard`` is how its numbers were standardised; see
-    ``tables.as_given``. ``series`` is what windows were cut from (``series.Series``).
+    ``encoding.as_given``. ``series`` is what windows were cut from (``series.Series``).
     """
 
     name: str
@@ -113,6 +113,14 @@ def parts(name: str, obj: Any) -> dict[str, Any]:
 def picked(part: Split, picks: Any) -> Split:
     """These rows of a split, by their positions, a slice or a mask."""
     return Split(*(None if a is None else a[picks] for a in part))
+
+
+def mapped(data: Dataset, function: Callable[[np.ndarray], np.ndarray]) -> Dataset:
+    """The data set with ``function`` of the x of each split."""
+    parts = {split: getattr(data, split) for split in SPLITS}
+    return data._replace(
+        **{split: part._replace(x=function(part.x)) for split, part in parts.items()}
+    )
 
 
 def taken(data: Dataset, rows: Mapping[str, Any]) -> Dataset:

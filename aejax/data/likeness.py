@@ -52,9 +52,7 @@ def load(known: Any, name: str, read: Any) -> dataset.Dataset:
         x = x if data.standard is None else data.standard.inverse(x)
         return np.float32(x if known.standard is None else known.standard.forward(x))
 
-    parts = {s: getattr(data, s) for s in dataset.SPLITS}
-    parts = {s: part._replace(x=like(part.x)) for s, part in parts.items()}
-    return data._replace(**parts, standard=known.standard)
+    return dataset.mapped(data, like)._replace(standard=known.standard)
 
 
 def _table(

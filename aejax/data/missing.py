@@ -54,10 +54,7 @@ def filled(data: dataset.Dataset) -> dataset.Dataset:
     x = data.train.x
     count = np.maximum((~np.isnan(x)).sum(0), 1)
     mean = np.float32(np.nansum(x, 0, dtype=np.float64) / count)
-    parts = {split: getattr(data, split) for split in dataset.SPLITS}
-    for split, part in parts.items():
-        parts[split] = part._replace(x=np.where(np.isnan(part.x), mean, part.x))
-    return data._replace(**parts)
+    return dataset.mapped(data, lambda x: np.where(np.isnan(x), mean, x))
 
 
 def hidden(data: dataset.Dataset, share: str | float) -> dataset.Dataset:

@@ -51,12 +51,11 @@ def _components(source: sources.Source, limit: int) -> tuple[np.ndarray, np.ndar
     Through a QR decomposition, block by block: the covariance would square the ratio
     of the largest spread to the smallest, and lose the latter.
     """
-    total, n = np.zeros(math.prod(source.spec.shape)), 0
+    total, n, known = np.zeros(math.prod(source.spec.shape)), 0, 0
     for block in _training_blocks(source):
-        total, n = total + block.sum(0), n + len(block)
-    mean = total / n
-    if source.spec.missing:
-        mean = training_mean(source).ravel()
+        total, n = total + np.nansum(block, 0), n + len(block)
+        known = known + (~np.isnan(block)).sum(0)
+    mean = total / np.maximum(known, 1)
     # The mean of a column stands in for what is missing in it.
     centred = (np.nan_to_num(block - mean) for block in _training_blocks(source))
     if mean.size <= _EXACT:

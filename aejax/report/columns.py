@@ -21,7 +21,6 @@ def section(lines: list[pictures.Shown]) -> page.Section | None:
         _, setting, model = min(
             line.models, key=lambda m: m[1].error[0] if m[1].error else np.inf
         )
-        back = model.reconstruct(line.x, line.y)
         step = -(-len(line.data.test.x) // ROWS)
         x, y, _ = pictures.some(line.data.test, line.data, slice(None, None, step))
         rows = errors(line.data, x, model.reconstruct(x, y))
@@ -30,7 +29,8 @@ def section(lines: list[pictures.Shown]) -> page.Section | None:
         picks = np.sort(np.argsort(worst, kind="stable")[:MOST])
         tables.append(page.Cells(*words.cells([rows[i] for i in picks]), title))
         if not examples:
-            cells = _examples(line.data, line.x[:EXAMPLES], back[:EXAMPLES])
+            some = line.x[:EXAMPLES], line.y if line.y is None else line.y[:EXAMPLES]
+            cells = _examples(line.data, some[0], model.reconstruct(*some))
             title = f"{title}: test examples, and what came back"
             examples.append(cells._replace(title=title))
     if not tables:

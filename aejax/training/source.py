@@ -36,8 +36,7 @@ class DataSpec(NamedTuple):
       likelihood: the data set's own.
       num_classes: 0 without labels.
       labels: ((class, its label), …); () where there are no classes.
-      missing: whether x has NaN, which were not observed.
-      counted: {measure: shares of evaluated examples that have any of what it counts}.
+      counted: {measure: shares of examples that it counts}; {} if nothing is missing.
       columns, standard: of a table, see ``data.Dataset``, by which codes and
         reconstructions speak its units.
       notes: what was done to the data, a sentence each.
@@ -53,7 +52,6 @@ class DataSpec(NamedTuple):
     num_classes: int = 0
     labels: tuple[tuple[int, str], ...] = ()
     blocks: int = 1
-    missing: bool = False
     counted: Mapping[str, tuple[float, float, float]] = {}
     columns: tuple[Any, ...] = ()
     standard: Any = None
@@ -63,6 +61,11 @@ class DataSpec(NamedTuple):
     def shape(self) -> tuple[int, ...]:
         """S, of one example."""
         return self.arrays["x"][1]
+
+    @property
+    def missing(self) -> bool:
+        """Whether x has NaN, which were not observed."""
+        return bool(self.counted)
 
     @property
     def block_size(self) -> int:
@@ -181,7 +184,6 @@ def describe(dataset: datasets.Dataset, resident: int = RESIDENT_BYTES) -> DataS
         num_classes=dataset.num_classes,
         labels=tuple(datasets.labels(dataset).items()),
         blocks=blocks,
-        missing=datasets.missing.are(dataset),
         counted=datasets.missing.counted(dataset, spread(n, min(n, max(valid, 1)))),
         columns=dataset.columns,
         standard=dataset.standard and dataset.standard.listed(),

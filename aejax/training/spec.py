@@ -143,8 +143,7 @@ def build(
     options = {n: config.hparams[n] for n in network.options}
     hp = {n: config.hparams[n] for n in objective.defaults}
     scale = data.scales(config.binarize)[1]
-    columns = data.columns if len(data.shape) == 1 else ()
-    kinds = tuple((c.kind, c.width) for c in columns)
+    kinds = tuple((c.kind, c.width) for c in data.columns if len(data.shape) == 1)
     observed = likelihoods.observed(likelihood, scale, kinds)
     labels = "labels" in objective.needs
     spec = networks.NetworkSpec(

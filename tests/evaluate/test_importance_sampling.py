@@ -5,11 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import aejax
-from aejax import autoencoder, evaluate
-from aejax.runs import plan
+from aejax import evaluate
 from tests.objectives.common import close, mean_is, run
-from tests.objectives.ppca import OFF, K, Z, linear, ppca
+from tests.objectives.ppca import OFF, linear, ppca, trained
 
 
 @pytest.fixture(scope="module")
@@ -17,19 +15,7 @@ def trained_ppca(tmp_path_factory):
     """A Trained of the vae on PPCA data, with parameters off the optimum."""
     case, _ = linear("vae", size=512)
     path = tmp_path_factory.mktemp("ppca") / "x.npz"
-    np.savez(path, x_train=case.batch.x, x_valid=case.batch.x, x_test=case.batch.x)
-    config = aejax.Config(
-        dataset=str(path),
-        objective="vae",
-        hidden=(),
-        likelihood="gaussian_learned",
-        latent_dim=K,
-    )
-    planned = plan.plan(config, {"latent_dim": [K, Z]})
-    spec = planned.populations[0].spec
-    functions = autoencoder.functions(spec)
-    member = spec.config, ppca(*OFF), functions, spec.steps
-    return autoencoder.Autoencoder(spec, *member, planned.sources.source)
+    return trained(path, case.batch.x, ppca(*OFF))
 
 
 def test_importance_sampling_hits_log_p_of_x(trained_ppca):

@@ -10,7 +10,9 @@ import jax
 import numpy as np
 import scipy.stats
 
-from aejax import objectives
+import aejax
+from aejax import autoencoder, objectives
+from aejax.runs import plan
 from tests.objectives.common import Case, keys, run
 
 D, K, Z, NOISE = 6, 3, 4, 0.3
@@ -38,6 +40,23 @@ def ppca(shift=0.0, spread=0.0):
     }
     net = jax.tree.map(np.float32, net)
     return {"net": net, "extra": {}, "state": {}}
+
+
+def trained(path, x, params):
+    """An Autoencoder of the vae with these parameters, on x (N, D) in all splits."""
+    np.savez(path, x_train=x, x_valid=x, x_test=x)
+    config = aejax.Config(
+        dataset=str(path),
+        objective="vae",
+        hidden=(),
+        likelihood="gaussian_learned",
+        latent_dim=K,
+    )
+    planned = plan.plan(config, {"latent_dim": [K, Z]})
+    spec = planned.populations[0].spec
+    functions = autoencoder.functions(spec)
+    member = spec.config, params, functions, spec.steps
+    return autoencoder.Autoencoder(spec, *member, planned.sources.source)
 
 
 def gap(shift, spread):

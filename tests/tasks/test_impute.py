@@ -7,10 +7,10 @@ import pytest
 import scipy.stats
 
 import aejax
-from aejax import autoencoder, config, data, evaluate, tasks
+from aejax import config, data, evaluate, tasks
 from aejax.runs import plan
 from aejax.tasks import imputation, impute
-from tests.objectives.ppca import MEAN, NOISE, OFF, D, K, W, Z, linear, ppca
+from tests.objectives.ppca import MEAN, NOISE, OFF, D, W, linear, ppca, trained
 
 ROWS = 256
 COVARIANCE = W @ W.T + NOISE * np.eye(D)
@@ -28,26 +28,12 @@ def holes():
 @pytest.fixture(scope="module")
 def model(holes, tmp_path_factory):
     """An Autoencoder of PPCA whose q reads what is missing as 0, and so is wrong."""
-    path = tmp_path_factory.mktemp("ppca") / "x.npz"
-    np.savez(path, **{f"x_{split}": holes[1] for split in data.SPLITS})
-    asked = aejax.Config(
-        dataset=str(path),
-        objective="vae",
-        hidden=(),
-        likelihood="gaussian_learned",
-        latent_dim=K,
-    )
-    planned = plan.plan(asked, {"latent_dim": [K, Z]})
-    spec = planned.populations[0].spec
     params = ppca(0.0, 1.5)
     code = params["net"]["code"]
     code["latent_kernel"] = np.concatenate(
         [code["latent_kernel"], np.zeros_like(code["latent_kernel"])], -1
     )
-    functions = autoencoder.functions(spec)
-    return autoencoder.Autoencoder(
-        spec, asked, params, functions, spec.steps, planned.sources.source
-    )
+    return trained(tmp_path_factory.mktemp("ppca") / "x.npz", holes[1], params)
 
 
 def conditional(row):
