@@ -10,6 +10,7 @@ _WHERE = {
     "InputError": "config",
     "NETWORKS": "networks",
     "OBJECTIVES": "objectives",
+    "load": "autoencoder",
     "open_run": "runs.run",
     "TASKS": "tasks",
     "sweep": "runs.sweep",

@@ -134,8 +134,6 @@ class Config:
                 value = os.fspath(value)
                 object.__setattr__(self, name, value)
             if name in CHOICES:
-                if (name, value) == ("likelihood", "symbols"):  # until aejax 0.3
-                    raise InputError("likelihood 'symbols' is called 'tokens' now")
                 if value not in CHOICES[name]:
                     raise unknown(name, value, CHOICES[name])
             elif isinstance(default, str):

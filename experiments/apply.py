@@ -163,7 +163,7 @@ def _one(name: str, flags: Flags, given: Any, out: pathlib.Path, devices: Any) -
 def _options(name: str, task: tasks.Task, given: Mapping[str, list]) -> dict[str, Any]:
     """The task's options: its defaults, and what was given, of their types."""
     options = task.options
-    for option, values in tasks.renamed(given, options).items():
+    for option, values in given.items():
         if option not in options:
             raise config.unknown(f"option of {name}", option, options)
         several = isinstance(options[option], tuple)

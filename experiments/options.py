@@ -85,7 +85,6 @@ class Command(NamedTuple):
 
 SWEEP = Command(PROGRAM, _ABOUT, _EXAMPLES, FLAGS)
 ENGINES = ("local", "processes", "ray")
-_OLD = {"--lane-batch": "--vmap"}
 
 # A comma joins the widths of one network, a space parts two networks.
 _LAYERS = constructors.PrimitiveConstructorSpec(
@@ -120,18 +119,6 @@ def parse(argv: Sequence[str], command: Command = SWEEP) -> Any:
         if not end.code:
             print(command.examples)
         raise
-
-
-def renamed(argv: Sequence[str]) -> list[str]:
-    """The words as they are called now; names of aejax 0.1 go with 0.3."""
-    words = []
-    for word in argv:
-        flag, *value = word.split("=", 1)
-        if new := _OLD.get(flag.replace("_", "-")):
-            print(f"{flag} is called {new} now", file=sys.stderr)
-            word = "=".join([new, *value])
-        words.append(word)
-    return words
 
 
 def _flags(preset: presets.Preset, command: Mapping[str, tuple]) -> type:

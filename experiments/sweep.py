@@ -21,7 +21,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sweep(argv: list[str]) -> int:
     began = time.monotonic()
-    argv = options.renamed(argv)
     flags = options.parse(argv)
     if flags.list:
         from experiments import listing

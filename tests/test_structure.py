@@ -28,6 +28,7 @@ ROOMS = (
     "model",
     "training",
     "evaluate",
+    "exports",
     "autoencoder",
     "runs",
     "engines",

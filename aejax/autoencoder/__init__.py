@@ -1,7 +1,6 @@
 """A trained autoencoder for its user: NumPy or jax arrays in data units in and out."""
 
 import functools
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +12,11 @@ from jax import Array
 
 from aejax import config as configs
 from aejax import data as datasets
+from aejax import exports, settings
 from aejax import model as model_lib
-from aejax import settings
 from aejax.autoencoder import inputs
 from aejax.evaluate import ex_post, likelihood
+from aejax.exports import arrays as stored
 from aejax.training import member as members
 from aejax.training import source as sources
 from aejax.training import spec as specs
@@ -74,6 +74,7 @@ class Autoencoder:
         of width Z.
       hparams: of the objective, as its functions take them.
       latent_dim: k.
+      spec: static facts, of the population it was trained in.
       step, steps: of training, when ``params`` were saved, and all that it has.
       has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
     """
@@ -93,12 +94,26 @@ class Autoencoder:
         self.params = jax.tree.map(jnp.asarray, params)
         self._values = spec.hparams(config)
         self.model, self.hparams = members.bind(spec, self._values)(spec.steps)
-        self._train_spec, self._shared, self._source = spec, shared, source
-        self._spec = spec.model.network_spec
+        self.spec, self._shared, self._source = spec, shared, source
         self.has_likelihood = spec.objective.log_weight is not None
         standard = type(spec.objective)._field_defaults["prior"]
         self.has_normal_prior = spec.objective.prior is standard
         self._densities: dict[str, ex_post.Density] = {}
+
+    @classmethod
+    def of(cls, parts: stored.Parts) -> "Autoencoder":
+        """The model of an export, or of what was pickled: its data are not at hand."""
+
+        def source() -> sources.Source:
+            raise configs.InputError(
+                "this model was exported without its data, which a density of codes is "
+                "fitted to; its run has them: aejax.open_run(DIR).model(…)"
+            )
+
+        spec, config, params, step, density = parts
+        model = cls(spec, config, params, functions(spec), step, source)
+        model._densities = {} if density is None else {"gaussian": density}
+        return model
 
     def encode(
         self, x: Any, y: Any = None, length: Any = None, corrupted: bool = False
@@ -130,9 +145,10 @@ class Autoencoder:
         """E[x | z], (N, *S) in data units, of codes (N, k)."""
         if not isinstance(z, tuple):
             z = np.float32(inputs.array(z, (self.latent_dim,), "z"))
-        pad = ((0, 0), (0, self._spec.latent_dim - self.latent_dim))
+        allocated = self.spec.model.network_spec.latent_dim
+        pad = ((0, 0), (0, allocated - self.latent_dim))
         z = jax.tree.map(lambda a: np.pad(a, pad), z)
-        y = inputs.labels(self._train_spec, y, len(jax.tree.leaves(z)[0]))
+        y = inputs.labels(self.spec, y, len(jax.tree.leaves(z)[0]))
         return self.apply("decode", z, y)
 
     def reconstruct(
@@ -147,7 +163,7 @@ class Autoencoder:
         Raises:
           InputError: a model of data that are no table.
         """
-        return datasets.as_given(self._train_spec.data, x)
+        return datasets.as_given(self.spec.data, x)
 
     def sample(
         self, key: Array, n: int, y: Any = None, density: str = "prior"
@@ -165,14 +181,18 @@ class Autoencoder:
         Raises:
           InputError: y does not fit.
         """
-        if density == "prior" and self._train_spec.objective.prior is not None:
-            y, rows = inputs.labels(self._train_spec, y, n), np.arange(n)
+        if density == "prior" and self.spec.objective.prior is not None:
+            y, rows = inputs.labels(self.spec, y, n), np.arange(n)
             each = lambda start: (jax.random.fold_in(key, start),)  # noqa: E731
             return self.apply("decode", self.apply("prior", rows, y, extra=each), y)
         kind = "gaussian" if density == "prior" else density
+        return self.decode(self.density(kind)(key, n), y)
+
+    def density(self, kind: str) -> ex_post.Density:
+        """Of codes of the training split, fitted once: "gaussian" or "gmm"."""
         if kind not in self._densities:
             self._densities[kind] = ex_post.fit(self.training_codes()[0], kind)
-        return self.decode(self._densities[kind](key, n), y)
+        return self._densities[kind]
 
     def training_codes(self, limit: int = 10_000) -> tuple[np.ndarray, Any]:
         """Codes (n, k) of examples from all over the training split; y (n,) or None."""
@@ -187,8 +207,8 @@ class Autoencoder:
         Raises:
           InputError: see ``encode``.
         """
-        x, length = inputs.examples(self._train_spec, x, length, corrupted)
-        return model_lib.Batch(x, inputs.labels(self._train_spec, y, len(x)), length)
+        x, length = inputs.examples(self.spec, x, length, corrupted)
+        return model_lib.Batch(x, inputs.labels(self.spec, y, len(x)), length)
 
     @settings.usual()
     def apply(self, name: str, tree: Any, *more: Any, extra=lambda start: ()) -> Any:
@@ -200,23 +220,17 @@ class Autoencoder:
         return in_batches(run, tree, *more, extra=extra)
 
     def export(self, folder: Any) -> pathlib.Path:
-        """Writes params.npz, cut to the effective size, and config.json.
+        """Writes the model as files; see ``exports.write``."""
+        return exports.write(self, folder)
 
-        Array names are the tree's paths joined by "/"; NumPy reads them without pickle.
-        """
-        folder = pathlib.Path(folder).expanduser()
-        if folder.exists() and not folder.is_dir():
-            raise configs.InputError(f"'{folder}' is a file; export to a folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        params = model_lib.trim(self.params, self.latent_dim)
-        arrays = {
-            jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(a)
-            for path, a in jax.tree_util.tree_leaves_with_path(params)
-        }
-        np.savez(folder / "params.npz", **arrays)
-        text = json.dumps(self.config.to_json(), indent=2)
-        (folder / "config.json").write_text(text + "\n")
-        return folder
+
+def load(folder: Any) -> Autoencoder:
+    """The model in a folder that ``export`` has written; neither run nor data needed.
+
+    Raises:
+      InputError: no export, or of another version; see ``exports.read``.
+    """
+    return Autoencoder.of(exports.read(folder))
 
 
 def in_batches(run: Callable, *trees: Any, extra=lambda start: (), limit=_BATCH) -> Any:

@@ -3,7 +3,7 @@
 Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, section 4.
 """
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +13,29 @@ from aejax import config
 
 COMPONENTS = {"gaussian": 1, "gmm": 10}
 _FLOOR = 1e-6  # added to variances of codes scaled to at most 1
-Density = Callable[[Array, int], np.ndarray]
+
+
+class Density(NamedTuple):
+    """A mixture of C Gaussians of codes (N, k); called, it draws from it.
+
+    weights: (C,).   means: (C, k).   roots: (C, k, k), of the covariances (Cholesky);
+    both of codes that are divided by ``scale`` ().
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    roots: np.ndarray
+    scale: np.ndarray
+
+    def __call__(self, key: Array, n: int) -> np.ndarray:
+        """(n, k) float32 draws; the same key gives the same draws."""
+        # NumPy draws: jax would compile a program for every shape.
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        shares = self.weights / self.weights.sum()
+        component = rng.choice(len(shares), n, p=shares)
+        eps = rng.standard_normal((n, self.means.shape[1]))
+        spread = np.einsum("nij,nj->ni", self.roots[component], eps)
+        return ((self.means[component] + spread) * self.scale).astype(np.float32)
 
 
 def fit(codes: np.ndarray, kind: str = "gaussian") -> Density:
@@ -22,9 +44,6 @@ def fit(codes: np.ndarray, kind: str = "gaussian") -> Density:
     Args:
       codes: (N, k), of the training split.
       kind: "gaussian", or "gmm", a mixture of 10 (scikit-learn, EM from k-means).
-
-    Returns:
-      (key, n) -> (n, k) float32 draws; the same key gives the same draws.
 
     Raises:
       InputError: an unknown kind, vector codes, fewer codes than components.
@@ -49,13 +68,4 @@ def fit(codes: np.ndarray, kind: str = "gaussian") -> Density:
         weights, means = fitted.weights_, fitted.means_
         covariances = fitted.covariances_
     roots = np.linalg.cholesky(covariances)
-
-    def draw(key: Array, n: int) -> np.ndarray:
-        # NumPy draws: jax would compile a program for every shape.
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-        component = rng.choice(len(weights), n, p=weights / weights.sum())
-        eps = rng.standard_normal((n, x.shape[1]))
-        z = means[component] + np.einsum("nij,nj->ni", roots[component], eps)
-        return (z * scale).astype(np.float32)
-
-    return draw
+    return Density(weights, means, roots, np.float64(scale))

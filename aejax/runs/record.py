@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aejax import config as configs
-from aejax import data as datasets
 from aejax.runs import plan as plans
 from aejax.training import population as populations
 from aejax.training import source as sources
@@ -67,7 +66,7 @@ def from_json(
         shared = {n: entry[n] for n in ("latent_dim", "clip", "decay")}
         # What an objective has got since has its default.
         first = specs.complete(first, first.hparams)
-        spec = specs.build(first, _facts(entry["data"]), **shared)
+        spec = specs.build(first, sources.facts(entry["data"]), **shared)
         members = []
         for place, parameters in enumerate(entry["parameters"]):
             values = {n: v[place] for n, v in entry["members"].items()}
@@ -80,15 +79,6 @@ def from_json(
         index = entry.get("index", position)  # a shard's run has one, of some number
         planned.append(populations.Population(index, tuple(members), spec))
     return tuple(planned)
-
-
-def _facts(entry: Mapping[str, Any]) -> sources.DataSpec:
-    """A DataSpec from JSON, whose lists were tuples."""
-    arrays = {n: (kind, tuple(shape)) for n, (kind, shape) in entry["arrays"].items()}
-    labels = tuple((int(k), str(v)) for k, v in entry["labels"])
-    columns, standard = datasets.described(entry.get("columns"), entry.get("standard"))
-    facts = sources.DataSpec(**entry)._replace(columns=columns, standard=standard)
-    return facts._replace(arrays=arrays, labels=labels, sizes=tuple(entry["sizes"]))
 
 
 def problems(info: Mapping[str, Any], dir: pathlib.Path | None) -> list[str]:

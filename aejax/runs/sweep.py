@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import pathlib
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,7 +36,6 @@ def sweep(
     planned: plans.Plan | None = None,
     halving: halvings.Halving | None = None,
     command: str | None = None,
-    lane_batch: int | None = None,
 ) -> runs.Run:
     """Trains every combination of the axes as a few compiled programs.
 
@@ -55,7 +53,6 @@ def sweep(
       planned: what ``plan`` has made from the same arguments already.
       halving: stops members that are behind others, and saves their time.
       command: what was typed, for run.json.
-      lane_batch: ``vmap`` of aejax 0.1.
 
     Returns:
       A Run; ``info["finished"]`` is False if it was stopped.
@@ -63,7 +60,6 @@ def sweep(
     Raises:
       InputError: bad input, a directory that holds another run, a full disk or memory.
     """
-    vmap = renamed("lane_batch", "vmap", lane_batch, vmap)
     axes = _checked(config, axes, vmap, halving)
     if planned is None:
         planned = plans.plan(config, axes, run_sources.Sources(resident_bytes))
@@ -92,20 +88,6 @@ def _train(planned, log, out, admit, build, should_stop) -> None:
             admit()
             directory = stack.enter_context(directories.Directory(out))
         log.write(job.run(planned, log.begin(directory), build, log.race), should_stop)
-
-
-def renamed(old: str, new: str, given: Any, value: Any) -> Any:
-    """The value of an argument that has another name now, with a warning."""
-    if given is None:
-        return value
-    if value is not None:
-        raise configs.InputError(f"{old} is called {new} now; both are given")
-    warnings.warn(
-        f"{old} is called {new} now; its old name goes with aejax 0.3",
-        FutureWarning,
-        stacklevel=4,
-    )
-    return given
 
 
 def _checked(config: Any, axes: Any, vmap: Any, halving: Any) -> dict[str, list[Any]]:

@@ -7,7 +7,6 @@ own models and arrays. It draws nothing: its panels say what is to be seen.
 
 import functools
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -100,26 +99,6 @@ class Task(NamedTuple):
 
 
 _FILLED = "Means of the training split stand for what is missing."
-_OLD = {"most": "limit", "holes": "masks", "shown": "pieces"}  # of aejax 0.1
-
-
-def renamed(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as they are called now, with a warning; old names go with aejax 0.3.
-
-    Raises:
-      InputError: one is given by both names.
-    """
-    now = {}
-    for name, value in given.items():
-        new = _OLD.get(name)
-        if name not in options and new in options:
-            if new in given:
-                raise config.InputError(f"{name} is called {new} now; both are given")
-            text = f"{name} is called {new} now; its old name goes with aejax 0.3"
-            warnings.warn(text, FutureWarning, stacklevel=3)
-            name = new
-        now[name] = value
-    return now
 
 
 def _entry(module: Any) -> Task:
@@ -127,10 +106,9 @@ def _entry(module: Any) -> Task:
 
     @functools.wraps(task.apply)
     def apply(models: Models, data: datasets.Dataset, **given: Any) -> Result:
-        options = renamed(given, task.options)
         if task.reads_missing or not datasets.missing.are(data):
-            return task.apply(models, data, **options)
-        result = task.apply(models, datasets.filled(data), **options)
+            return task.apply(models, data, **given)
+        result = task.apply(models, datasets.filled(data), **given)
         return result._replace(text=f"{result.text} {_FILLED}")
 
     return task._replace(apply=apply)

@@ -105,6 +105,15 @@ class DataSpec(NamedTuple):
         )
 
 
+def facts(entry: Mapping[str, Any]) -> DataSpec:
+    """A DataSpec from JSON, whose lists were tuples."""
+    arrays = {n: (kind, tuple(shape)) for n, (kind, shape) in entry["arrays"].items()}
+    labels = tuple((int(k), str(v)) for k, v in entry["labels"])
+    columns, standard = datasets.described(entry.get("columns"), entry.get("standard"))
+    spec = DataSpec(**entry)._replace(columns=columns, standard=standard)
+    return spec._replace(arrays=arrays, labels=labels, sizes=tuple(entry["sizes"]))
+
+
 class Source(NamedTuple):
     """Training and evaluated data on the host, as stored: x_float = x / scale."""
 

@@ -59,18 +59,6 @@ def test_an_optimizer_axis_may_have_a_weight_decay():
     assert axes["optimizer"] == ["adamw", "sgd"] and base.weight_decay == 0.1
 
 
-@pytest.mark.parametrize("words", ["--lane-batch 2", "--lane_batch=2"])
-def test_an_old_flag_works_and_says_its_new_name(words, capsys):
-    words = options.renamed(["--seed", "1", *words.split(), "--epochs", "3"])
-    flags = options.parse(words)
-    assert (flags.vmap, flags.seed, flags.epochs) == (2, (1,), 3)
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err in [f"--lane{c}batch is called --vmap now\n" for c in "-_"]
-    assert options.parse(["--vmap", "2"]).vmap == 2
-    assert capsys.readouterr().err == ""
-
-
 def test_the_resume_command_names_the_directory_once():
     given = ["--out=x", "--seed", "1", "--no-resume", "--out", "y", "--epochs", "3"]
     words = "python -m experiments.sweep --seed 1 --epochs 3"

@@ -56,19 +56,6 @@ def test_options_of_another_kind(more, message):
         aejax.sweep(aejax.Config(**SMALL), **more)
 
 
-def test_an_argument_s_old_name_is_a_warning():
-    config = aejax.Config(**SMALL)
-    with pytest.warns(FutureWarning, match="lane_batch is called vmap now") as caught:
-        old = aejax.sweep(config, lane_batch=1)
-    assert [w.filename for w in caught] == [__file__]  # where it was written
-    assert old.rows == aejax.sweep(config, vmap=1).rows
-    with (
-        pytest.warns(FutureWarning, match="vmap"),
-        pytest.raises(aejax.InputError, match="vmap is 0"),
-    ):
-        aejax.sweep(config, lane_batch=0)
-
-
 def test_configurations_are_keys(tmp_path):
     one = aejax.Config(objective="vae", hparams={"beta": 2.0, "kl_warmup": 0.5})
     other = aejax.Config(objective="vae", hparams={"kl_warmup": 0.5, "beta": 2.0})

@@ -7,9 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from aejax import config, data, evaluate, tasks
+from aejax import data, evaluate, tasks
 from aejax.tasks import compare, denoise
-from experiments import apply
 
 RNG = np.random.default_rng(0)
 
@@ -189,26 +188,6 @@ def test_the_readmes_task_works(small, digits, drawn, forgetful, tmp_path):
     assert got[0.5, "blurred"] > got[1, "blurred"] < got[1, "unsharp mask"]
     assert result.metrics == task.apply(models, forgetful(digits), limit=100).metrics
     assert drawn(result)
-
-
-def test_options_have_their_old_names_for_a_while(tmp_path, digits):
-    path, text = tmp_path / "probe.py", '"""Probe."""\nfrom aejax import tasks\n\n\n'
-    text += "def apply(models, data, *, OPTION=1):\n"
-    text += "    return tasks.Result([], [], str(OPTION))\n"
-    path.write_text(text.replace("OPTION", "limit"))
-    task = tasks.TASKS[str(path)]
-    assert task.options == {"limit": 1}
-    with pytest.warns(FutureWarning, match="^most is called limit now; .* aejax 0.3$"):
-        assert task.apply([], digits, most=5).text == "5"
-    with pytest.warns(FutureWarning, match="limit"):
-        options = apply._options("probe", task, {"most": [2, 5]})
-    assert options == {"limit": 5}
-    with pytest.raises(config.InputError, match="most is called limit now; both are"):
-        task.apply([], digits, most=5, limit=5)
-    with pytest.raises(TypeError, match="holes"):  # the name of none of its options
-        task.apply([], digits, holes=5)
-    (path := tmp_path / "other.py").write_text(text.replace("OPTION", "most"))
-    assert tasks.TASKS[str(path)].apply([], digits, most=5).text == "5", "its own"
 
 
 # What the README says of them: no functions of examples are compared.
