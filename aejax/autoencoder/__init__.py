@@ -49,16 +49,19 @@ def functions(spec: specs.TrainSpec) -> dict[str, Callable]:
 
         return likelihood.streamed(log_weight, key, samples, len(batch.x))
 
-    def bound(function):
-        def run(params, values, *arguments):
-            with settings.matmul_precision(spec.config.precision):
-                model, hparams = members.bind(spec, values)(spec.steps)
-                return function(model, hparams, params, *arguments)
-
-        return jax.jit(run)
-
     plain = (encode, decode, prior, log_likelihood)
-    return {function.__name__: bound(function) for function in plain}
+    return {function.__name__: bound(spec, function) for function in plain}
+
+
+def bound(spec: specs.TrainSpec, function: Callable) -> Callable:
+    """``function(model, hparams, params, …)`` jitted: (params, member's numbers, …)."""
+
+    def run(params, values, *arguments):
+        with settings.matmul_precision(spec.config.precision):
+            model, hparams = members.bind(spec, values)(spec.steps)
+            return function(model, hparams, params, *arguments)
+
+    return jax.jit(run)
 
 
 class Autoencoder:
@@ -101,8 +104,8 @@ class Autoencoder:
         self._densities: dict[str, ex_post.Density] = {}
 
     @classmethod
-    def of(cls, parts: stored.Parts) -> "Autoencoder":
-        """The model of an export, or of what was pickled: its data are not at hand."""
+    def of(cls, parts: stored.Parts, shared: Any = None) -> "Autoencoder":
+        """The model of an export, whose data are not at hand; ``shared`` if known."""
 
         def source() -> sources.Source:
             raise configs.InputError(
@@ -111,7 +114,7 @@ class Autoencoder:
             )
 
         spec, config, params, step, density = parts
-        model = cls(spec, config, params, functions(spec), step, source)
+        model = cls(spec, config, params, shared or functions(spec), step, source)
         model._densities = {} if density is None else {"gaussian": density}
         return model
 
@@ -211,13 +214,15 @@ class Autoencoder:
         return model_lib.Batch(x, inputs.labels(self.spec, y, len(x)), length)
 
     @settings.usual()
-    def apply(self, name: str, tree: Any, *more: Any, extra=lambda start: ()) -> Any:
+    def apply(
+        self, name: str, *trees: Any, extra=lambda start: (), limit=_BATCH
+    ) -> Any:
         """One of ``functions`` over any N: in batches of few compiled sizes.
 
         ``extra`` gives the arguments that are not per example, from a batch's start.
         """
         run = functools.partial(self._shared[name], self.params, self._values)
-        return in_batches(run, tree, *more, extra=extra)
+        return in_batches(run, *trees, extra=extra, limit=limit)
 
     def export(self, folder: Any) -> pathlib.Path:
         """Writes the model as files; see ``exports.write``."""

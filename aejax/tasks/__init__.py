@@ -140,15 +140,22 @@ def zoo(data: datasets.Dataset) -> Sweep:
 def size(data: datasets.Dataset) -> dict[str, Any]:
     """Network, widths and schedule that suit a data set: minutes on two cores."""
     shape, n = data.train.x.shape[1:], len(data.train.x)
-    batch = 128 if n >= 1024 else min(32, n)
-    # Small data: as many steps as the digits get; large ones: ten passes at least.
-    epochs = max(10, round(1600 * batch / n))
-    values = {"batch_size": batch, "epochs": epochs, "eval_every": epochs}
+    values = schedule(n)
     if len(shape) == 2:
         return values | {"network": "recurrent", "hidden": (64,)}
     small = math.prod(shape) <= 256
     widths, rate = ((128, 64), 3e-3) if small else ((512, 256), 1e-3)
     return values | {"hidden": widths, "learning_rate": rate}
+
+
+def schedule(n: int, batch: int | None = None) -> dict[str, int]:
+    """Batch size and epochs for n examples: as many steps as the digits get.
+
+    Of large data ten passes at least.
+    """
+    batch = min(batch or (128 if n >= 1024 else 32), n)
+    epochs = max(10, round(1600 * batch / n))
+    return {"batch_size": batch, "epochs": epochs, "eval_every": epochs}
 
 
 def held_out(data: datasets.Dataset, split: str = "test", limit: int | None = None):

@@ -52,7 +52,7 @@ def scores(model: autoencoder.Autoencoder, normal: datasets.Split, valid) -> Sco
     called "cross-entropy" of grey values under a Bernoulli likelihood, which has none.
     """
     distance = ranking.mahalanobis(represent.flat(model.encode(*normal)))
-    weight = valid.x[0].size / errors(model, valid).mean()
+    weight = balance(valid.x, errors(model, valid))
 
     def score(part: datasets.Split) -> dict[str, np.ndarray]:
         mse = errors(model, part)
@@ -65,6 +65,11 @@ def scores(model: autoencoder.Autoencoder, normal: datasets.Split, valid) -> Sco
         return out
 
     return score
+
+
+def balance(x: np.ndarray, mse: np.ndarray) -> float:
+    """What an mse counts in "both", where normal examples x (N, *S) have these (N,)."""
+    return float(x[0].size / mse.mean())
 
 
 def baselines(normal: datasets.Split, dims: Sequence[int] = (30,)) -> Score:

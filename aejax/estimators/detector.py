@@ -1,0 +1,179 @@
+"""``AutoencoderDetector``: what is strange, as scikit-learn's detectors say it."""
+
+from typing import Any
+
+import numpy as np
+from sklearn import base, covariance
+from sklearn.utils import validation
+
+from aejax import config as configs
+from aejax.estimators import base as bases
+from aejax.tasks import anomaly, ranking
+
+SCORES = ("error", "mahalanobis", "both", "nll")
+
+
+class AutoencoderDetector(base.OutlierMixin, bases.Base):
+    """Finds rows of X (N, D) that an autoencoder of the others does not give back.
+
+    The scores are those of ``python -m experiments.apply anomaly``. Parameters of the
+    lowest loss on held-out rows are kept: what holds anomalies is not to be learned by
+    heart.
+
+    Args:
+      scoring: "error", the mse of the reconstruction; "mahalanobis", the distance of the
+        code from those of training rows; "both", their sum; "nll", −log p(x) by
+        importance sampling, of objectives that define it.
+      contamination: share of X that may be anomalies, which sets the threshold; None:
+        ``false_alarm_rate`` does.
+      false_alarm_rate: share of held-out rows, at most, that lie beyond the threshold.
+      validation_fraction: of the rows, held out.
+      latent_dim: None: a quarter of the features, at most 16.
+
+    Others as of ``Autoencoder``.
+
+    Attributes:
+      offset_: ``decision_function`` is ``score_samples - offset_``.
+      decision_scores_, labels_, threshold_: as PyOD has them, of the rows of ``fit``:
+        the larger the stranger; 1 of anomalies, else 0; and the limit between.
+      model_, latent_dim_, mean_, scale_, n_features_in_: as of ``Autoencoder``.
+    """
+
+    def __init__(
+        self,
+        objective="ae",
+        latent_dim=None,
+        *,
+        network="mlp",
+        hidden=(128, 64),
+        epochs=None,
+        batch_size=None,
+        learning_rate=3e-3,
+        likelihood="auto",
+        hparams=None,
+        config=None,
+        standardize=True,
+        shape=None,
+        scoring="error",
+        contamination=None,
+        false_alarm_rate=0.05,
+        validation_fraction=0.2,
+        n_importance_samples=64,
+        random_state=None,
+    ):
+        self.objective = objective
+        self.latent_dim = latent_dim
+        self.network = network
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.likelihood = likelihood
+        self.hparams = hparams
+        self.config = config
+        self.standardize = standardize
+        self.shape = shape
+        self.scoring = scoring
+        self.contamination = contamination
+        self.false_alarm_rate = false_alarm_rate
+        self.validation_fraction = validation_fraction
+        self.n_importance_samples = n_importance_samples
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> "AutoencoderDetector":
+        """Trains on X (N, D), anomalies and all; y is ignored.
+
+        Raises:
+          ValueError: as of ``Autoencoder.fit``; a share that is none.
+        """
+        X = self._checked(X, reset=True)
+        self._check_shares()
+        seed, order = self._seeds(2)
+        rows, kept = bases.parted(X, self.validation_fraction, order)
+        if not len(rows) or not len(kept):
+            raise configs.InputError(
+                f"n_samples={len(X)} is too few: validation_fraction, "
+                f"{self.validation_fraction:g}, leaves no row on one side"
+            )
+        size = self.latent_dim or min(16, max(1, X.shape[1] // 4))
+        self._fit_model(rows, kept, latent_dim=size, seed=seed)
+        self._measure(rows, kept)
+        self.decision_scores_ = self._strangeness(X)
+        if self.contamination is None:
+            self.threshold_ = ranking.threshold(
+                self._strangeness(kept), self.false_alarm_rate
+            )
+        else:
+            share = 100 * (1 - self.contamination)
+            self.threshold_ = float(np.percentile(self.decision_scores_, share))
+        self.offset_ = -self.threshold_
+        self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """(N,) how normal each row is: minus its score."""
+        return -self._strangeness(self._checked_again(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """(N,) ``score_samples`` minus ``offset_``: below 0 of anomalies."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """(N,) -1 of anomalies, else 1."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """X (N, D) as it comes back, in your units: where it differs is why."""
+        X = self._checked_again(X)
+        x = bases.scaled(self._shaped(X), self._unit)
+        x_hat = self._unit.inverse(bases.in_rows(self.model_.reconstruct, x))
+        return x_hat.reshape(len(x), -1).astype(X.dtype)
+
+    def _checked_again(self, X: Any) -> np.ndarray:
+        validation.check_is_fitted(self)
+        return self._checked(X, reset=False)
+
+    def _check_shares(self) -> None:
+        if self.scoring not in SCORES:
+            raise configs.unknown("scoring", self.scoring, SCORES)
+        shares = {"contamination": self.contamination}
+        shares["false_alarm_rate"] = self.false_alarm_rate
+        for name, share in shares.items():
+            if share is not None and not 0 < share <= 0.5:
+                raise configs.InputError(
+                    f"{name} is {share!r}; it must lie in (0, 0.5], for anomalies are "
+                    "the lesser part"
+                )
+
+    def _measure(self, rows: np.ndarray, kept: np.ndarray) -> None:
+        """What scores are counted by: of rows trained on, and of others."""
+        if self.scoring in ("mahalanobis", "both"):
+            self.covariance_ = covariance.LedoitWolf().fit(self._codes(rows))
+        x = bases.scaled(self._shaped(kept), self._unit)
+        self.balance_ = anomaly.balance(x, self._errors(x))
+
+    def _strangeness(self, X: np.ndarray) -> np.ndarray:
+        """(N,) scores of checked rows."""
+        x = bases.scaled(self._shaped(X), self._unit)
+        if self.scoring == "nll":
+            if not self.model_.has_likelihood:
+                raise configs.InputError(
+                    f"objective '{self.objective}' defines no p(x), which scoring='nll' "
+                    "is of; use scoring='error', or objective='vae'"
+                )
+            draws = self.n_importance_samples
+            return -bases.rows_scores(self.model_, x, self._unit, draws)
+        error = 0.0 if self.scoring == "mahalanobis" else self._errors(x)
+        if self.scoring == "error":
+            return error
+        far = self.covariance_.mahalanobis(self._codes(X))
+        return far + self.balance_ * error * (self.scoring == "both")
+
+    def _errors(self, x: np.ndarray) -> np.ndarray:
+        return bases.in_rows(lambda x: bases.errors(self.model_, x), x)
+
+    def _codes(self, X: np.ndarray) -> np.ndarray:
+        x = bases.scaled(self._shaped(X), self._unit)
+        z = bases.in_rows(self.model_.encode, x)
+        z = np.concatenate(z, axis=1) if isinstance(z, tuple) else z
+        return np.float64(z)
