@@ -17,8 +17,8 @@ _WHERE = {
 }
 
 # Modules that are of use by themselves.
-_MODULES = ("corruptions", "data", "evaluate", "likelihoods", "losses", "report")
-_MODULES += ("search",)
+_MODULES = ("corruptions", "data", "estimators", "evaluate", "likelihoods", "losses")
+_MODULES += ("report", "search")
 
 __all__ = sorted((*_WHERE, *_MODULES))
 

@@ -35,6 +35,7 @@ ROOMS = (
     "search",
     "tasks",
     "report",
+    "estimators",
 )
 ONLY = {  # narrower than the order: all that these may import from aejax
     "losses": set(),

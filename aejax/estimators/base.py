@@ -2,11 +2,9 @@
 
 import json
 import math
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from sklearn import base
 from sklearn.utils import check_random_state, validation
@@ -15,13 +13,8 @@ from aejax import autoencoder, networks, tasks
 from aejax import config as configs
 from aejax import data as datasets
 from aejax.data import standard
-from aejax.estimators import population
+from aejax.estimators import population, rows
 from aejax.exports import arrays as stored
-
-# Rows computed with at once. Always so many, filled up with zeros: what comes of a row
-# depends on no other, which rounding would make it do in batches of other sizes.
-ROWS = 512
-DRAWS_AT_ONCE = 8192  # rows times importance samples, which a decoder is given together
 
 
 class Base(base.BaseEstimator):
@@ -99,7 +92,7 @@ class Base(base.BaseEstimator):
         whatever fold is trained on, a program knows that values may be missing.
         """
         missing = known[np.isnan(known).any(1)][:1]
-        parts = [scaled(self._shaped(rows), unit) for rows in (X, kept, missing)]
+        parts = [rows.scaled(self._shaped(part), unit) for part in (X, kept, missing)]
         splits = map(datasets.Split, parts)
         return datasets.Dataset(population.NAME, *splits, "gaussian", 1.0)
 
@@ -148,6 +141,28 @@ class Base(base.BaseEstimator):
     def _unit(self) -> standard.Standard:
         return standard.Standard(np.arange(len(self.mean_)), self.mean_, self.scale_)
 
+    # What comes out
+
+    def _scaled(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """X (N, D) checked, and as the model takes it."""
+        validation.check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        return X, rows.scaled(self._shaped(X), self._unit)
+
+    def _codes(self, x: np.ndarray) -> np.ndarray:
+        """(N, k) of examples in standard units; vectors beside each other."""
+        z = rows.batched(self.model_.encode, x)
+        return np.concatenate(z, axis=1) if isinstance(z, tuple) else z
+
+    def _given(self, x: np.ndarray, kind: Any) -> np.ndarray:
+        """(N, D) in the units of X, of examples as the model gives them."""
+        return self._unit.inverse(x).reshape(len(x), -1).astype(kind)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """X (N, D) as it comes back from its codes; NaN too, which it fills."""
+        X, x = self._scaled(X)
+        return self._given(rows.batched(self.model_.reconstruct, x), X.dtype)
+
     # What is pickled: arrays, JSON and the names of our classes
 
     def __getstate__(self):
@@ -175,78 +190,3 @@ def _likelihood(objective: str) -> str:
 
     has_density = objectives.OBJECTIVES[objective].log_weight is not None
     return "gaussian_learned" if has_density else "gaussian"
-
-
-def parted(X: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on, and this share of all, drawn at random, held out.
-
-    None of so few that the share is not half a row.
-
-    Raises:
-      InputError: no share between 0 and 1.
-    """
-    if not 0 < share < 1:
-        raise configs.InputError(
-            f"validation_fraction is {share!r}; it must lie in (0, 1)"
-        )
-    order = np.random.default_rng(seed).permutation(len(X))
-    count = round(share * len(X))
-    return X[order[count:]], X[order[:count]]
-
-
-def scaled(x: np.ndarray, unit: standard.Standard) -> np.ndarray:
-    """x (N, *S) in standard units, float32.
-
-    Raises:
-      InputError: numbers that float32 does not have.
-    """
-    with np.errstate(over="ignore"):
-        x = np.float32(unit.forward(x))
-    if np.isinf(x).any():
-        raise configs.InputError(
-            "X has values beyond those of float32, about 3e38; standardize=True, or "
-            "give them in another unit"
-        )
-    return x
-
-
-def in_rows(run: Any, x: np.ndarray) -> Any:
-    """``run(x)`` of x (N, …), always of ``ROWS`` at a time; its arrays (N, …)."""
-    n = len(x)
-    x = np.pad(x, ((0, -n % ROWS), *((0, 0),) * (x.ndim - 1)))
-    return jax.tree.map(lambda a: a[:n], run(x))
-
-
-def rows_scores(
-    model: autoencoder.Autoencoder, x: np.ndarray, unit: standard.Standard, draws: int
-) -> np.ndarray:
-    """(N,) log p(x) in nats, in the units before ``unit``; −mse if there is none.
-
-    By importance sampling with ``draws`` samples, whose noise depends on the row alone;
-    −mse is in standard units.
-    """
-    if not model.has_likelihood:
-        error = in_rows(lambda x: errors(model, x), x)
-        return -np.float64(error)
-    # Both words of a 64-bit seed would need another key: 32 bits do for noise.
-    keys = np.array([zlib.crc32(row.tobytes()) for row in x], np.uint32)
-    limit = max(1, DRAWS_AT_ONCE // draws)
-    n, pad = len(x), -len(x) % limit
-    padded = np.pad(x, ((0, pad), *((0, 0),) * (x.ndim - 1)))
-    values = model.apply(
-        "rows_log_likelihood",
-        np.pad(keys, (0, pad)),
-        padded,
-        extra=lambda start: (np.zeros(draws, np.int8),),
-        limit=limit,
-    )[:n]
-    spread = np.broadcast_to(np.log(unit.spread), x.shape).reshape(n, -1)
-    return np.float64(values) - spread.sum(1, where=~np.isnan(x.reshape(n, -1)))
-
-
-def errors(model: autoencoder.Autoencoder, x: np.ndarray) -> np.ndarray:
-    """(N,) mse of reconstructions, of the values that are there."""
-    difference = np.square(x - model.reconstruct(x)).reshape(len(x), -1)
-    known = ~np.isnan(difference)
-    total = np.where(known, difference, 0.0).sum(1)
-    return total / np.maximum(known.sum(1), 1)

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 from sklearn import base, covariance
-from sklearn.utils import validation
 
 from aejax import config as configs
 from aejax.estimators import base as bases
+from aejax.estimators import rows
 from aejax.tasks import anomaly, ranking
 
 SCORES = ("error", "mahalanobis", "both", "nll")
@@ -21,8 +21,8 @@ class AutoencoderDetector(base.OutlierMixin, bases.Base):
     heart.
 
     Args:
-      scoring: "error", the mse of the reconstruction; "mahalanobis", the distance of the
-        code from those of training rows; "both", their sum; "nll", −log p(x) by
+      scoring: "error", the mse of the reconstruction; "mahalanobis", the distance of
+        the code from those of training rows; "both", their sum; "nll", −log p(x) by
         importance sampling, of objectives that define it.
       contamination: share of X that may be anomalies, which sets the threshold; None:
         ``false_alarm_rate`` does.
@@ -89,16 +89,17 @@ class AutoencoderDetector(base.OutlierMixin, bases.Base):
         X = self._checked(X, reset=True)
         self._check_shares()
         seed, order = self._seeds(2)
-        rows, kept = bases.parted(X, self.validation_fraction, order)
-        if not len(rows) or not len(kept):
+        train, kept = rows.parted(X, self.validation_fraction, order)
+        if not len(train) or not len(kept):
             raise configs.InputError(
                 f"n_samples={len(X)} is too few: validation_fraction, "
                 f"{self.validation_fraction:g}, leaves no row on one side"
             )
         size = self.latent_dim or min(16, max(1, X.shape[1] // 4))
-        self._fit_model(rows, kept, latent_dim=size, seed=seed)
-        self._measure(rows, kept)
-        self.decision_scores_ = self._strangeness(X)
+        self._fit_model(train, kept, latent_dim=size, seed=seed)
+        train, kept = (rows.scaled(self._shaped(x), self._unit) for x in (train, kept))
+        self._measure(train, kept)
+        self.decision_scores_ = self._strangeness(self._scaled(X)[1])
         if self.contamination is None:
             self.threshold_ = ranking.threshold(
                 self._strangeness(kept), self.false_alarm_rate
@@ -112,7 +113,7 @@ class AutoencoderDetector(base.OutlierMixin, bases.Base):
 
     def score_samples(self, X: Any) -> np.ndarray:
         """(N,) how normal each row is: minus its score."""
-        return -self._strangeness(self._checked_again(X))
+        return -self._strangeness(self._scaled(X)[1])
 
     def decision_function(self, X: Any) -> np.ndarray:
         """(N,) ``score_samples`` minus ``offset_``: below 0 of anomalies."""
@@ -121,17 +122,6 @@ class AutoencoderDetector(base.OutlierMixin, bases.Base):
     def predict(self, X: Any) -> np.ndarray:
         """(N,) -1 of anomalies, else 1."""
         return np.where(self.decision_function(X) < 0, -1, 1)
-
-    def reconstruct(self, X: Any) -> np.ndarray:
-        """X (N, D) as it comes back, in your units: where it differs is why."""
-        X = self._checked_again(X)
-        x = bases.scaled(self._shaped(X), self._unit)
-        x_hat = self._unit.inverse(bases.in_rows(self.model_.reconstruct, x))
-        return x_hat.reshape(len(x), -1).astype(X.dtype)
-
-    def _checked_again(self, X: Any) -> np.ndarray:
-        validation.check_is_fitted(self)
-        return self._checked(X, reset=False)
 
     def _check_shares(self) -> None:
         if self.scoring not in SCORES:
@@ -145,35 +135,29 @@ class AutoencoderDetector(base.OutlierMixin, bases.Base):
                     "the lesser part"
                 )
 
-    def _measure(self, rows: np.ndarray, kept: np.ndarray) -> None:
-        """What scores are counted by: of rows trained on, and of others."""
+    def _measure(self, train: np.ndarray, kept: np.ndarray) -> None:
+        """What scores are counted by: of rows trained on, and of others, (N, *S)."""
         if self.scoring in ("mahalanobis", "both"):
-            self.covariance_ = covariance.LedoitWolf().fit(self._codes(rows))
-        x = bases.scaled(self._shaped(kept), self._unit)
-        self.balance_ = anomaly.balance(x, self._errors(x))
+            codes = np.float64(self._codes(train))
+            self.covariance_ = covariance.LedoitWolf().fit(codes)
+        self.balance_ = anomaly.balance(kept, self._errors(kept))
 
-    def _strangeness(self, X: np.ndarray) -> np.ndarray:
-        """(N,) scores of checked rows."""
-        x = bases.scaled(self._shaped(X), self._unit)
+    def _strangeness(self, x: np.ndarray) -> np.ndarray:
+        """(N,) scores of examples (N, *S) in standard units."""
         if self.scoring == "nll":
             if not self.model_.has_likelihood:
                 raise configs.InputError(
-                    f"objective '{self.objective}' defines no p(x), which scoring='nll' "
-                    "is of; use scoring='error', or objective='vae'"
+                    f"objective '{self.objective}' defines no p(x), which scoring="
+                    "'nll' needs; use scoring='error', or objective='vae'"
                 )
             draws = self.n_importance_samples
-            return -bases.rows_scores(self.model_, x, self._unit, draws)
+            return -rows.scores(self.model_, x, self._unit, draws)
         error = 0.0 if self.scoring == "mahalanobis" else self._errors(x)
         if self.scoring == "error":
             return error
-        far = self.covariance_.mahalanobis(self._codes(X))
+        far = self.covariance_.mahalanobis(np.float64(self._codes(x)))
         return far + self.balance_ * error * (self.scoring == "both")
 
     def _errors(self, x: np.ndarray) -> np.ndarray:
-        return bases.in_rows(lambda x: bases.errors(self.model_, x), x)
-
-    def _codes(self, X: np.ndarray) -> np.ndarray:
-        x = bases.scaled(self._shaped(X), self._unit)
-        z = bases.in_rows(self.model_.encode, x)
-        z = np.concatenate(z, axis=1) if isinstance(z, tuple) else z
-        return np.float64(z)
+        errors = rows.batched(lambda x: rows.errors(self.model_, x), x)
+        return np.float64(errors)

@@ -11,8 +11,7 @@ from sklearn import decomposition, model_selection
 
 from aejax import config as configs
 from aejax import evaluate
-from aejax.estimators import base as bases
-from aejax.estimators import population, transformer
+from aejax.estimators import population, rows, transformer
 
 LARGEST = 64  # of the latent sizes tried where none are given
 
@@ -140,15 +139,15 @@ class AutoencoderCV(transformer.Autoencoder):
         trainers: dict[int, population.Trainer] = {}
         names, folds = list(axes), []
         for train, test in splits:
-            rows, kept = self._parted(X[train])
-            unit, n = self._standard(rows), len(rows)
+            some, kept = self._parted(X[train])
+            unit, n = self._standard(some), len(some)
             if n not in trainers:
                 first = axes["latent_dim"][0]
                 config = self._config(n, len(kept) > 0, latent_dim=first)
                 trainers[n] = population.Trainer(config, axes | {"seed": seeds})
             trainer = trainers[n]
-            models = trainer.train(self._dataset(rows, kept, unit, X))
-            x = bases.scaled(self._shaped(X[test]), unit)
+            models = trainer.train(self._dataset(some, kept, unit, X))
+            x = rows.scaled(self._shaped(X[test]), unit)
             measured = [self._measured(model, x, unit) for model in models]
             members = [(_setting(c, names), c.seed) for c in trainer.configs]
             folds.append(dict(zip(members, measured, strict=True)))
@@ -162,11 +161,11 @@ class AutoencoderCV(transformer.Autoencoder):
         """Mean score and mse of held-out rows; NaN of a model that has diverged."""
         if model is None:
             return math.nan, math.nan
-        mse = bases.in_rows(lambda x: bases.errors(model, x), x).mean()
+        mse = rows.batched(lambda x: rows.errors(model, x), x).mean()
         if not model.has_likelihood:
             return -mse, mse
         draws = self.n_importance_samples
-        return bases.rows_scores(model, x, unit, draws).mean(), mse
+        return rows.scores(model, x, unit, draws).mean(), mse
 
     def _pca(self, X, splits, sizes) -> dict[int, float]:
         """{latent size: mean mse of PCA on held-out rows}; {} if values are missing."""
@@ -176,8 +175,8 @@ class AutoencoderCV(transformer.Autoencoder):
         for train, test in splits:
             unit = self._standard(X[train])
             a, b = (
-                bases.scaled(self._shaped(X[rows]), unit).reshape(len(rows), -1)
-                for rows in (train, test)
+                rows.scaled(self._shaped(X[part]), unit).reshape(len(part), -1)
+                for part in (train, test)
             )
             top = min(max(sizes), *a.shape)
             pca = decomposition.PCA(top, svd_solver="full").fit(a)

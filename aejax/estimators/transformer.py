@@ -9,6 +9,7 @@ from sklearn import base
 from sklearn.utils import check_random_state, validation
 
 from aejax.estimators import base as bases
+from aejax.estimators import rows
 
 _MANY = 3  # settings of one search, from which on a warning names AutoencoderCV
 
@@ -114,7 +115,7 @@ class Autoencoder(
         """Rows to train on, and rows held out, none if nothing is chosen by them."""
         if not self.early_stopping:
             return X, X[:0]
-        return bases.parted(X, self.validation_fraction, self._seeds(1)[0])
+        return rows.parted(X, self.validation_fraction, self._seeds(1)[0])
 
     def _warn_of_searches(self) -> None:
         family = getattr(self, "_family", None)
@@ -136,9 +137,7 @@ class Autoencoder(
     def transform(self, X: Any) -> np.ndarray:
         """Codes (N, k) of X (N, D); those of vectors, of vq_vae, beside each other."""
         X, x = self._scaled(X)
-        z = bases.in_rows(self.model_.encode, x)
-        z = np.concatenate(z, axis=1) if isinstance(z, tuple) else z
-        return z.astype(X.dtype)
+        return self._codes(x).astype(X.dtype)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """E[x | z], (N, D) in your units, of codes X (N, k)."""
@@ -149,17 +148,12 @@ class Autoencoder(
                 f"X has {Z.shape[1]} features, but the codes of this "
                 f"{type(self).__name__} have {self._n_features_out}"
             )
-        x = bases.in_rows(self._decode, np.float32(Z))
+        x = rows.batched(self._decode, np.float32(Z))
         return self._given(x, Z.dtype)
 
     def _decode(self, z: np.ndarray) -> np.ndarray:
         vectors = np.split(z, self._vectors, axis=1)
         return self.model_.decode(vectors[0] if self._vectors == 1 else tuple(vectors))
-
-    def reconstruct(self, X: Any) -> np.ndarray:
-        """X (N, D) as it comes back from its codes; NaN too, which it fills."""
-        X, x = self._scaled(X)
-        return self._given(bases.in_rows(self.model_.reconstruct, x), X.dtype)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """(N,) log p(x) of X's rows in nats, of their units; −mse where there is none.
@@ -168,7 +162,7 @@ class Autoencoder(
         average. −mse, of objectives that define no p(x), is in standard units.
         """
         _, x = self._scaled(X)
-        return bases.rows_scores(self.model_, x, self._unit, self.n_importance_samples)
+        return rows.scores(self.model_, x, self._unit, self.n_importance_samples)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of ``score_samples(X)``: the larger the better."""
@@ -184,16 +178,6 @@ class Autoencoder(
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         x = self.model_.sample(jax.random.key(seed), n_samples)
         return self._given(x, np.float64)
-
-    def _scaled(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """X (N, D) checked, and as the model takes it."""
-        validation.check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        return X, bases.scaled(self._shaped(X), self._unit)
-
-    def _given(self, x: np.ndarray, kind: Any) -> np.ndarray:
-        """(N, D) in the units of X, of examples as the model gives them."""
-        return self._unit.inverse(x).reshape(len(x), -1).astype(kind)
 
     @property
     def _vectors(self) -> int:
