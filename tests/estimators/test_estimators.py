@@ -1,8 +1,11 @@
 """Estimators beside what they are made of: units, scores, folds, pickles."""
 
+import functools
 import io
+import pathlib
 import pickle
 import pickletools
+import re
 
 import joblib
 import numpy as np
@@ -19,6 +22,7 @@ from sklearn import (
     preprocessing,
 )
 
+from aejax import estimators
 from aejax.estimators import Autoencoder
 
 RNG = np.random.default_rng(0)
@@ -195,3 +199,14 @@ def test_there_is_no_partial_fit():
     assert not hasattr(Autoencoder(), "partial_fit")
     with pytest.raises(AttributeError, match="has no partial_fit: a program is comp"):
         Autoencoder().partial_fit(WINE)
+
+
+def test_the_readme_s_example_runs(monkeypatch):
+    text = pathlib.Path(estimators.__file__).with_name("README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for name in ("Autoencoder", "AutoencoderCV", "AutoencoderDetector"):
+        quick = functools.partial(getattr(estimators, name), network="linear", epochs=2)
+        monkeypatch.setattr(estimators, name, quick)
+    exec(compile(example, "README.md", "exec"), names := {})
+    shapes = [names[n].shape for n in ("z", "X_hat", "new", "nats")]
+    assert shapes == [(178, 3), (178, 13), (5, 13), (178,)]
