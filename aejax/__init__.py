@@ -12,13 +12,14 @@ _WHERE = {
     "OBJECTIVES": "objectives",
     "load": "autoencoder",
     "open_run": "runs.run",
+    "Progress": "progress",
     "TASKS": "tasks",
     "sweep": "runs.sweep",
 }
 
 # Modules that are of use by themselves.
 _MODULES = ("corruptions", "data", "estimators", "evaluate", "likelihoods", "losses")
-_MODULES += ("report", "search")
+_MODULES += ("report", "search", "tracking")
 
 __all__ = sorted((*_WHERE, *_MODULES))
 

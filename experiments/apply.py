@@ -182,9 +182,9 @@ def _described(model: Any) -> dict[str, Any]:
 
 def _trained(task: tasks.Task, data: Any, flags: Flags, choice, folder, devices):
     """The models that suit a task, trained, or found where they were trained before."""
+    from aejax import progress
     from aejax.runs import plan
     from aejax.runs import sweep as sweeps
-    from experiments import progress
 
     models = []
     for sweep in task.sweeps(data):

@@ -6,8 +6,8 @@ from typing import Any
 
 import humanize
 
-from aejax import data, networks, objectives
-from experiments import presets, progress, tables
+from aejax import data, networks, objectives, progress
+from experiments import presets, tables
 
 
 def show_all(markdown: bool) -> None:

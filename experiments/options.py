@@ -37,6 +37,7 @@ _AXIS = (
     "sweep any field or hyperparameter: NAME=V1,V2, NAME=log:LOW:HIGH:COUNT, or with "
     "linear: or random:; the later of two for one NAME wins"
 )
+_TRACK = "log to these as well [tensorboard, wandb, mlflow, trackio]"
 
 
 _Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
@@ -67,6 +68,7 @@ FLAGS = {
     "address": (str, "", "HOST:PORT", "none", "ray: of a cluster, or auto"),
     "worker_resources": (str, "", "JSON", "1 CPU", """ray: as '{"GPU": 1}'"""),
     "allow_mixed": (_Switch, False, None, "", "workers of several kinds: other bits"),
+    "track": (tuple[str, ...], (), "NAME ...", "none", _TRACK),
     "shard": (str, "", "I/N", "all", "train a share, from 0; or auto: SLURM's"),
     "dry_run": (_Switch, False, None, "", "show plan and memory; train nothing"),
     "list": (_Switch, False, None, "", "show what there is to choose from"),

@@ -72,10 +72,11 @@ def _search(argv: list[str]) -> int:
     devices = environment.start(count, flags.devices, options.threads(flags))
 
     # Only now: these import jax, which has to start as the line above says.
+    from aejax import progress
     from aejax.report import trials
     from aejax.runs import faults, halving, plan, sources
     from aejax.search import goal, searcher, space
-    from experiments import ending, listing, progress, tables
+    from experiments import ending, listing, tables
 
     base = plan.without_unused(
         base, {n: e for n, e in entries.items() if type(e) is list}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from aejax import config, tracking
 from experiments import ending, environment, options, workers
 
 
@@ -33,19 +34,19 @@ def _sweep(argv: list[str]) -> int:
     out = flags.out or f"runs/{flags.preset}-{now:%Y%m%d-%H%M%S}"
     share = workers.share(flags)
     workers.resources(flags)
+    tracker = _tracker(flags, base, axes, out)
     threads = options.threads(flags)
-    ours = None
-    if flags.engine != "local":
-        ours = workers.variables(threads)
+    ours = None if flags.engine == "local" else workers.variables(threads)
     devices = environment.start(
         options.members(axes) * base.data_parallel, flags.devices, threads
     )
 
     # Only now: these import jax, which has to start as the line above says.
+    from aejax import progress
     from aejax.report import table
     from aejax.runs import faults, halving, plan
     from aejax.runs import sweep as sweeps
-    from experiments import listing, progress, tables
+    from experiments import listing, tables
 
     base = plan.without_unused(base, axes)  # in it they are the preset's alone
     planned = plan.plan(base, axes)
@@ -55,27 +56,29 @@ def _sweep(argv: list[str]) -> int:
         listing.show_plan(planned, devices, flags.vmap)
         faults.check_memory(planned.populations, devices)
         return 0
-    members = progress.count(planned.count, "autoencoder")
-    programs = progress.count(len(planned.populations), "program")
-    where = f"{len(devices)} × {devices[0].device_kind}"
-    title = f"{members} in {programs} on {where}, to {out}"
-    display = progress.Progress(progress.names(planned), title)
-    with environment.interruptible() as should_stop, display:
-        asked = dict(config=base, axes=axes, out=out, planned=planned)
-        asked |= dict(on_event=display.on_event, should_stop=should_stop)
-        asked |= dict(resume=flags.resume, vmap=flags.vmap)
-        asked |= dict(command=options.command(argv))
-        if share:
-            return _share(share, workers.train_share(share, devices, asked), argv, out)
-        if flags.engine == "local":
-            run = sweeps.sweep(devices=devices, halving=rule, **asked)
-        else:
-            run = workers.sweep(flags, rule, asked, ours)
-    if not run.info["finished"]:
-        return ending.stopped(argv, out)
-    rows = table.final(table.read([run]))
-    tables.show(*rows, "test metrics, mean over n seeds")
-    return ending.report(run, began)
+    title = f"{progress.title(planned)} on {len(devices)} × {devices[0].device_kind}"
+    display = progress.Progress(progress.names(planned), f"{title}, to {out}")
+    with tracker:
+        with environment.interruptible() as should_stop, display:
+            asked = dict(config=base, axes=axes, out=out, planned=planned)
+            asked |= dict(on_event=display.on_event, should_stop=should_stop)
+            asked |= dict(resume=flags.resume, vmap=flags.vmap)
+            asked["command"] = options.command(argv)
+            if share:
+                done = workers.train_share(share, devices, asked)
+                return _share(share, done, argv, out)
+            asked |= dict(on_rows=tracker.on_rows)
+            if flags.engine == "local":
+                run = sweeps.sweep(devices=devices, halving=rule, **asked)
+            else:
+                run = workers.sweep(flags, rule, asked, ours)
+        if not run.info["finished"]:
+            return ending.stopped(argv, out)
+        rows = table.final(table.read([run]))
+        tables.show(*rows, "test metrics, mean over n seeds")
+        code = ending.report(run, began)
+        tracker.finish(run)
+        return code
 
 
 def _halving(flags: Any) -> Any:
@@ -87,6 +90,22 @@ def _halving(flags: Any) -> Any:
     return halving.Halving(
         flags.halving, flags.rungs, flags.by, flags.across, flags.audit
     )
+
+
+def _tracker(flags: Any, base: config.Config, axes: dict[str, list], out: str) -> Any:
+    """The Tracker of --track, which may name none.
+
+    Raises:
+      InputError: it is unknown, not installed, or of one share.
+    """
+    if flags.track and flags.shard:
+        raise config.InputError(
+            "--track needs the rows of all members, and a share has its own alone: "
+            "leave out --shard, or use --engine"
+        )
+    # Of an engine rows come as shards end, which part the seeds of a setting.
+    seeds = None if flags.engine == "local" else len(axes.get("seed", "1"))
+    return tracking.Tracker(flags.track, base, axes, out=out, seeds=seeds)
 
 
 def _share(part: tuple[int, int], done: bool, argv: list[str], out: str) -> int:

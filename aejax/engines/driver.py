@@ -62,6 +62,7 @@ def sweep(
     environment: Mapping[str, str],
     on_event: Callable[[dict[str, Any]], None],
     should_stop: Callable[[], bool],
+    on_rows: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
 ) -> runs.Run:
     """Has every combination of the axes trained by an engine's workers.
 
@@ -69,7 +70,7 @@ def sweep(
       planned: what ``plan`` makes of config and axes.
       workers: opened; closed at the end.
       environment: variables that workers start jax with.
-      on_event, should_stop: as of ``aejax.sweep``.
+      on_event, should_stop, on_rows: as of ``aejax.sweep``, rows as shards end.
 
     Returns:
       A Run; ``info["finished"]`` is False if it was stopped.
@@ -79,9 +80,8 @@ def sweep(
     """
     out = asked.out.resolve()
     admission.place(out, asked.resume)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.closing(workers))
-        stack.enter_context(faults.explained(out))
+    closing, explained = contextlib.closing(workers), faults.explained(out)
+    with closing, explained, contextlib.ExitStack() as stack:
         locked = stack.enter_context(directories.Directory(out))
         lease = stack.enter_context(engine.Lease(out))
         variables = _virtual(planned, workers, environment)
@@ -93,7 +93,7 @@ def sweep(
             asked = asked._replace(vmap=asked.vmap or batch)
         inputs = provenance.inputs(planned, devices, asked.vmap) | known
         info = _info(config, axes, planned, asked, devices, inputs, workers.workers)
-        log = gather.Gathered(planned, info, locked, on_event)
+        log = gather.Gathered(planned, info, locked, on_event, on_rows)
 
         def idle(running: list[int]) -> bool:
             lease.renew()

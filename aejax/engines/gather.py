@@ -34,10 +34,12 @@ class Gathered:
         info: dict[str, Any],
         directory: directories.Directory,
         on_event: Callable[[dict[str, Any]], None] | None,
+        on_rows: Callable[[list[dict[str, Any]]], None] = lambda rows: None,
     ):
         self.info, self._plan, self._directory = info, planned, directory
         self._shards = directories.shards(info)
         self._on_event, self._best = on_event or (lambda event: None), None
+        self._on_rows = on_rows
         self._rows: dict[int, list[dict[str, Any]]] = {}
         self._done: set[int] = set()  # shards that are trained to the end
         self._trained: dict[int, int] = {}  # member-steps of each
@@ -57,7 +59,9 @@ class Gathered:
         self._write_info()
         directory.rewrite(self.rows)
         self._saved = time.monotonic()
-        self._on_event({"kind": "compile", "programs": len(planned.populations)})
+        programs = len(planned.populations)
+        said = {"kind": "compile", "programs": programs, "planned": planned}
+        self._on_event(said)
 
     def _keep(self, number: int, rows: list[dict[str, Any]]) -> None:
         self._rows[number] = rows
@@ -133,6 +137,7 @@ class Gathered:
         before, rows = len(self._rows.get(number, ())), answer["rows"]
         self._keep(number, rows)
         self._directory.append(rows[before:])
+        self._on_rows(rows[before:])
         losses = [r["loss"] for r in rows if r["split"] == "valid"]
         losses = [v for v in (*losses, self._best) if v is not None]
         self._best = min(losses, default=None)

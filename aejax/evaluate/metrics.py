@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+# How the names of metrics start that are never below 0.
+POSITIVE = ("mse", "error_rate", "kl")
 CAP = 100.0  # dB of an example that is exact, so that a mean over others stays finite
 
 
@@ -95,6 +97,13 @@ def interval(values: Any, positive: bool = False) -> tuple[Any, Any, Any]:
     if positive and (values > 0).all():
         ends = mean * np.exp(-half / mean), mean * np.exp(half / mean)
     return tuple(a.tolist() for a in (mean, *ends))
+
+
+def over_seeds(metric: str, values: Sequence[float]) -> tuple[float | None, ...]:
+    """Mean, low and high of a metric of rows; None of what there is not."""
+    if not len(values):
+        return None, None, None
+    return interval(values, metric.startswith(POSITIVE))
 
 
 def rounded(value: float | None) -> float | None:

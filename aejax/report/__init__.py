@@ -1,15 +1,14 @@
 """Results table -> figures -> one self-contained HTML page. Nothing is trained."""
 
-import functools
 import pathlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aejax import config
 
-_DRAWING = threading.Lock()  # matplotlib's settings are the process's
+DRAWING = threading.Lock()  # matplotlib's settings are the process's
 
 
 def findings(runs: Sequence[Any]) -> list[str]:
@@ -60,55 +59,14 @@ def write(runs: Sequence[Any], out: Any = None) -> pathlib.Path:
 def _sections(runs: Sequence[Any], facts: Any) -> Iterator[Any]:
     """Those of a ``Table`` that have something to say, in the page's order."""
     # Matplotlib takes a second to import, which a command that fails should not.
-    from aejax.report import (
-        canvas,
-        columns,
-        compare,
-        curves,
-        page,
-        pictures,
-        provenance,
-        race,
-    )
-    from aejax.report import search as searches
+    from aejax.report import canvas, page
+    from aejax.report import sections as parts
 
-    @functools.cache
-    def loaded() -> list[Any]:
-        try:
-            return [pictures.load(facts)]
-        except Exception as error:
-            return [None, error]
-
-    def models() -> Any:
-        lines, *errors = loaded()
-        for error in errors:
-            raise error
-        return lines
-
-    makers: list[tuple[Callable, Callable[[], Any]]] = [
-        (provenance.differences, lambda: facts),
-        (searches.section, lambda: facts),
-        (curves.bottleneck, lambda: facts),
-        (compare.settings, lambda: facts),
-        (compare.truncated, lambda: facts),
-        (pictures.reconstructions, models),
-        (columns.section, models),
-        (pictures.samples, models),
-        (pictures.plane, models),
-        (pictures.filters, models),
-        (race.section, lambda: facts),
-        (curves.training, lambda: facts),
-        (curves.gap, lambda: facts),
-        *((provenance.task, lambda file=f: file) for f in provenance.appended(runs)),
-        (provenance.summary, lambda: facts),
-        (provenance.data, lambda: facts),
-        (provenance.origin, lambda: facts),
-    ]
-    with _DRAWING, canvas.style():
-        for make, given in makers:
-            name = make.__name__
+    with DRAWING, canvas.style():
+        for name, make in parts.makers(runs, facts):
             try:
-                section = make(given())
+                section = make()
+                section = section and page.as_text(section)
             except Exception as error:  # plotting can fail in any way
                 why = f"{type(error).__name__}: {str(error)[:500]}"
                 warnings.warn(f"section '{name}' of the report: {why}", stacklevel=4)
@@ -127,7 +85,7 @@ def picture(panels: Sequence[Any], path: Any) -> None:
     """The panels of an application as a PNG, 1200 pixels wide."""
     from aejax.report import canvas, drawer
 
-    with _DRAWING, canvas.style():
+    with DRAWING, canvas.style():
         drawer.draw(panels).savefig(path, dpi=120)
 
 

@@ -47,9 +47,17 @@ def svg(fig: figure.Figure) -> str:
     return "<svg" + re.sub(r"font-family: [^;\"]*", f"font-family: {FONTS}", out)
 
 
-def sheet(height: float, width: float = WIDTH) -> figure.Figure:
+class Sheet(figure.Figure):
+    """A figure that a notebook shows as the page does, with or without pyplot."""
+
+    def _repr_svg_(self) -> str:
+        with style():
+            return svg(self)
+
+
+def sheet(height: float, width: float = WIDTH) -> Sheet:
     """An empty figure of this size in inches."""
-    fig = figure.Figure(figsize=(width, height))
+    fig = Sheet(figsize=(width, height))
     fig.get_layout_engine().set(h_pad=0.1, w_pad=0.1)
     return fig
 

@@ -16,9 +16,9 @@ UNITS = {
 PCA = {"color": "#4A545E", "ls": (0, (5, 3)), "lw": 1.3, "zorder": 1.5}
 
 
-def bottleneck(table: tables.Table) -> page.Section | None:
-    """Final test metrics against the swept axis, with PCA and intervals."""
-    metrics = [m for m in UNITS if any(s.metric(m) for s in table.settings)]
+def bottleneck(table: tables.Table, count: int = 9) -> page.Section | None:
+    """The first final test metrics against the swept axis, with PCA and intervals."""
+    metrics = [m for m in UNITS if any(s.metric(m) for s in table.settings)][:count]
     if not metrics or not table.x:
         return None
     fig, axes = canvas.panels([4.5] + [2.8] * (len(metrics) - 1))
@@ -83,6 +83,7 @@ def training(table: tables.Table) -> page.Section | None:
         seen = [mean for *_, points in curves for _, mean, *_ in points]
         canvas.lines(ax, curves, log_y=max(seen) > 10 * min(seen))
         ax.set_xlabel("epoch")
+    axes[0].set_ylabel("validation loss")
     return page.picture("training", "Training: validation loss", fig)
 
 

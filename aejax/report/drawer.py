@@ -17,9 +17,11 @@ HUES = colors.LinearSegmentedColormap.from_list("", ("#f3f6f8", table.PALETTE[0]
 
 
 def draw(
-    figure: Sequence[panels.Panel], width: float = canvas.WIDTH, ink: str = canvas.INK
+    figure: Sequence[panels.Panel],
+    inks: Sequence[str] = (),
+    width: float = canvas.WIDTH,
 ) -> Any:
-    """A figure: panels two beside each other, wide ones alone; titles in ``ink``.
+    """A figure: panels two beside each other, wide ones alone; titles in ``inks``.
 
     A system (a name in Curves and Bars) has one colour throughout. At half the page's
     width one panel fills it.
@@ -32,7 +34,7 @@ def draw(
         rows[-1].append(panel)
     heights = [max(map(_height, row)) for row in rows]
     fig = canvas.sheet(sum(heights), width)
-    color = _palette(figure)
+    color, ink = _palette(figure), iter(inks or [canvas.INK] * len(figure))
     # A figure to each row, so that a row's long names do not narrow the others.
     parts = fig.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
     for part, row in zip(parts[:, 0], rows, strict=True):
@@ -43,7 +45,7 @@ def draw(
             ax = part.add_subplot(place, projection="3d" if solid else None)
             _DRAW.get(type(panel), _by_itself)(ax, panel, color)
             room = 90 if _wide(panel) else 46  # characters
-            ax.set_title(canvas.short(panel.title, room), color=ink)
+            ax.set_title(canvas.short(panel.title, room), color=next(ink))
     # Pictures keep their shape: only further passes know the room their texts take.
     for _ in range(2):
         fig.get_layout_engine().execute(fig)

@@ -19,9 +19,10 @@ class Figure(NamedTuple):
     """A picture and its file name without ending."""
 
     name: str
-    svg: str = ""
+    drawn: figure.Figure | None = None
     wide: bool = False  # the page's whole width; else two stand side by side
-    png: str = ""  # base64, instead of svg
+    svg: str = ""  # of what was drawn
+    png: str = ""  # base64, instead of both
 
 
 class Cells(NamedTuple):
@@ -51,7 +52,16 @@ class Section(NamedTuple):
 
 def picture(name: str, title: str, fig: figure.Figure) -> Section:
     """A section that is one figure over the page's width."""
-    return Section(name, title, [Figure(name, canvas.svg(fig), wide=True)])
+    return Section(name, title, [Figure(name, fig, wide=True)])
+
+
+def as_text(section: Section) -> Section:
+    """With figures as SVG, which nothing can change any more."""
+    figures = [
+        f._replace(drawn=None, svg=canvas.svg(f.drawn)) if f.drawn else f
+        for f in section.figures
+    ]
+    return section._replace(figures=figures)
 
 
 def _names(text: str) -> markupsafe.Markup:

@@ -73,7 +73,7 @@ def some(part, data, places=slice(None)) -> tuple[np.ndarray | None, ...]:
     return x, *(None if a is None else a[places] for a in (part.y, part.length))
 
 
-def reconstructions(lines: list[Shown]) -> page.Section | None:
+def reconstructions(lines: list[Shown], joined: bool = False) -> page.Section | None:
     """Test examples above what each bottleneck size makes of them; none of tables,
     whose rows are no curves: see ``columns``."""
     pictures = []
@@ -85,10 +85,10 @@ def reconstructions(lines: list[Shown]) -> page.Section | None:
             note = words.measured(setting.error[0]) if setting.error else ""
             rows.append((name, note, model.reconstruct(one.x, one.y, one.length)))
         pictures.append((one, rows))
-    return _matrices("reconstructions", "Reconstructions", pictures)
+    return _matrices("reconstructions", "Reconstructions", pictures, joined)
 
 
-def samples(lines: list[Shown]) -> page.Section | None:
+def samples(lines: list[Shown], joined: bool = False) -> page.Section | None:
     """Draws from the prior, or from a density of the codes where there is none."""
     from jax import random  # only who draws samples needs jax
 
@@ -99,10 +99,10 @@ def samples(lines: list[Shown]) -> page.Section | None:
         y = one.y if np.ndim(one.y) == 2 else y
         rows = [(n, "", m.sample(random.key(0), count, y)) for n, _, m in one.models]
         pictures.append((one, rows))
-    return _matrices("samples", "Samples", pictures)
+    return _matrices("samples", "Samples", pictures, joined)
 
 
-def filters(lines: list[Shown]) -> page.Section | None:
+def filters(lines: list[Shown], joined: bool = False) -> page.Section | None:
     """Encoder weights of first layers that see whole images, as images."""
     pictures = []
     for one in (one for one in lines if one.x.ndim == 4):
@@ -121,41 +121,56 @@ def filters(lines: list[Shown]) -> page.Section | None:
                 rows += [(name if j == 0 else "", "", row) for j, row in enumerate(cut)]
         if rows:
             pictures.append((one, rows))
-    return _matrices("filters", "Encoder filters", pictures)
+    return _matrices("filters", "Encoder filters", pictures, joined)
 
 
-def plane(lines: list[Shown]) -> page.Section | None:
+def plane(lines: list[Shown], joined: bool = False) -> page.Section | None:
     """Codes of the test split by class, and the decoder over their middle 96 %."""
-    figures = []
+    flat = []
     for one in lines:
-        flat = [m for _, s, m in one.models if s.axes["latent_dim"] == 2]
+        model = next((m for _, s, m in one.models if s.axes["latent_dim"] == 2), None)
         step = -(-len(one.data.test.x) // POINTS)
         x, y, length = some(one.data.test, one.data, slice(None, None, step))
-        z = flat[0].encode(x, y, length) if flat else ()
-        if isinstance(z, tuple):  # no model, or a hierarchy of codes: no plane
-            continue
-        wide = x.ndim == 4
+        z = model.encode(x, y, length) if model else ()
+        if not isinstance(z, tuple):  # else no model, or a hierarchy of codes: no plane
+            flat.append((one, model, z, x.ndim == 4, y))
+    figures = []
+    for part in [flat] * bool(flat) if joined else ([each] for each in flat):
+        wide = any(images for *_, images, _ in part)
         width = canvas.WIDTH if wide else canvas.HALF
-        fig, axes = canvas.panels([4.6], 1 + wide, width)
-        canvas.scatter(axes[0], z, y, datasets.labels(one.data))
-        axes[0].set_title(canvas.short(one.line.label, 40), color=one.line.color)
-        if wide:
-            sides = np.linspace(*np.quantile(z, [0.02, 0.98], axis=0), GRID).T
-            grid = np.stack(np.meshgrid(sides[0], sides[1][::-1]), -1)
-            labels = None if one.y is None else np.repeat(one.y[:1], GRID**2, 0)
-            decoded = flat[0].decode(grid.reshape(-1, 2).astype(np.float32), labels)
-            canvas.tiles(axes[1], one.x, np.split(np.asarray(decoded), GRID))
-            axes[1].set_title("decoded over the codes")
-        name = f"plane-{len(figures)}"
-        figures.append(page.Figure(name, canvas.svg(fig), wide))
+        fig, axes = canvas.panels([4.6] * len(part), 1 + wide, width)
+        for row, (one, model, z, images, y) in enumerate(part):
+            _codes(axes[row * (1 + wide)], one, z, y)
+            if images:
+                _decoded(axes[2 * row + 1], one, model, z)
+            elif wide:
+                axes[2 * row + 1].remove()
+        figures.append(page.Figure(f"plane-{len(figures)}", fig, wide))
     return page.Section("plane", "The latent plane", figures) if figures else None
 
 
-def _matrices(id_, title, pictures):
+def _codes(ax, one: Shown, z: np.ndarray, y: np.ndarray | None) -> None:
+    """Codes (N, 2) by class."""
+    canvas.scatter(ax, z, y, datasets.labels(one.data))
+    ax.set_title(canvas.short(one.line.label, 40), color=one.line.color)
+
+
+def _decoded(ax, one: Shown, model: Any, z: np.ndarray) -> None:
+    """Images over the plane of codes (N, 2)."""
+    sides = np.linspace(*np.quantile(z, [0.02, 0.98], axis=0), GRID).T
+    grid = np.stack(np.meshgrid(sides[0], sides[1][::-1]), -1)
+    labels = None if one.y is None else np.repeat(one.y[:1], GRID**2, 0)
+    decoded = model.decode(grid.reshape(-1, 2).astype(np.float32), labels)
+    canvas.tiles(ax, one.x, np.split(np.asarray(decoded), GRID))
+    ax.set_title("decoded over the codes")
+
+
+def _matrices(id_, title, pictures, joined):
     """A section with a figure of half the page's width for each (line, rows)."""
-    figures = []
-    for i, (one, rows) in enumerate(pictures):
-        panel = panels.Images(one.line.label, rows)
-        fig = drawer.draw([panel], canvas.HALF, one.line.color)
-        figures.append(page.Figure(f"{id_}-{i}", canvas.svg(fig)))
+    drawn = [(panels.Images(o.line.label, r), o.line.color) for o, r in pictures]
+    if joined and len(drawn) > 1:
+        figs = [drawer.draw(*zip(*drawn, strict=True))]
+    else:
+        figs = [drawer.draw([panel], [ink], canvas.HALF) for panel, ink in drawn]
+    figures = [page.Figure(f"{id_}-{i}", fig) for i, fig in enumerate(figs)]
     return page.Section(id_, title, figures) if figures else None

@@ -59,9 +59,9 @@ def section(table: tables.Table) -> page.Section | None:
         by = run.info["search"]["minimize"]
         draw = _history if len(by) == 1 else _compromises
         mark = f"-{index}" * (len(table.runs) > 1)
-        figures.append(page.Figure(f"trials{mark}", canvas.svg(draw(some, by)), True))
+        figures.append(page.Figure(f"trials{mark}", draw(some, by), True))
         slices = _slices(some, by[0], run.info["search"]["space"])
-        figures.append(page.Figure(f"drawn{mark}", canvas.svg(slices), True))
+        figures.append(page.Figure(f"drawn{mark}", slices, True))
         title = "The best trials" if len(by) == 1 else "The best compromises"
         title += f" of {name}" * (len(table.runs) > 1)
         if chosen := trials.best(some, 10 if len(by) == 1 else 40):

@@ -15,8 +15,6 @@ from aejax.training import population as populations
 
 _FIXED = ("member", "epoch", "step", "split", "diverged")
 _FIRST = ("loss", "nll", "mse", "psnr", "error_rate", "kl")
-# How the names of metrics start that are never below 0.
-_POSITIVE = ("mse", "error_rate", "kl")
 
 
 def metric_columns(planned: Sequence[populations.Population]) -> list[str]:
@@ -134,10 +132,8 @@ def summary(
         line |= {"n_seeds": int((~lost).sum()), "diverged": int(lost.sum())}
         line["parameters"] = parameters[first["member"]]
         for metric, values in same.loc[~lost, list(metrics)].items():
-            known, ends = values.dropna(), (None, None, None)
-            if len(known):
-                ends = measures.interval(known, metric.startswith(_POSITIVE))
             names = (f"{metric}_{end}" for end in ("mean", "low", "high"))
+            ends = measures.over_seeds(metric, values.dropna())
             line |= zip(names, ends, strict=True)
         out.append(line)
     return out

@@ -14,11 +14,11 @@ from aejax import autoencoder, registry
 from aejax import config as configs
 from aejax import data as datasets
 from aejax.runs import checkpoint, directory, halving, provenance, record
-from aejax.runs import sources as sources_lib
+from aejax.runs import sources as origins
 from aejax.training import population as population_lib
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """What a sweep leaves behind; ``open_run`` gives the same from a directory.
 
@@ -43,10 +43,10 @@ class Run:
     summary: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     dir: pathlib.Path | None = None
     finals: Mapping[int, tuple[Any, int]] = dataclasses.field(default_factory=dict)
-    sources: sources_lib.Sources = dataclasses.field(
-        default_factory=sources_lib.Sources
-    )
+    sources: origins.Sources = dataclasses.field(default_factory=origins.Sources)
     plan: tuple[population_lib.Population, ...] | None = None
+    _functions: dict[int, dict] = dataclasses.field(default_factory=dict, init=False)
+    _read: dict[int, tuple] = dataclasses.field(default_factory=dict, init=False)
 
     @functools.cached_property
     def populations(self) -> tuple[population_lib.Population, ...]:
@@ -61,8 +61,7 @@ class Run:
     @functools.cached_property
     def stopped(self) -> dict[int, int]:
         """{member: epoch} of those that successive halving has stopped."""
-        rule = halving.of_info(self.info)
-        if not rule:
+        if not (rule := halving.of_info(self.info)):
             return {}
         return halving.Race(rule, self.populations, lambda: self.rows).stopped()
 
@@ -85,7 +84,7 @@ class Run:
         if name is not None and name not in known:
             raise configs.unknown("data set of this run", name, known)
         config = known[name or next(iter(known))].config
-        return self.sources.dataset(config.dataset, sources_lib.in_sequences(config))
+        return self.sources.dataset(config.dataset, origins.in_sequences(config))
 
     def model(self, **choice: Any) -> autoencoder.Autoencoder:
         """The trained model of the one member that has these axis values.
@@ -133,6 +132,26 @@ class Run:
         """Writes one member as files; see ``Autoencoder.export``."""
         return self.model(**choice).export(folder)
 
+    def frame(self) -> Any:
+        """The rows as a pandas DataFrame; NaN where one has no number."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows)
+
+    def plot(self, name: str) -> Any:
+        """A figure of the report, a matplotlib Figure; see ``report.notebook.plot``."""
+        from aejax.report import notebook
+
+        return notebook.plot(self, name)
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.info['members']:,} members>"
+
+    def _repr_html_(self) -> str:
+        from aejax.report import notebook
+
+        return notebook.html(self)
+
     def _model(
         self, population: population_lib.Population, place: int
     ) -> autoencoder.Autoencoder:
@@ -143,14 +162,12 @@ class Run:
                 where = directory.shard_folder(self.dir, number)
         final, step = self._finals(part, where)
         params = jax.tree.map(lambda a: a[place - start], final["params"])
-        if population.index not in self._functions:
-            shared = autoencoder.functions(population.spec)
-            self._functions[population.index] = shared
+        functions = autoencoder.functions(population.spec)  # the first serves all
         return autoencoder.Autoencoder(
             population.spec,
             population.members[place].config,
             params,
-            self._functions[population.index],
+            self._functions.setdefault(population.index, functions),
             min(step, self._last.get(population.members[place].index, step)),
             lambda: self.sources.source(population.spec),
         )
@@ -161,14 +178,6 @@ class Run:
         return {
             r["member"]: r["step"] for r in self.rows if r["member"] in self.stopped
         }
-
-    @functools.cached_property
-    def _functions(self) -> dict[int, dict]:
-        return {}
-
-    @functools.cached_property
-    def _read(self) -> dict[int, tuple[Any, int]]:
-        return {}
 
     def _finals(
         self, population: population_lib.Population, dir: pathlib.Path | None
@@ -185,9 +194,8 @@ class Run:
     def _restored(
         self, population: population_lib.Population, dir: pathlib.Path | None
     ) -> tuple[Any, int]:
-        state, meta = None, {}
-        if dir is not None:
-            state, meta = checkpoint.restore(dir, population, self._warn)
+        read = dir and checkpoint.restore(dir, population, self._warn)
+        state, meta = read or (None, {})
         if not state:
             raise configs.InputError(
                 f"population {population.index} of this run has no checkpoint that can "
@@ -224,9 +232,8 @@ class Run:
         free = {n: v for n, v in values.items() if len(v) > 1} or values
         listed = "; ".join(f"{n}: {configs.listed(v)}" for n, v in free.items())
         given = "; ".join(f"{n}={configs.listed(v)}" for n, v in choice.items())
-        given = given or "nothing"
         raise configs.InputError(
-            f"{sum(fit)} models have {given}; say also which of {listed}"
+            f"{sum(fit)} models have {given or 'nothing'}; say also which of {listed}"
             if any(fit)
             else f"no model has {given}; this run has {listed}"
         )
@@ -243,9 +250,8 @@ def open_run(dir: Any) -> Run:
     dir = pathlib.Path(dir).expanduser()
     info = directory.read_info(dir)
     config, axes = directory.read_configuration(info)
-    summary = []
-    if directory.has_summary(dir, info):  # else it is damaged, or of before a damage
-        summary = directory.read_summary(dir)
+    whole = directory.has_summary(dir, info)  # else damaged, or of before a damage
+    summary = directory.read_summary(dir) if whole else []
     run = Run(config, axes, info, directory.read_rows(dir), summary, dir)
     for problem in run.problems:
         warnings.warn(problem, stacklevel=2)

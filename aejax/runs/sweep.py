@@ -48,7 +48,7 @@ def sweep(
       vmap: members computed with at once on a device; 1 on CPU, else what fits.
       resident_bytes: training data above this size stream in blocks.
       on_rows: called with new rows.
-      on_event: called with a dict after each call of a program: progress.
+      on_event: called with a dict after each call of a program: aejax.Progress(), say.
       should_stop: asked after each call; True saves and returns, unfinished.
       planned: what ``plan`` has made from the same arguments already.
       halving: stops members that are behind others, and saves their time.
@@ -122,10 +122,9 @@ def _checked(config: Any, axes: Any, vmap: Any, halving: Any) -> dict[str, list[
 def _devices(given: Any) -> list[jax.Device]:
     """All of the default backend's, the first so many, or those that are given."""
     known = jax.devices()
+    given = len(known) if given is None else given
     if type(given) is int and 1 <= given <= len(known):
         return known[:given]
-    if given is None:
-        return known
     fits = isinstance(given, Sequence) and not isinstance(given, str) and given
     if not fits or not all(isinstance(one, jax.Device) for one in given):
         raise configs.InputError(

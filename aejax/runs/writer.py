@@ -61,8 +61,7 @@ class Writer:
     ) -> dict[int, tuple[Any, int]]:
         """{population: its committed state and step} of those to train."""
         self._directory = directory
-        states, rows = {}, []
-        saved = []
+        states, rows, saved = {}, [], []
         if self._directory:
             saved = directories.read_rows(self._directory.dir)
             self._spent = provenance.spent_before(self._directory.dir)
@@ -79,7 +78,7 @@ class Writer:
             self._directory.rewrite(rows)
         self._cache = provenance.cache_entries()
         self._compiles = bool(states)
-        self._say("compile", programs=len(states))
+        self._say("compile", programs=len(states), planned=self._plan)
         return states
 
     def _committed(

@@ -30,7 +30,8 @@ FREE |= {"compile_s", "trace_s", "train_s", "steps_per_s", "images_per_s"}
 
 def train(path, argv=(), stop=None):
     """A run, interrupted at a report of its progress, as Ctrl-C would."""
-    from experiments import progress, sweep
+    from aejax import progress
+    from experiments import sweep
 
     real, events = progress.Progress.on_event, []
 

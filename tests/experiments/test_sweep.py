@@ -13,8 +13,8 @@ import sys
 
 import pytest
 
-from aejax import config, report
-from experiments import environment, options, presets, progress, sweep
+from aejax import config, progress, report
+from experiments import environment, options, presets, sweep
 from tests.experiments.common import TINY, refused
 
 ROOT = pathlib.Path(__file__).parents[2]

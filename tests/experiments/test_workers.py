@@ -29,6 +29,8 @@ AREA = ["--preset", "smoke", "--out", "run"]
         ("--shard a/4", "must be I/N"),
         ("--shard auto", "SLURM_PROCID"),
         ("--shard 0/4 --engine processes", "--shard needs --out"),
+        ("--shard 0/4 --out x --track tensorboard", "a share has its own alone"),
+        ("--track tensorbord", "did you mean 'tensorboard'"),
         ("--by mse", "--by is of --halving"),
         ("--rungs 3", "--rungs is of --halving"),
         ("--halving 2 --shard 0/2 --out x", "shares have nobody"),
