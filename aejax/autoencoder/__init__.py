@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -78,6 +78,7 @@ class Autoencoder:
       hparams: of the objective, as its functions take them.
       latent_dim: k.
       spec: static facts, of the population it was trained in.
+      origin: () -> what is known of its training, in JSON's types.
       step, steps: of training, when ``params`` were saved, and all that it has.
       has_likelihood, has_normal_prior: whether p(x) is defined, and p(z) is N(0, 1).
     """
@@ -91,8 +92,9 @@ class Autoencoder:
         shared: dict[str, Callable],
         step: int,
         source: Callable[[], sources.Source],
+        origin: Callable[[], Mapping[str, Any]] = dict,
     ):
-        self.steps, self.step = spec.steps, step
+        self.steps, self.step, self.origin = spec.steps, step, origin
         self.config, self.latent_dim = config, config.latent_dim
         self.params = jax.tree.map(jnp.asarray, params)
         self._values = spec.hparams(config)
@@ -113,8 +115,9 @@ class Autoencoder:
                 "fitted to; its run has them: aejax.open_run(DIR).model(…)"
             )
 
-        spec, config, params, step, density = parts
-        model = cls(spec, config, params, shared or functions(spec), step, source)
+        spec, config, params, step, density, origin = parts
+        shared = shared or functions(spec)
+        model = cls(spec, config, params, shared, step, source, lambda: origin)
         model._densities = {} if density is None else {"gaussian": density}
         return model
 
@@ -224,9 +227,9 @@ class Autoencoder:
         run = functools.partial(self._shared[name], self.params, self._values)
         return in_batches(run, *trees, extra=extra, limit=limit)
 
-    def export(self, folder: Any) -> pathlib.Path:
-        """Writes the model as files; see ``exports.write``."""
-        return exports.write(self, folder)
+    def export(self, folder: Any, format: str = "npz") -> pathlib.Path:
+        """Writes the model as files of a format; see ``exports.write``."""
+        return exports.write(self, folder, format)
 
 
 def load(folder: Any) -> Autoencoder:

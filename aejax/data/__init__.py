@@ -22,6 +22,7 @@ from aejax.data import (
     classes,
     columns,
     dataset,
+    digest,
     encoding,
     files,
     items,
@@ -53,6 +54,7 @@ encoded = encoding.of_frame
 positions = columns.positions
 described = encoding.described
 filled = missing.filled
+fingerprint = digest.fingerprint
 
 
 def load(name: str = "digits", like: Any = None) -> Dataset:

@@ -3,7 +3,6 @@
 No pickle: whoever reads them needs NumPy, and runs nobody's code.
 """
 
-import importlib.metadata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import jax
 import numpy as np
 
 from aejax import config as configs
+from aejax import machine
 from aejax import model as model_lib
 from aejax.evaluate import ex_post
 from aejax.training import population as populations
@@ -25,6 +25,7 @@ class Parts(NamedTuple):
     """What an ``autoencoder.Autoencoder`` is made from.
 
     ``density`` is of its codes, for an objective without a prior; None if unknown.
+    ``origin`` is what is known of its training, see ``origin``; {} if nothing is.
     """
 
     spec: specs.TrainSpec
@@ -32,19 +33,22 @@ class Parts(NamedTuple):
     params: Any
     step: int
     density: ex_post.Density | None
+    origin: Mapping[str, Any] = {}
 
 
 def facts(model: Any) -> dict[str, Any]:
     """All that a trained model is but its numbers, in JSON's types.
 
-    Its configuration, its data set's facts (columns and units, no examples), the step.
+    Its configuration, its data set's facts (columns and units, no examples), the step,
+    and where it is from.
     """
     return {
         "format": VERSION,
-        "aejax": importlib.metadata.version("aejax"),
+        "aejax": machine.version("aejax"),
         "config": model.config.to_json(),
         "data": model.spec.data._asdict(),
         "step": model.step,
+        "origin": model.origin(),
     }
 
 
@@ -80,12 +84,7 @@ def parts(
       InputError: of another version of this format, or not what it says that it is;
         its objective or network is a file that is not there.
     """
-    if facts.get("format") != VERSION:
-        raise configs.InputError(
-            f"{where} is an export of format {facts.get('format')!r}, by aejax "
-            f"{facts.get('aejax', 'unknown')}; this version reads format {VERSION}: "
-            "export it again from its run"
-        )
+    check_version(facts, where)
     config = configs.Config.from_json(facts["config"])
     config = specs.complete(config, config.hparams)
     spec = specs.build(config, sources.facts(facts["data"]))
@@ -104,4 +103,15 @@ def parts(
     params = jax.tree_util.tree_map_with_path(array, shapes)
     known = [arrays.get(_DENSITY + n) for n in ex_post.Density._fields]
     density = None if any(a is None for a in known) else ex_post.Density(*known)
-    return Parts(spec, config, params, int(facts["step"]), density)
+    origin = facts.get("origin", {})
+    return Parts(spec, config, params, int(facts["step"]), density, origin)
+
+
+def check_version(facts: Mapping[str, Any], where: str) -> None:
+    """Refuses what another version has written."""
+    if facts.get("format") != VERSION:
+        raise configs.InputError(
+            f"{where} is an export of format {facts.get('format')!r}, by aejax "
+            f"{facts.get('aejax', 'unknown')}; this version reads format {VERSION}: "
+            "export it again from its run"
+        )

@@ -153,8 +153,9 @@ def _mean(layout: Places | None, d: base.Decoded) -> base.Values:
     if layout is None:
         return x
     out = jnp.where(layout.boolean[None], jax.nn.sigmoid(x), x)
-    for some in layout.categories:
-        out = out.at[:, some].set(jax.nn.softmax(x[:, some]))
+    for some in layout.categories:  # joined, not set: that has an operator anywhere
+        parts = out[:, : some.start], jax.nn.softmax(x[:, some]), out[:, some.stop :]
+        out = jnp.concatenate(parts, axis=1)
     return out
 
 

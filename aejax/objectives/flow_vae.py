@@ -30,7 +30,7 @@ def _flow(
 ) -> tuple[Float[Array, "B Z"], Float[Array, " B"]]:
     """z_K and log |det ∂z_K/∂z_0| of z_0 and context."""
     apply = model.mlp((), 2, latent_in=2, latent_out=True)[1]
-    log_det = jnp.zeros(len(z))
+    log_det = jnp.zeros(z.shape[0])  # not len: an export has any number of rows
     parity = jnp.arange(z.shape[1])[None] % 2
     for i in range(len(params["extra"])):
         moved = (parity == i % 2) * model.latent_mask

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from aejax import config as configs
 from aejax import data as datasets
@@ -83,7 +82,7 @@ def inputs(
             digests = planned.sources.digests
             if name not in digests:  # a worker asks for each of its shards
                 source = planned.sources.source(population.spec)
-                digests[name] = fingerprint(source.dataset)
+                digests[name] = datasets.fingerprint(source.dataset)
             known[name] = digests[name]
         for name in (config.objective, config.network):
             if registry.is_path(name):
@@ -129,29 +128,6 @@ def changed_files(info: Mapping[str, Any]) -> list[str]:
         for name, digest in files.items()
         if guard.path_of(name).is_file() and _of_file(name) != digest
     ]
-
-
-def fingerprint(data: datasets.Dataset) -> str:
-    """SHA-256, its first 16 digits, of all that training and evaluation read of data.
-
-    The same for series (N, T) and the sequences (N, T, 1) of them.
-    """
-    shape = list(data.train.x.shape[1:])
-    while shape[-1:] == [1]:
-        shape.pop()
-    about = data.likelihood, float(data.scale), data.num_classes, data.symbols, shape
-    digest = hashlib.sha256(repr(about).encode())
-    for split in (data.train, data.valid, data.test):
-        for array in split:
-            if array is None:
-                digest.update(b"none")
-                continue
-            digest.update(f"{array.dtype.str} {len(array)} {array.size}".encode())
-            # In blocks, because it may be a memory map larger than memory.
-            rows = max(1, (1 << 26) // max(array[:1].nbytes, 1))
-            for start in range(0, len(array), rows):
-                digest.update(np.ascontiguousarray(array[start : start + rows]))
-    return digest.hexdigest()[:16]
 
 
 def describe(

@@ -13,6 +13,7 @@ import jax
 from aejax import autoencoder, registry
 from aejax import config as configs
 from aejax import data as datasets
+from aejax.exports import origin
 from aejax.runs import checkpoint, directory, halving, provenance, record
 from aejax.runs import sources as origins
 from aejax.training import population as population_lib
@@ -128,9 +129,9 @@ class Run:
             scores[kind] = min(scores.get(kind, score), score)
         return [self._model(owner, place) for *_, place, owner in scores.values()]
 
-    def export(self, folder: Any, **choice: Any) -> pathlib.Path:
-        """Writes one member as files; see ``Autoencoder.export``."""
-        return self.model(**choice).export(folder)
+    def export(self, folder: Any, format: str = "npz", **choice: Any) -> pathlib.Path:
+        """Writes one member as files; see ``exports.write``."""
+        return self.model(**choice).export(folder, format)
 
     def frame(self) -> Any:
         """The rows as a pandas DataFrame; NaN where one has no number."""
@@ -163,13 +164,15 @@ class Run:
         final, step = self._finals(part, where)
         params = jax.tree.map(lambda a: a[place - start], final["params"])
         functions = autoencoder.functions(population.spec)  # the first serves all
+        member = population.members[place]
         return autoencoder.Autoencoder(
             population.spec,
-            population.members[place].config,
+            member.config,
             params,
             self._functions.setdefault(population.index, functions),
-            min(step, self._last.get(population.members[place].index, step)),
+            min(step, self._last.get(member.index, step)),
             lambda: self.sources.source(population.spec),
+            functools.partial(origin.of_run, self, member),
         )
 
     @functools.cached_property

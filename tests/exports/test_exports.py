@@ -10,12 +10,6 @@ from aejax.exports import arrays
 KEY = jax.random.key(3)
 
 
-@pytest.fixture(scope="module")
-def run(small):
-    axes = {"objective": ["vae", "ae", "vq_vae", "vamp_vae"], "latent_dim": [2, 5]}
-    return small("vae", axes, epochs=2, eval_every=2, hidden=(16,))
-
-
 @pytest.mark.parametrize("objective", ["vae", "ae", "vq_vae", "vamp_vae"])
 def test_an_export_is_the_model_again(run, digits, tmp_path, objective):
     model = run.model(objective=objective, latent_dim=2)

@@ -83,7 +83,7 @@ def test_changed_data_are_noticed_under_any_name(tmp_path, monkeypatch, make, na
 
 def test_a_fingerprint_is_of_all_values():
     digits = data.load("digits")
-    one = provenance.fingerprint(digits)
+    one = data.fingerprint(digits)
     changed = digits.train.x.copy()
     changed[-1, -1, -1, -1] ^= 1
     others = [
@@ -93,5 +93,5 @@ def test_a_fingerprint_is_of_all_values():
         digits._replace(likelihood="gaussian"),
         digits._replace(train=digits.valid, valid=digits.train),
     ]
-    assert len({one, *map(provenance.fingerprint, others)}) == 6
-    assert provenance.fingerprint(digits._replace(name="other")) == one
+    assert len({one, *map(data.fingerprint, others)}) == 6
+    assert data.fingerprint(digits._replace(name="other")) == one
