@@ -79,11 +79,17 @@ def html(run: Any) -> str:
             section = curves.bottleneck(facts, 1)
             if not section and not run.info["finished"]:
                 section = curves.training(facts)
-            parts += [canvas.svg(f.drawn) for f in section.figures] if section else []
+            figures = section.figures if section else []
+            parts += [_fitting(canvas.svg(f.drawn)) for f in figures]
         except Exception as error:  # plotting can fail in any way
             warnings.warn(f"the run was not drawn: {error}", stacklevel=2)
     width = f"max-width: {100 * canvas.WIDTH:.0f}px; overflow-x: auto"
     return f'<div style="{width}">{"".join(parts)}</div>'
+
+
+def _fitting(svg: str) -> str:
+    """The picture, no wider than the cell."""
+    return svg.replace("<svg", '<svg style="max-width: 100%; height: auto"', 1)
 
 
 def _title(run: Any, facts: table.Table) -> str:
