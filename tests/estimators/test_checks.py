@@ -4,12 +4,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from aejax import estimators
 
-# Few steps of a network that compiles in a second: what is checked is the contract.
-SMALL = dict(network="linear", epochs=2, random_state=0)
+# Few steps of a network that compiles in a second, and settings alike, so that what
+# compiles for the data of a check serves all of them: what is checked is the contract.
+SMALL = dict(network="linear", epochs=2, random_state=0, validation_fraction=0.2)
 ESTIMATORS = [
-    estimators.Autoencoder(latent_dim=2, **SMALL),
-    estimators.AutoencoderDetector(**SMALL),
-    estimators.AutoencoderCV("ae", (1, 2), cv=2, n_seeds=1, **SMALL),
+    estimators.Autoencoder("ae", 2, **SMALL),
+    estimators.AutoencoderDetector("ae", 2, **SMALL),
+    estimators.AutoencoderCV("ae", (2,), cv=2, n_seeds=1, **SMALL),
 ]
 
 
