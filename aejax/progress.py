@@ -63,6 +63,7 @@ class Progress(contextlib.AbstractContextManager):
     """
 
     def __init__(self, names: Sequence[str] = (), title: str | None = None):
+        self._given = names, title
         self._names, self._title = names, title
         self._last, self._tasks = -_EVERY, {}
         self._planned: Any = None
@@ -96,9 +97,13 @@ class Progress(contextlib.AbstractContextManager):
 
     def _begin(self, event: Mapping[str, Any]) -> None:
         self._planned, programs = event["planned"], event["programs"]
-        self._names = self._names or names(self._planned)
+        self._names = self._given[0] or names(self._planned)
+        self._title = self._given[1]
         if self._title is None:
             self._title = title(self._planned)
+        for task in self._tasks.values():  # of a sweep before
+            self._bars.remove_task(task)
+        self._tasks, self._steps = {}, {}
         compiling = f"compiling {count(programs, 'program')}" * bool(programs)
         self._cell = _cell(Bar(self._title, compiling))
         if not self._cell:

@@ -112,6 +112,8 @@ def parse(argv: Sequence[str], command: Command = SWEEP) -> Any:
     name = first.parse_known_args(argv)[0].preset
     if name not in presets.PRESETS:
         raise config.unknown("preset", name, presets.PRESETS)
+    if sum(word.partition("=")[0] == "--track" for word in argv) > 1:
+        raise config.InputError("--track stands twice; name all of them after one")
     flags = _flags(presets.PRESETS[name], command.flags)
     try:
         return tyro.cli(

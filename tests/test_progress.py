@@ -42,6 +42,18 @@ def test_a_notebook_has_one_bar(cell, capsys):
     assert '<progress value="1.000"' in html and "trained" in html
 
 
+def test_one_progress_serves_several_sweeps(cell):
+    shown = aejax.Progress()
+    aejax.sweep(CONFIG, on_event=shown)
+    aejax.sweep(CONFIG, AXES, on_event=shown)
+    titles = dict.fromkeys(bar.title for bar in cell.bars)
+    assert list(titles) == [
+        "1 autoencoder in 1 program",
+        "4 autoencoders in 2 programs",
+    ]
+    assert cell.bars[-1].share == 1
+
+
 def test_a_resumed_sweep_begins_where_it_stands(cell):
     planned = types.SimpleNamespace(
         count=4,

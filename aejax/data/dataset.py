@@ -250,9 +250,10 @@ def check_likelihood(data: Dataset, likelihood: str) -> None:
         )
     if likelihood not in UNIT or (stored == np.uint8 and data.scale == 255):
         return
-    splits = (data.train, data.valid, data.test)
-    low = min(float(np.nanmin(split.x)) for split in splits) / data.scale
-    high = max(float(np.nanmax(split.x)) for split in splits) / data.scale
+    parts = [getattr(data, split).x for split in SPLITS]
+    parts = [x for x in parts if len(x) and not np.isnan(x).all()]
+    low = min(float(np.nanmin(x)) for x in parts) / data.scale
+    high = max(float(np.nanmax(x)) for x in parts) / data.scale
     if low < 0 or high > 1:
         raise config.InputError(
             f"likelihood '{likelihood}' needs values in [0, 1], but data set "

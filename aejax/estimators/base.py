@@ -2,25 +2,22 @@
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn import base
 from sklearn.utils import check_random_state, validation
 
-from aejax import autoencoder, networks, tasks
+from aejax import autoencoder, networks
 from aejax import config as configs
 from aejax import data as datasets
 from aejax.data import standard
-from aejax.estimators import population, rows
+from aejax.estimators import parameters, population, rows
 from aejax.exports import arrays as stored
 
 
 class Base(base.BaseEstimator):
     """Parameters and fitted state of one autoencoder of rows X (N, D)."""
-
-    _parameter_names = ("objective", "network", "likelihood", "learning_rate", "hidden")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -28,6 +25,9 @@ class Base(base.BaseEstimator):
         reads = self.network in known and known[self.network].reads_missing
         tags.input_tags.allow_nan = bool(reads)
         return tags
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "model_")
 
     @property
     def partial_fit(self):
@@ -41,8 +41,17 @@ class Base(base.BaseEstimator):
     # What goes in
 
     def _checked(self, X: Any, reset: bool) -> np.ndarray:
-        """X (N, D) as floats, of the columns that it was fitted to."""
-        if self.shape is not None and np.ndim(X) == len(self.shape) + 1:
+        """X (N, D) as floats, of the columns fitted to; ``reset`` by ``fit``."""
+        if reset:
+            self.__dict__.pop("model_", None)  # or a fit that fails would leave it
+            parameters.check(self)
+        if self.shape is not None and np.ndim(X) > 2:
+            if np.shape(X)[1:] != tuple(self.shape):
+                raise configs.InputError(
+                    f"X has shape {np.shape(X)}; shape={tuple(self.shape)} takes "
+                    f"(N, {', '.join(map(str, self.shape))}), or rows of as many "
+                    "numbers"
+                )
             X = np.reshape(X, (len(X), -1))
         finite = "allow-nan" if self.__sklearn_tags__().input_tags.allow_nan else True
         X = validation.validate_data(
@@ -52,18 +61,27 @@ class Base(base.BaseEstimator):
             dtype=(np.float64, np.float32),
             ensure_all_finite=finite,
         )
-        if reset and self.shape is not None:
-            if math.prod(self.shape) != X.shape[1] or not 1 <= len(self.shape) <= 3:
-                raise configs.InputError(
-                    f"shape is {self.shape}, which are {math.prod(self.shape)} numbers "
-                    f"a row, and X has {X.shape[1]}; give (H, W, C), (H, W) or (T, F)"
-                )
+        if reset and self.shape is None and "sequence" in self._needs:
+            raise configs.InputError(
+                f"network '{self.network}' reads series: give shape=(T, F), steps and "
+                "features of a row of X"
+            )
+        if reset and self.shape is not None and math.prod(self.shape) != X.shape[1]:
+            raise configs.InputError(
+                f"shape is {self.shape}, which are {math.prod(self.shape)} numbers "
+                f"a row, and X has {X.shape[1]}"
+            )
         return X
 
+    @property
+    def _needs(self) -> frozenset:
+        known = networks.NETWORKS
+        return known[self.network].needs if self.network in known else frozenset()
+
     def _shaped(self, X: np.ndarray) -> np.ndarray:
-        """X (N, D) as examples (N, *S); grey images get their channel."""
+        """X (N, D) as examples (N, *S); (H, W), which is no series, has one channel."""
         shape = tuple(self.shape or X.shape[1:])
-        if len(shape) == 2 and "images" in networks.NETWORKS[self.network].needs:
+        if len(shape) == 2 and "sequence" not in self._needs:
             shape += (1,)
         return X.reshape(len(X), *shape)
 
@@ -81,7 +99,14 @@ class Base(base.BaseEstimator):
         width = np.arange(flat.shape[1])
         if not self.standardize:
             return standard.Standard(width, width * 0.0, width * 0.0 + 1.0)
-        return standard.fit(flat, width, "zscore")
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            unit = standard.fit(flat, width, "zscore")
+        if not np.isfinite(unit.spread).all() or not (unit.spread > 0).all():
+            raise configs.InputError(
+                "X has features whose deviation float64 does not have: give them in "
+                "another unit"
+            )
+        return unit
 
     def _dataset(
         self, X: np.ndarray, kept: np.ndarray, unit: standard.Standard, known: Any
@@ -96,45 +121,27 @@ class Base(base.BaseEstimator):
         splits = map(datasets.Split, parts)
         return datasets.Dataset(population.NAME, *splits, "gaussian", 1.0)
 
-    def _config(self, n: int, validated: bool = False, **values: Any) -> configs.Config:
-        """The Config for n rows, these values first; the best on valid if there is."""
-        size = tasks.schedule(n, self.batch_size)
-        fields = {name: getattr(self, name) for name in self._parameter_names}
-        if self.epochs is not None:
-            size |= {"epochs": self.epochs, "eval_every": self.epochs}
-        if validated:
-            often = max(1, size["epochs"] // 40)
-            size |= {"select": "best", "eval_every": often}
-        for name in ("config", "hparams"):
-            if not isinstance(getattr(self, name) or {}, Mapping):
-                raise configs.InputError(
-                    f"{name} is {getattr(self, name)!r}; it must be {{name: value}}"
-                )
-        more, hparams = dict(self.config or {}), dict(self.hparams or {})
-        if unknown := sorted({*more} - {*configs.FIELDS}):
-            raise configs.unknown("field of config", unknown[0], configs.FIELDS)
-        hparams |= {n: values.pop(n) for n in {*values} - {*configs.FIELDS}}
-        made = configs.Config(**fields | size | more | values | {"hparams": hparams})
-        if made.likelihood == "auto":
-            made = made.replace(likelihood=_likelihood(made.objective))
-        return made
-
     def _seeds(self, count: int) -> list[int]:
         draw = check_random_state(self.random_state).randint
         return [int(seed) for seed in draw(2**31 - 1, size=count)]
 
     def _fit_model(self, X: np.ndarray, kept: np.ndarray, **values: Any) -> None:
         """Trains one model on rows X, and keeps it with its units."""
-        unit, config = self._standard(X), self._config(len(X), len(kept) > 0, **values)
+        unit = self._standard(X)
+        config = parameters.config(self, len(X), len(kept) > 0, **values)
         data = self._dataset(X, kept, unit, np.concatenate([X, kept]))
-        (model,) = population.Trainer(config, {}).train(data)
+        trainer = population.Trainer(config, {})
+        (model,) = trainer.train(data)
         if model is None:
             raise configs.InputError(
                 "training diverged: the loss is not finite any more; give a smaller "
                 f"learning_rate than {self.learning_rate:g}, or config={{'clip_norm': "
                 "1.0}"
             )
-        self.model_, self.latent_dim_ = model, model.latent_dim
+        # As from a pickle: without the data, which a model of a run has at hand.
+        kept = stored.parts(stored.facts(model), stored.arrays(model))
+        self.model_ = autoencoder.Autoencoder.of(kept, trainer.functions[0])
+        self.latent_dim_ = model.latent_dim
         self.mean_, self.scale_ = (np.asarray(a, float) for a in unit[1:3])
 
     @property
@@ -182,11 +189,3 @@ class Base(base.BaseEstimator):
             parts = stored.parts(json.loads(kept["facts"]), kept["arrays"], where)
             more = population.functions(parts.spec)
             self.model_ = autoencoder.Autoencoder.of(parts, more)
-
-
-def _likelihood(objective: str) -> str:
-    """Of numbers in standard units: with a σ of its own where p(x) is asked for."""
-    from aejax import objectives
-
-    has_density = objectives.OBJECTIVES[objective].log_weight is not None
-    return "gaussian_learned" if has_density else "gaussian"

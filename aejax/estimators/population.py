@@ -1,7 +1,9 @@
 """Arrays -> trained models: a population's programs, and other arrays for them."""
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,13 +26,14 @@ class Trainer:
 
     Attributes:
       configs: of the members, in the order in which ``train`` gives them.
+      functions: ``functions`` of each program's spec.
     """
 
     def __init__(self, config: configs.Config, axes: Mapping[str, Sequence[Any]]):
         self._config, self._axes = config.replace(dataset=NAME), axes
         self._populations: tuple[Any, ...] = ()
         self._programs: dict[int, programs.Program] = {}
-        self._functions: list[dict[str, Any]] = []
+        self.functions: list[dict[str, Any]] = []
         self.configs: list[configs.Config] = []
 
     @settings.usual()
@@ -42,10 +45,12 @@ class Trainer:
         """
         loaded = sources.Sources(load=lambda name: data)
         if not self._populations:
-            self._populations = plan.plan(self._config, self._axes, loaded).populations
+            with in_python():
+                planned = plan.plan(self._config, self._axes, loaded)
+            self._populations = planned.populations
             faults.check_memory(self._populations, jax.devices())
             specs = [p.spec for p in self._populations]
-            self._functions = [functions(spec) for spec in specs]
+            self.functions = [functions(spec) for spec in specs]
             self.configs = [m.config for p in self._populations for m in p.members]
         planned = plan.Plan(self._populations, loaded)
         fresh = {p.index: (None, -1) for p in self._populations}
@@ -74,12 +79,23 @@ class Trainer:
                 population.spec,
                 population.members[place].config,
                 params,
-                self._functions[population.index],
+                self.functions[population.index],
                 population.spec.steps,
                 source,
             )
 
         return [model(place) for place in range(len(population.members))]
+
+
+@contextlib.contextmanager
+def in_python() -> Iterator[None]:
+    """Names parameters by their names, where a message names a command's flags."""
+    try:
+        yield
+    except configs.InputError as error:
+        flag = re.compile("--([a-z][a-z-]*)")
+        text = flag.sub(lambda match: match[1].replace("-", "_"), str(error))
+        raise configs.InputError(text) from error
 
 
 def functions(spec: Any) -> dict[str, Any]:

@@ -21,14 +21,7 @@ def parted(X: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarr
     """Rows to train on, and this share of all, drawn at random, held out.
 
     None of so few that the share is not half a row.
-
-    Raises:
-      InputError: no share between 0 and 1.
     """
-    if not 0 < share < 1:
-        raise configs.InputError(
-            f"validation_fraction is {share!r}; it must lie in (0, 1)"
-        )
     order = np.random.default_rng(seed).permutation(len(X))
     count = round(share * len(X))
     return X[order[count:]], X[order[:count]]
@@ -63,11 +56,16 @@ def scores(
     """(N,) log p(x) in nats, in the units before ``unit``; −mse if there is none.
 
     By importance sampling with ``draws`` samples, whose noise depends on the row alone;
-    −mse is in standard units.
+    −mse is in standard units. Of grey values under a Bernoulli likelihood, which has no
+    density, it is the bound of their cross-entropy.
+
+    Raises:
+      InputError: values outside the range of the likelihood.
     """
     if not model.has_likelihood:
         error = batched(lambda x: errors(model, x), x)
         return -np.float64(error)
+    x = model.batch(x).x
     # Both words of a 64-bit seed would need another key: 32 bits do for noise.
     keys = np.array([zlib.crc32(row.tobytes()) for row in x], np.uint32)
     limit = max(1, DRAWS_AT_ONCE // draws)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,7 @@ from sklearn import decomposition, model_selection
 
 from aejax import config as configs
 from aejax import evaluate
-from aejax.estimators import population, rows, transformer
-
-LARGEST = 64  # of the latent sizes tried where none are given
+from aejax.estimators import parameters, population, rows, transformer
 
 
 class AutoencoderCV(transformer.Autoencoder):
@@ -26,8 +25,9 @@ class AutoencoderCV(transformer.Autoencoder):
 
     Args:
       latent_dims: sizes to try; None: 1, 2, 4, … below the number of features.
-      param_grid: {parameter of ``Autoencoder``, field of ``aejax.Config`` or of the
-        objective's hyperparameters: values}, {"beta": [0.5, 1, 4]} for example.
+      param_grid: {field of ``aejax.Config`` or hyperparameter of the objective:
+        values}, {"beta": [0.5, 1, 4]} for example. Numbers are members of the one
+        program; names and widths need one each.
       n_seeds: models of each setting and fold, which scores are means of.
       cv: folds; a number of them (rows are shuffled), or what scikit-learn takes.
 
@@ -96,25 +96,18 @@ class AutoencoderCV(transformer.Autoencoder):
           ValueError: as of ``Autoencoder.fit``; no setting that has not diverged.
         """
         X = self._checked(X, reset=True)
-        seeds = self._seeds(self.n_seeds)
-        axes = {"latent_dim": self._sizes(X.shape[1]), **(self.param_grid or {})}
+        seeds, axes = self._seeds(self.n_seeds), parameters.axes(self, X.shape[1])
         splits = self._splits(X, y, groups)
         self.n_splits_ = len(splits)
-        axes = {name: list(values) for name, values in axes.items()}
-        params, scores = self._scores(X, splits, axes, seeds)
+        params, scores, pca = self._scores(X, splits, axes, seeds)
         self.cv_results_ = _results(params, scores)
         self.best_index_ = chosen(params, scores["score"])
         self.best_params_ = params[self.best_index_]
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
-        self.curve_ = _curve(params, scores, self._pca(X, splits, axes["latent_dim"]))
-        self._fit_model(*self._parted(X), seed=seeds[0], **self.best_params_)
+        self.curve_ = _curve(params, scores, pca)
+        best = {n: v for n, v in self.best_params_.items() if v is not None}
+        self._fit_model(*self._parted(X), seed=seeds[0], **best)
         return self
-
-    def _sizes(self, features: int) -> list[int]:
-        if self.latent_dims is not None:
-            return list(self.latent_dims)
-        powers = [2**i for i in range(LARGEST.bit_length()) if 2**i < features]
-        return powers or [1]
 
     def _splits(self, X, y, groups) -> list[tuple[np.ndarray, np.ndarray]]:
         """(rows to train on, rows held out) of each fold; as many of all, if possible.
@@ -123,11 +116,13 @@ class AutoencoderCV(transformer.Autoencoder):
         program serves them all.
         """
         cv = self.cv
-        if isinstance(cv, int):
-            state = self._seeds(self.n_seeds + 1)[-1]
-            cv = model_selection.KFold(cv, shuffle=True, random_state=state)
+        if cv is None or isinstance(cv, numbers.Integral):
+            count, state = cv or 5, self._seeds(self.n_seeds + 1)[-1]
+            cv = model_selection.KFold(count, shuffle=True, random_state=state)
         cv = model_selection.check_cv(cv, y)
         splits = list(cv.split(X, y, groups))
+        if not splits:
+            raise configs.InputError(f"cv={self.cv!r} gives no split")
         least = min(len(train) for train, _ in splits)
         return [
             (train[:least] if len(train) <= least + 1 else train, test)
@@ -135,27 +130,32 @@ class AutoencoderCV(transformer.Autoencoder):
         ]
 
     def _scores(self, X, splits, axes, seeds):
-        """The settings, and {"score", "mse"} of each: (settings, seeds, folds)."""
+        """Settings; their {"score", "mse"}, (settings, seeds, folds); PCA's mse."""
         trainers: dict[int, population.Trainer] = {}
-        names, folds = list(axes), []
+        names, folds, pca = list(axes), [], []
         for train, test in splits:
             some, kept = self._parted(X[train])
             unit, n = self._standard(some), len(some)
             if n not in trainers:
-                first = axes["latent_dim"][0]
-                config = self._config(n, len(kept) > 0, latent_dim=first)
+                first = {"latent_dim": axes["latent_dim"][0]}
+                first["objective"] = axes.get("objective", [self.objective])[0]
+                config = parameters.config(self, n, len(kept) > 0, **first)
                 trainers[n] = population.Trainer(config, axes | {"seed": seeds})
             trainer = trainers[n]
             models = trainer.train(self._dataset(some, kept, unit, X))
-            x = rows.scaled(self._shaped(X[test]), unit)
+            a, x = (rows.scaled(self._shaped(part), unit) for part in (some, X[test]))
             measured = [self._measured(model, x, unit) for model in models]
             members = [(_setting(c, names), c.seed) for c in trainer.configs]
             folds.append(dict(zip(members, measured, strict=True)))
+            pca.append(
+                _pca(a.reshape(n, -1), x.reshape(len(x), -1), axes["latent_dim"])
+            )
         settings = list(dict.fromkeys(s for s, _ in folds[0]))
         values = [[[f[s, seed] for f in folds] for seed in seeds] for s in settings]
         score, mse = np.moveaxis(np.array(values, float), -1, 0)
         params = [dict(zip(names, setting, strict=True)) for setting in settings]
-        return params, {"score": score, "mse": mse}
+        means = {k: float(np.mean([p[k] for p in pca])) for k in axes["latent_dim"]}
+        return params, {"score": score, "mse": mse}, means
 
     def _measured(self, model, x, unit) -> tuple[float, float]:
         """Mean score and mse of held-out rows; NaN of a model that has diverged."""
@@ -167,30 +167,27 @@ class AutoencoderCV(transformer.Autoencoder):
         draws = self.n_importance_samples
         return rows.scores(model, x, unit, draws).mean(), mse
 
-    def _pca(self, X, splits, sizes) -> dict[int, float]:
-        """{latent size: mean mse of PCA on held-out rows}; {} if values are missing."""
-        if np.isnan(X).any():
-            return {}
-        errors: dict[int, list[float]] = {}
-        for train, test in splits:
-            unit = self._standard(X[train])
-            a, b = (
-                rows.scaled(self._shaped(X[part]), unit).reshape(len(part), -1)
-                for part in (train, test)
-            )
-            top = min(max(sizes), *a.shape)
-            pca = decomposition.PCA(top, svd_solver="full").fit(a)
-            z = pca.transform(b)
-            for k in sizes:
-                kept = z * (np.arange(top) < k)[None]
-                error = np.square(b - pca.inverse_transform(kept)).mean()
-                errors.setdefault(k, []).append(float(error))
-        return {k: float(np.mean(e)) for k, e in errors.items()}
+
+def _pca(a: np.ndarray, x: np.ndarray, sizes: Sequence[int]) -> dict[int, float]:
+    """{latent size: mse of x (N, D) by PCA of a (n, D)}; NaN if values are missing."""
+    if len(a) < 2 or np.isnan(a).any() or np.isnan(x).any():
+        return dict.fromkeys(sizes, math.nan)
+    top = min(max(sizes), *a.shape)
+    pca = decomposition.PCA(top, svd_solver="full").fit(a)
+    z = pca.transform(x)
+    out = {}
+    for k in sizes:
+        kept = z * (np.arange(top) < k)[None]
+        out[k] = float(np.square(x - pca.inverse_transform(kept)).mean())
+    return out
 
 
 def _setting(config: configs.Config, names: Sequence[str]) -> tuple:
+    """The values of these names; None of a number that its objective lacks."""
     known = configs.FIELDS
-    return tuple(getattr(config, n) if n in known else config.hparams[n] for n in names)
+    return tuple(
+        getattr(config, n) if n in known else config.hparams.get(n) for n in names
+    )
 
 
 def chosen(params: Sequence[dict[str, Any]], scores: np.ndarray) -> int:
@@ -215,7 +212,8 @@ def chosen(params: Sequence[dict[str, Any]], scores: np.ndarray) -> int:
             "give a smaller learning_rate, or config={'clip_norm': 1.0}"
         )
     best = int(np.nanargmax(means))
-    error = by_fold[best].std(ddof=1) / math.sqrt(by_fold.shape[1])
+    count = by_fold.shape[1]
+    error = by_fold[best].std(ddof=1) / math.sqrt(count) if count > 1 else 0.0
     near = np.flatnonzero(means >= means[best] - error)
     return int(min(near, key=lambda i: (params[i]["latent_dim"], -means[i])))
 

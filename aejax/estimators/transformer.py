@@ -9,7 +9,7 @@ from sklearn import base
 from sklearn.utils import check_random_state, validation
 
 from aejax.estimators import base as bases
-from aejax.estimators import rows
+from aejax.estimators import parameters, rows
 
 _MANY = 3  # settings of one search, from which on a warning names AutoencoderCV
 
@@ -159,7 +159,8 @@ class Autoencoder(
         """(N,) log p(x) of X's rows in nats, of their units; −mse where there is none.
 
         By importance sampling (Burda et al., ICLR 2016, eq. 8): a lower bound on
-        average. −mse, of objectives that define no p(x), is in standard units.
+        average. −mse, of objectives that define no p(x), is in standard units. Of
+        values between 0 and 1 under a Bernoulli likelihood it is a cross-entropy.
         """
         _, x = self._scaled(X)
         return rows.scores(self.model_, x, self._unit, self.n_importance_samples)
@@ -175,6 +176,7 @@ class Autoencoder(
         the training rows (Ghosh et al., ICLR 2020). p(x|z)'s noise is left out.
         """
         validation.check_is_fitted(self)
+        n_samples = parameters.whole("n_samples", n_samples, 1)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         x = self.model_.sample(jax.random.key(seed), n_samples)
         return self._given(x, np.float64)

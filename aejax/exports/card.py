@@ -100,9 +100,7 @@ def _metrics(parts: stored.Parts) -> list[str]:
     """Its test metrics, and those of its setting over seeds."""
     member, setting = parts.origin.get("metrics"), parts.origin.get("setting")
     if not member and not setting:
-        return [
-            "Its test metrics are not known here: it was not exported from a run."
-        ]
+        return ["Its test metrics are not known here: it was not exported from a run."]
     seeds = parts.origin.get("seeds")
     head = ["| test metric | this model | mean of its setting over n seeds [95 %] |"]
     lines = []

@@ -45,8 +45,8 @@ def plot(run: Any, name: str) -> Any:
     Raises:
       InputError: an unknown name; nothing of it in this run, and why.
     """
-    if name not in FIGURES:
-        raise config.unknown("figure", name, FIGURES)
+    if not isinstance(name, str) or name not in FIGURES:
+        raise config.unknown("figure", str(name), FIGURES)
     facts, part = table.read([run]), "search" if name == "drawn" else name
     with report.DRAWING, canvas.style():
         section = dict(sections.makers([run], facts, joined=True))[part]()
@@ -56,6 +56,8 @@ def plot(run: Any, name: str) -> Any:
 
 
 def _reason(run: Any, name: str) -> str:
+    if run.rows and all(row["diverged"] for row in run.rows if row["epoch"]):
+        return "all members diverged"
     if name in TESTED and not any(r["split"] == "test" for r in run.rows):
         return "no member is trained to its end and tested yet; --resume goes on"
     if name in TRAINED and not run.finals and not run.info["finished"]:
@@ -96,9 +98,10 @@ def _title(run: Any, facts: table.Table) -> str:
     names = dict.fromkeys(s.axes["objective"] for s in facts.settings)
     members = len({row["member"] for row in run.rows})
     count = run.info.get("members", members)
-    data = config.listed(dict.fromkeys(s.axes["dataset"] for s in facts.settings))
-    text = f"{count:,} autoencoder{'s' * (count != 1)}: {config.listed(names)}"
-    text += f" on {data}" * bool(data)
+    data = dict.fromkeys(s.axes["dataset"] for s in facts.settings)
+    text = f"{count:,} autoencoder{'s' * (count != 1)}"
+    if names:
+        text += f": {config.listed(names)} on {config.listed(data)}"
     if not run.info["finished"]:
         tested = len({row["member"] for row in run.rows if row["split"] == "test"})
         text += f"; not finished, {tested:,} of them trained to their end"

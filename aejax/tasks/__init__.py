@@ -153,7 +153,8 @@ def schedule(n: int, batch: int | None = None) -> dict[str, int]:
 
     Of large data ten passes at least.
     """
-    batch = min(batch or (128 if n >= 1024 else 32), n)
+    usual = 128 if n >= 1024 else 32
+    batch = min(usual if batch is None else batch, n)
     epochs = max(10, round(1600 * batch / n))
     return {"batch_size": batch, "epochs": epochs, "eval_every": epochs}
 

@@ -69,7 +69,7 @@ def scores(model: autoencoder.Autoencoder, normal: datasets.Split, valid) -> Sco
 
 def balance(x: np.ndarray, mse: np.ndarray) -> float:
     """What an mse counts in "both", where normal examples x (N, *S) have these (N,)."""
-    return float(x[0].size / mse.mean())
+    return float(x[0].size / max(mse.mean(), 1e-12))
 
 
 def baselines(normal: datasets.Split, dims: Sequence[int] = (30,)) -> Score:

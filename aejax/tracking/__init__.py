@@ -152,8 +152,11 @@ class Tracker(contextlib.AbstractContextManager):
         again = (self._dir / "run.json").is_file()  # else it is of another run
         known = {}
         if again and path.is_file():
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, OSError):
                 known = json.loads(path.read_text("utf-8"))
+        # Damaged, it is of nothing: points may be doubled, and the sweep goes on.
+        known = known if isinstance(known, dict) else {}
+        known = {n: s for n, s in known.items() if _is_state(s)}
         for name in self._names:
             state = known.get(name, {"run": None, "steps": {}})
             about = About(self._dir, self._dir.resolve().name, self._facts)
@@ -210,6 +213,12 @@ class Tracker(contextlib.AbstractContextManager):
             part = self._dir / f"{STATE}.tmp"
             part.write_text(json.dumps(self._state), "utf-8")
             os.replace(part, self._dir / STATE)
+
+
+def _is_state(entry: Any) -> bool:
+    steps = entry.get("steps") if isinstance(entry, dict) else None
+    whole = isinstance(steps, dict) and all(type(v) is int for v in steps.values())
+    return whole and isinstance(entry.get("run"), str | None)
 
 
 def check(name: str) -> None:

@@ -32,6 +32,8 @@ class Mlflow:
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         place = about.dir.resolve() / "mlflow"
         files = None if uri else (place / "artifacts").as_uri()
+        if not uri and set("%?") & set(str(place)):
+            raise ValueError(f"% or ? in '{place}', which its SQLite store takes amiss")
         if not uri:
             place.mkdir(parents=True, exist_ok=True)
         # Not set_tracking_uri, which is of the whole process.

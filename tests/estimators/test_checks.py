@@ -1,5 +1,6 @@
 """scikit-learn's own checks of estimators: none is expected to fail."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from aejax import estimators
@@ -14,6 +15,8 @@ ESTIMATORS = [
 ]
 
 
+# Of some ten rows no rate of 5 % can be promised, which the detector says.
+@pytest.mark.filterwarnings("ignore:false_alarm_rate is 0.05")
 @parametrize_with_checks(ESTIMATORS)
 def test_the_contract_of_scikit_learn(estimator, check):
     check(estimator)

@@ -16,12 +16,14 @@ from sklearn import (
     base,
     datasets,
     decomposition,
+    exceptions,
     model_selection,
     neighbors,
     pipeline,
     preprocessing,
 )
 
+import aejax
 from aejax import estimators
 from aejax.estimators import Autoencoder
 
@@ -39,10 +41,12 @@ def vae():
 
 def test_a_linear_one_finds_what_pca_finds():
     """Baldi & Hornik, Neural Networks 1989: the optimum spans PCA's subspace."""
-    basis = RNG.normal(size=(3, 6))
-    X = RNG.normal(size=(400, 3)) @ basis + 0.1 * RNG.normal(size=(400, 6))
+    rng = np.random.default_rng(7)
+    basis = rng.normal(size=(3, 6))
+    X = rng.normal(size=(400, 3)) @ basis + 0.1 * rng.normal(size=(400, 6))
     X = X * np.array([1.0, 10.0, 100.0, 1.0, 1.0, 0.01]) + 7.0
-    model = Autoencoder("ae", 3, **LINEAR, epochs=300).fit(X)
+    values = LINEAR | {"learning_rate": 1e-2, "early_stopping": False}
+    model = Autoencoder("ae", 3, epochs=300, **values).fit(X)
     unit = preprocessing.StandardScaler().fit(X)
     pca = decomposition.PCA(3).fit(unit.transform(X))
     best = unit.inverse_transform(
@@ -147,13 +151,16 @@ def test_values_that_are_missing_come_back():
     [
         ({"network": "conv", "hidden": (4, 8)}, (8, 8), datasets.load_digits().data),
         ({"network": "recurrent", "hidden": (4,)}, (6, 2), RNG.normal(size=(40, 12))),
+        ({"network": "linear"}, (4, 3), RNG.normal(size=(40, 12))),
     ],
-    ids=["images", "series"],
+    ids=["images", "series", "images of a dense network"],
 )
 def test_rows_that_are_images_or_series(values, shape, X):
     model = Autoencoder("ae", 2, shape=shape, epochs=1, random_state=0, **values)
     model.fit(X[:40].reshape(-1, *shape))
-    assert len(model.mean_) == (1 if values["network"] == "conv" else 2)
+    assert len(model.mean_) == (2 if values["network"] == "recurrent" else 1)
+    with pytest.raises(ValueError, match=r"X has shape \(3, .*; shape=.* takes"):
+        model.transform(X[:3].reshape(-1, *shape[::-1], 1))
     x_hat = model.reconstruct(X[:3])
     assert x_hat.shape == (3, X.shape[1])
     np.testing.assert_allclose(
@@ -183,9 +190,14 @@ def test_small_and_strange_data(X):
         ({"objective": "betavae"}, "did you mean 'beta_vae'"),
         ({"hparams": {"beta": 1.0}}, "hyperparameter of vae.*'beta' is unknown"),
         ({"config": {"optimiser": "sgd"}}, "did you mean 'optimizer'"),
+        ({"config": {"seed": 3}}, "seed of config is a parameter of Autoencoder"),
+        ({"n_importance_samples": 0}, "n_importance_samples is 0; it must be a whole"),
+        ({"batch_size": 0}, "batch_size is 0; it must be a whole number"),
+        ({"network": "recurrent", "hidden": (4,)}, r"give shape=\(T, F\)"),
+        ({"shape": 13}, "shape is 13; give that of an example"),
         ({"hparams": [1]}, "hparams is .*; it must be"),
         ({"shape": (3, 4)}, r"shape is \(3, 4\), which are 12 numbers a row, .* 13"),
-        ({"objective": "conditional_vae"}, "needs labels"),
+        ({"objective": "conditional_vae"}, "needs labels.*use another objective$"),
         ({"validation_fraction": 1.0}, "must lie in"),
         ({"config": {"optimizer": "sgd"}, "learning_rate": 1e9}, "training diverged"),
     ],
@@ -193,6 +205,34 @@ def test_small_and_strange_data(X):
 def test_bad_settings_say_what_is_allowed(values, message):
     with pytest.raises(ValueError, match=message):
         Autoencoder(**QUICK).set_params(**values).fit(WINE)
+
+
+def test_bernoulli_of_values_in_the_unit_interval():
+    X = RNG.random((50, 4))
+    values = QUICK | {"likelihood": "bernoulli", "standardize": False}
+    model = Autoencoder("vae", 2, **values).fit(X)
+    assert np.isfinite(model.score(X)) and model.score(X) < 0
+    for method in (model.score, model.transform):
+        with pytest.raises(ValueError, match="of values in .0, 1."):
+            method(16 * X)
+
+
+def test_a_fit_that_fails_leaves_nothing_fitted(vae):
+    model = Autoencoder("ae", 2, **QUICK).fit(WINE)
+    with pytest.raises(ValueError, match="latent_dim is 0"):
+        model.set_params(latent_dim=0).fit(WINE[:, :5])
+    with pytest.raises(exceptions.NotFittedError):
+        model.transform(WINE[:, :5])
+    for scale in (1e200, 1e-200):
+        with pytest.raises(ValueError, match="deviation float64 does not have|float32"):
+            model.set_params(latent_dim=2).fit(WINE * scale)
+    with pytest.raises(ValueError, match="n_samples is 0"):
+        vae.sample(0)
+
+
+def test_a_fitted_one_keeps_no_rows(vae):
+    with pytest.raises(aejax.InputError, match="exported without its data"):
+        vae.model_.training_codes()
 
 
 def test_there_is_no_partial_fit():

@@ -72,6 +72,39 @@ def test_the_curve_has_intervals_and_pca(fitted):
     np.testing.assert_allclose(curve.pca_mse[3], np.mean(errors), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"param_grid": {"objective": ["vae", "ae"]}}, "do not compare"),
+        ({"param_grid": [{"beta": [1.0]}]}, "param_grid is .*; it must be"),
+        ({"param_grid": {"seed": [0, 1]}}, "n_seeds how many seeds"),
+        ({"param_grid": {"latent_dim": [2]}}, "latent_dims says which sizes"),
+        ({"param_grid": {"learning_rate": 1e-2}}, "learning_rate of param_grid is"),
+        ({"param_grid": {"epochs": [1, 2]}}, "'epochs' cannot be swept"),
+        ({"latent_dims": 3}, "latent_dims .*give a list of values"),
+        ({"latent_dims": []}, "latent_dims .*give a list of values"),
+        ({"n_seeds": 0}, "n_seeds is 0; it must be a whole number"),
+        ({"cv": iter(())}, "gives no split|empty"),
+    ],
+)
+def test_bad_grids_say_what_is_allowed(values, message):
+    with pytest.raises(ValueError, match=message):
+        AutoencoderCV("vae", [1], **SAME).set_params(**values).fit(X)
+
+
+def test_names_and_widths_are_tried_too():
+    grid = {"objective": ["vae", "beta_vae"], "beta": [0.5], "hidden": [[4], [8]]}
+    grid["likelihood"] = ["auto", "gaussian"]
+    values = dict(param_grid=grid, n_seeds=1, cv=model_selection.ShuffleSplit(1))
+    quick = SAME | {"network": "mlp", "epochs": 1}
+    fitted = AutoencoderCV("ae", [2], **values, **quick).fit(X)
+    params = fitted.cv_results_["params"]
+    assert len(params) == 8 and {p["hidden"] for p in params} == {(4,), (8,)}
+    assert {p["likelihood"] for p in params} == {"gaussian_learned", "gaussian"}
+    assert {p["beta"] for p in params if p["objective"] == "vae"} == {None}
+    assert fitted.model_.config.likelihood == fitted.best_params_["likelihood"]
+
+
 def test_one_standard_error_by_hand():
     params = [{"latent_dim": k} for k in (1, 2, 4, 8)]
     # Means -5, -1.2, -1, -2; the best has folds -1 ± 0.5, of standard error 0.25.

@@ -88,3 +88,10 @@ def test_how_data_were_understood_is_said_once(tmp_path, capsys):
         "images is taken as x",
         "x is int32 from 0 to 1: taken as bool",
     ]
+
+
+def test_no_tracker_is_lost_to_a_second_flag():
+    words = ["--track", "mlflow", "wandb"]
+    assert options.parse(words).track == ("mlflow", "wandb")
+    with pytest.raises(config.InputError, match="--track stands twice"):
+        options.parse([*words, "--track", "tensorboard"])

@@ -1,5 +1,6 @@
 """A run shows itself: in a notebook, as figures, as a DataFrame."""
 
+import dataclasses
 import re
 
 import matplotlib.figure
@@ -52,6 +53,17 @@ def test_an_unknown_figure_is_refused_with_the_list(run):
 def test_a_figure_that_has_nothing_says_why(name, why, run):
     with pytest.raises(aejax.InputError, match=f"nothing to draw of '{name}'.*{why}"):
         run.plot(name)
+
+
+def test_a_run_of_nothing_yet_and_of_nothing_good(run):
+    begun = aejax.sweep(CONFIG, should_stop=lambda: True)
+    begun = dataclasses.replace(begun, rows=[], summary=[])
+    assert "none" not in begun._repr_html_()
+    lost = [row | {"diverged": True} for row in run.rows]
+    with pytest.raises(aejax.InputError, match="all members diverged"):
+        dataclasses.replace(run, rows=lost).plot("truncated")
+    with pytest.raises(aejax.InputError, match="figure '..gap..' is unknown"):
+        run.plot(["gap"])
 
 
 def test_an_unfinished_run_says_what_is_to_come():

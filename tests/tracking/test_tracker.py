@@ -218,3 +218,16 @@ def test_variables_are_put_back(monkeypatch):
         assert tracking.os.environ["AEJAX_B"] == "2"
     assert tracking.os.environ["AEJAX_A"] == "1"
     assert "AEJAX_B" not in tracking.os.environ
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", '{"probe": null}', '{"probe": []}', "{"]
+)
+def test_a_damaged_state_stops_no_sweep(tool, tmp_path, text):
+    probe = tool("tensorboard")
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "results.jsonl").write_text("")
+    (tmp_path / "tracking.json").write_text(text.replace("probe", "tensorboard"))
+    with tracking.Tracker("tensorboard", CONFIG, AXES, out=tmp_path) as tracker:
+        tracker.on_rows([])
+    assert probe.calls == ["open", "close"] and probe.about.run is None
