@@ -78,7 +78,7 @@ class Workload(NamedTuple):
         return 2.0 * self.batch * (3 * (2 * recurrent + read + write + code) - read)
 
 
-_ALL = ("aejax", "aejax_loop", "torch", "torch_loader")
+_ALL = ("aejax", "aejax_loop", "torch", "torch_loader", "torch_compiled")
 _ECG = dict(network="recurrent", shape=(140, 1), latent=(16,), n=500)
 _DIGITS = Workload(
     "digits_vae_members", "mlp", (8, 8, 1), (128,), 128, 1297, 2000, (16,) * 12
@@ -99,7 +99,7 @@ CPU = (
     _DENSE._replace(name="dense_vae_mnist_256", hidden=(300,), batch=256),
     _CONV,
     _CONV._replace(name="conv_vae_32x32x3", shape=(32, 32, 3), batch=256, steps=30),
-    _DIGITS._replace(systems=(*_ALL, "pythae")),
+    _DIGITS._replace(systems=(*_ALL, "torch_vmap", "pythae")),
     _DIGITS._replace(
         name="digits_vae_members_256", hidden=(300,), batch=256, systems=_ALL
     ),
@@ -121,7 +121,7 @@ CPU = (
             name=f"members_{n}",
             latent=(16,) * n,
             steps=max(100, 16_000 // n),
-            systems=("aejax",),
+            systems=("aejax", "torch_vmap")[: 1 + (n == 64)],
         )
         for n in (1, 4, 16, 64, 256)
     ),
