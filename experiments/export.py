@@ -37,8 +37,10 @@ class Flags:
     seed: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """short for --where seed=N"""
     push_to_hub: Annotated[str, tyro.conf.arg(metavar="OWNER/NAME")] = ""
-    """uploads the export by huggingface_hub, if that is installed; prints what to do if
-    it is not"""
+    """prints what an upload of the export is; --yes does it"""
+    yes: bool = False
+    """with --push-to-hub: uploads by huggingface_hub, into a private repository if
+    there is none of that name yet"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,9 +70,9 @@ def _export(argv: list[str]) -> int:
     print(f"export:  {folder}, {sizes:,} bytes; its README.md says how it is loaded")
     if flags.push_to_hub:
         print(hub.plan(folder, flags.push_to_hub))
-        answer = hub.push(folder, flags.push_to_hub)
-        missing = f"nothing was uploaded: pip install {hub.PACKAGE}, and say it again"
-        print(f"uploaded: {answer}" if answer else missing)
+        answer = hub.push(folder, flags.push_to_hub) if flags.yes else None
+        more = f"pip install {hub.PACKAGE}" if flags.yes else "--yes uploads it"
+        print(f"uploaded: {answer}" if answer else f"nothing was uploaded: {more}")
     return 0
 
 

@@ -110,7 +110,7 @@ class Autoencoder:
         """The model of an export, whose data are not at hand; ``shared`` if known."""
 
         def source() -> sources.Source:
-            raise configs.InputError(
+            raise ex_post.Unfitted(
                 "this model was exported without its data, which a density of codes is "
                 "fitted to; its run has them: aejax.open_run(DIR).model(…)"
             )
@@ -232,13 +232,17 @@ class Autoencoder:
         return exports.write(self, folder, format)
 
 
-def load(folder: Any) -> Autoencoder:
+def load(folder: Any, own_code: bool = False) -> Autoencoder:
     """The model in a folder that ``export`` has written; neither run nor data needed.
+
+    Args:
+      folder: it.
+      own_code: whether a file of somebody's own, an objective or network, may run.
 
     Raises:
       InputError: no export, or of another version; see ``exports.read``.
     """
-    return Autoencoder.of(exports.read(folder))
+    return Autoencoder.of(exports.read(folder, own_code))
 
 
 def in_batches(run: Callable, *trees: Any, extra=lambda start: (), limit=_BATCH) -> Any:

@@ -15,6 +15,10 @@ COMPONENTS = {"gaussian": 1, "gmm": 10}
 _FLOOR = 1e-6  # added to variances of codes scaled to at most 1
 
 
+class Unfitted(config.InputError):
+    """Codes that no density can be fitted to, or that are not at hand."""
+
+
 class Density(NamedTuple):
     """A mixture of C Gaussians of codes (N, k); called, it draws from it.
 
@@ -52,7 +56,9 @@ def fit(codes: np.ndarray, kind: str = "gaussian") -> Density:
         raise config.unknown("density", kind, ("prior", *COMPONENTS))
     if isinstance(codes, tuple) or len(codes) < 2 * COMPONENTS[kind]:
         what = "vectors" if isinstance(codes, tuple) else f"only {len(codes)}"
-        raise config.InputError(f"density '{kind}' cannot be fitted to {what} codes")
+        raise Unfitted(f"density '{kind}' cannot be fitted to {what} codes")
+    if not np.isfinite(codes).all():  # of a model that diverged
+        raise Unfitted(f"density '{kind}' cannot be fitted: codes are not finite")
     scale = max(float(np.abs(codes).max()), 1e-12)  # the floor on variances is absolute
     x = codes.astype(np.float64) / scale
     if COMPONENTS[kind] == 1:  # what the library below gives, without its import

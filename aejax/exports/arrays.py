@@ -3,6 +3,7 @@
 No pickle: whoever reads them needs NumPy, and runs nobody's code.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -64,7 +65,7 @@ def arrays(model: Any) -> dict[str, np.ndarray]:
     if model.spec.objective.prior is None:
         try:
             density = model.density("gaussian")
-        except configs.InputError:  # codes of vectors, one example: it cannot sample
+        except ex_post.Unfitted:  # codes of vectors, one example: it cannot sample
             return named
         named |= {_DENSITY + n: np.asarray(a) for n, a in density._asdict().items()}
     return named
@@ -83,35 +84,74 @@ def parts(
     Raises:
       InputError: of another version of this format, or not what it says that it is;
         its objective or network is a file that is not there.
+      Exception: of any kind, where facts are none that ``facts`` gives.
     """
     check_version(facts, where)
     config = configs.Config.from_json(facts["config"])
     config = specs.complete(config, config.hparams)
-    spec = specs.build(config, sources.facts(facts["data"]))
+    data = sources.facts(facts["data"])
+    if isinstance(data.scale, bool) or not 0 < data.scale < math.inf:
+        raise ValueError(f"scale is {data.scale!r}")
+    spec = specs.build(config, data)
     shapes = populations.Population(0, (), spec).state_shapes.params
 
     def array(path: tuple, shape: jax.ShapeDtypeStruct) -> np.ndarray:
-        stored = arrays.get(name(path))
-        if stored is None or stored.shape != shape.shape:
-            what = "no array" if stored is None else f"shape {stored.shape}"
-            raise configs.InputError(
-                f"{where} does not hold the model that it describes: {what} of "
-                f"'{name(path)}', which has shape {shape.shape}; export it again"
-            )
-        return np.asarray(stored, shape.dtype)
+        return _checked(arrays, name(path), shape.shape, shape.dtype, where)
 
     params = jax.tree_util.tree_map_with_path(array, shapes)
-    known = [arrays.get(_DENSITY + n) for n in ex_post.Density._fields]
-    density = None if any(a is None for a in known) else ex_post.Density(*known)
+    density = _density(arrays, config.latent_dim, where)
+    return Parts(spec, config, params, _step(facts, spec), density, _origin(facts))
+
+
+def _checked(arrays, name: str, shape: tuple, kind: Any, where: str) -> np.ndarray:
+    """The array of this name, if it is one of that shape and kind of number."""
+    array = arrays.get(name)
+    what = "no array" if array is None else f"shape {array.shape}"
+    if array is not None and array.shape == shape:
+        if np.can_cast(array.dtype, kind, "same_kind"):
+            return np.asarray(array, kind)
+        what = f"type {array.dtype}"
+    raise configs.InputError(
+        f"{where} does not hold the model that it describes: {what} of '{name}', which "
+        f"has shape {shape} and type {np.dtype(kind)}; export it again"
+    )
+
+
+def _density(arrays, k: int, where: str) -> ex_post.Density | None:
+    """That of codes (N, k); None if there is none."""
+    if not any(n.startswith(_DENSITY) for n in arrays):
+        return None
+    shapes = ex_post.Density(weights=(1,), means=(1, k), roots=(1, k, k), scale=())
+    return ex_post.Density(
+        *(
+            _checked(arrays, _DENSITY + n, shape, np.float64, where)
+            for n, shape in shapes._asdict().items()
+        )
+    )
+
+
+def _step(facts: Mapping[str, Any], spec: specs.TrainSpec) -> int:
+    step = facts["step"]
+    if isinstance(step, bool) or not isinstance(step, int):
+        raise ValueError(f"step is {step!r}")
+    if not 0 <= step <= spec.steps:
+        raise ValueError(f"step is {step} of {spec.steps}")
+    return step
+
+
+def _origin(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     origin = facts.get("origin", {})
-    return Parts(spec, config, params, int(facts["step"]), density, origin)
+    if not isinstance(origin, Mapping):
+        raise ValueError(f"origin is {str(origin)[:99]}")
+    return origin
 
 
 def check_version(facts: Mapping[str, Any], where: str) -> None:
     """Refuses what another version has written."""
-    if facts.get("format") != VERSION:
+    version = facts.get("format")
+    if type(version) is not int or version != VERSION:  # true is 1, and so is 1.0
         raise configs.InputError(
-            f"{where} is an export of format {facts.get('format')!r}, by aejax "
+            f"{where} is an export of format {version!r}, by aejax "
             f"{facts.get('aejax', 'unknown')}; this version reads format {VERSION}: "
             "export it again from its run"
         )

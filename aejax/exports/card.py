@@ -6,10 +6,16 @@ from typing import Any
 from aejax import machine, objectives, registry
 from aejax import model as model_lib
 from aejax.exports import arrays as stored
-from aejax.exports import functions
+from aejax.exports import code, functions, public
 
 # Of objective and network; what else there is has one line of its own.
 _PACKAGES = ("aejax", "jax", "numpy")
+_MOST = 200  # columns of a table
+_BINARIZED = {
+    "threshold": "an element is 1 from half of its range on: x are 0 and 1",
+    "dynamic": "an element is 1 with its own probability, drawn anew each time: "
+    "x are 0 and 1",
+}
 _UNITS = (
     "nats are summed over data elements and latent dimensions and averaged over "
     "examples; mse is the mean over data elements of the squared error in data units"
@@ -33,7 +39,8 @@ def text(parts: stored.Parts, facts: Mapping[str, Any], usage: str) -> str:
         "JAX.",
         "\n".join(table),
         *_metrics(parts),
-        f"## How to load it\n\n{usage}\n\n{_BACK}",
+        *_columns(parts),
+        f"## How to load it\n\n{usage}\n\n{_back(parts)}",
         "## Licence\n\naejax is under Apache-2.0. This card says nothing on that of "
         "the weights and of the data they are of: whoever passes them on says it.",
     ]
@@ -51,7 +58,11 @@ def _model(parts: stored.Parts) -> list[tuple[str, Any]]:
     options = ", ".join(f"{n}={v}" for n, v in config.hparams.items())
     count = model_lib.count(parts.params, config.latent_dim)
     shape = ", ".join(map(str, data.shape))
-    units = f", which are x_stored / {data.scale:g}" * (data.scale != 1)
+    scale = spec.scales[1]
+    units = f"in data units, which are x_stored / {data.scale:g}"
+    units = units if scale != 1 else "in data units"
+    if bits := _BINARIZED.get(config.binarize):
+        units = "0 and 1"
     sizes = ", ".join(
         f"{size:,} {name}"
         for name, size in zip(("train", "valid", "test"), data.sizes, strict=True)
@@ -68,7 +79,10 @@ def _model(parts: stored.Parts) -> list[tuple[str, Any]]:
             "parameters",
         ),
         ("hyperparameters", options or "none"),
-        ("x", f"(N, {shape}) float32 in data units{units}"),
+        ("x", f"(N, {shape}) float32, {units}"),
+        *[("binarised", bits)] * bool(bits),
+        *[("precision", f"`{config.precision}` products")]
+        * (config.precision != "float32"),
         ("likelihood", spec.model.likelihood),
         ("data set", f"`{registry.label(config.dataset)}`, {hashed}; {sizes} examples"),
         *[("classes", ", ".join(f"{k}: {v}" for k, v in data.labels))] * bool(classes),
@@ -90,26 +104,66 @@ def _training(parts: stored.Parts) -> list[tuple[str, Any]]:
     rows.append(("command", by))
     if origin.get("versions"):
         versions = ", ".join(f"{n} {v}" for n, v in origin["versions"].items())
-        place = f"{origin['device']}, {origin['started']}"
-        rows.append(("trained with", f"{versions}; {place}"))
+        places = [str(origin[n]) for n in ("device", "started") if origin.get(n)]
+        rows.append(("trained with", "; ".join([versions, ", ".join(places)])))
     exported = ", ".join(f"{n} {machine.version(n)}" for n in _PACKAGES)
     return [*rows, ("exported with", exported)]
 
 
 def _metrics(parts: stored.Parts) -> list[str]:
-    """Its test metrics, and those of its setting over seeds."""
-    member, setting = parts.origin.get("metrics"), parts.origin.get("setting")
-    if not member and not setting:
-        return ["Its test metrics are not known here: it was not exported from a run."]
-    seeds = parts.origin.get("seeds")
-    head = ["| test metric | this model | mean of its setting over n seeds [95 %] |"]
+    """Its metrics, and those of its setting over seeds; or why there are none."""
+    origin = parts.origin
+    setting, test, valid = (origin.get(n) for n in ("setting", "metrics", "valid"))
+    why = _unfinished(origin)
     lines = []
-    for name in setting or member:
-        mean = _interval(*setting[name]) if setting else "–"
-        lines.append(f"| {name} | {_number((member or {}).get(name))} | {mean} |")
-    lines = [line for line in lines if not line.endswith("| – | – |")]
-    over = f"n = {seeds} seeds of its setting" if setting else "Its run has no summary"
-    return ["\n".join([*head, "|---|---|---|", *lines]), f"{over}; {_UNITS}."]
+    if test and not origin.get("diverged"):
+        lines = [
+            (name, value, (setting or {}).get(name, (None,) * 3))
+            for name, value in test.items()
+        ]
+    elif valid and not origin.get("diverged"):
+        lines = [(name, value, (None,) * 3) for name, value in valid.items()]
+    rows = [
+        f"| {name} | {_number(value)} | {_interval(*ends)} |"
+        for name, value, ends in lines
+        if value is not None or ends[0] is not None
+    ]
+    if not rows:
+        return [why or "Its metrics are not known here."]
+    if not test:
+        kind = "validation metric"
+        over = f"Of epoch {origin.get('epoch')}"
+    else:
+        seeds = origin.get("seeds")
+        kind = "test metric"
+        over = "Its run has no summary"
+        if setting:
+            over = f"n = {seeds} seed{'s' * (seeds != 1)} of its setting"
+    head = f"| {kind} | this model | mean of its setting over n seeds [95 %] |"
+    units = _UNITS + ", which are standardised" * (parts.spec.data.standard is not None)
+    table = "\n".join([head, "|---|---|---|", *rows])
+    return [why] * bool(why) + [table, f"{over}; {units}."]
+
+
+def _unfinished(origin: Mapping[str, Any]) -> str:
+    """Why it has no test metrics; "" if it has."""
+    if not origin:
+        return "Its metrics are not known here: it was not exported from a run."
+    if origin.get("diverged"):
+        return (
+            "**It diverged**: its loss or its parameters were not finite any more, and "
+            "it has no metrics."
+        )
+    if origin.get("metrics"):
+        return ""
+    if origin.get("stopped") is not None:
+        return (
+            f"Successive halving stopped its training after epoch {origin['stopped']}, "
+            "so that it has no test metrics."
+        )
+    if not origin.get("finished"):
+        return "Its run was not finished, so that it has no test metrics."
+    return "It has no test metrics: its run has no test row of it."
 
 
 def _number(value: float | None) -> str:
@@ -121,10 +175,63 @@ def _interval(mean: float | None, low: float | None, high: float | None) -> str:
     return _number(mean) + ends
 
 
+def _columns(parts: stored.Parts) -> list[str]:
+    """A table's columns, and what was done to the data."""
+    data, blocks = parts.spec.data, []
+    if data.notes:
+        blocks.append("\n".join(f"- {_cell(note)}" for note in data.notes))
+    if data.missing:
+        blocks.append("NaN in x is a value that was not observed.")
+    standard = data.standard
+    units = {}
+    if standard is not None:
+        ends = zip(standard.places, standard.center, standard.spread, strict=True)
+        units = {
+            int(place): f"mean {mean:.6g}, deviation {spread:.6g}"
+            for place, mean, spread in ends
+        }
+    quantiles = (
+        "standardised"
+        if getattr(standard, "knots", None) is None
+        else ("normal scores of its quantiles, see model.json")
+    )
+    rows = []
+    for column in data.columns[:_MOST]:
+        end = column.start + column.width - 1
+        place = column.start if column.width == 1 else f"{column.start} … {end}"
+        about = ", ".join(column.values)
+        if column.start in units and not column.values:
+            about = f"{quantiles}: {units[column.start]}"
+        rows.append(
+            f"| {_cell(column.name)} | {column.kind} | {place} | {_cell(about)} |"
+        )
+    if rows:
+        head = "| column | kind | place in x | values |\n|---|---|---|---|\n"
+        blocks.append(head + "\n".join(rows))
+    if len(data.columns) > _MOST:
+        more = len(data.columns) - _MOST
+        blocks.append(f"… and {more:,} columns more, which model.json lists.")
+    return ["## Data", *blocks] if blocks else []
+
+
+def _back(parts: stored.Parts) -> str:
+    names = "encode, decode, reconstruct" + ", sample" * functions.can_sample(parts)
+    named = code.files(parts.config.to_json())
+    allowed, needs = "", ""
+    if named:
+        allowed = ", own_code=True"
+        files = " and ".join(f"`{name}`" for name in public.files(named).values())
+        needs = (
+            f"\n\nIt depends on {files}, which is not in this folder: that file as it "
+            "was has to be in the folder that Python runs in, and runs as code."
+        )
+    return f"{_BACK.format(allowed=allowed, names=names)}{needs}"
+
+
 _BACK = """With aejax it is a model again, whatever the format:
 
 ```python
 import aejax
 
-model = aejax.load(".")  # this folder; encode, decode, reconstruct, sample
+model = aejax.load("."{allowed})  # this folder; {names}
 ```"""

@@ -132,6 +132,11 @@ def _prior(parts: stored.Parts, model: model_lib.Model, hp, params) -> Callable 
     return None if density is None else gaussian
 
 
+def can_sample(parts: stored.Parts) -> bool:
+    """Whether there is anything to draw codes from."""
+    return parts.spec.objective.prior is not None or parts.density is not None
+
+
 def title(parts: stored.Parts) -> str:
     """What a card and a refusal call a model."""
     names = (getattr(parts.config, n) for n in ("objective", "network", "dataset"))

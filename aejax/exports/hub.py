@@ -38,7 +38,8 @@ def plan(folder: pathlib.Path, name: str) -> str:
         [
             total,
             *lines,
-            f"huggingface_hub.HfApi().create_repo(repo_id={name!r}, exist_ok=True)",
+            f"huggingface_hub.HfApi().create_repo(repo_id={name!r}, private=True, "
+            "exist_ok=True)",
             f"huggingface_hub.HfApi().upload_folder(folder_path={str(folder)!r}, "
             f"repo_id={name!r})",
         ]
@@ -47,6 +48,8 @@ def plan(folder: pathlib.Path, name: str) -> str:
 
 def push(folder: pathlib.Path, name: str) -> str | None:
     """Uploads an export by the client, with its user's own credentials.
+
+    A repository that is not there yet is made, a private one: its user makes it public.
 
     Returns:
       What the client answers; None where it is not installed, and nothing was done.
@@ -61,7 +64,7 @@ def push(folder: pathlib.Path, name: str) -> str | None:
 
     api = huggingface_hub.HfApi()
     try:
-        api.create_repo(repo_id=name, exist_ok=True)
+        api.create_repo(repo_id=name, private=True, exist_ok=True)
         return str(api.upload_folder(folder_path=str(folder), repo_id=name))
     except Exception as error:  # of the network, of rights, of the client's own kinds
         raise configs.InputError(

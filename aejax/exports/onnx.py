@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.export
 import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +19,10 @@ from aejax import settings
 from aejax.exports import arrays as stored
 from aejax.exports import functions, npz, onnx_layout, onnx_rules
 
-NEEDS = ("onnx",)
+NEEDS = {"write": ("onnx",), "read": ()}  # arrays are read by NumPy
 NAMES = ("encode", "decode", "reconstruct")
 OPSET, IR = 18, 9  # of 2022 and 2023: what runtimes have had for years
-load = npz.load
+load, FILE = npz.load, npz.FILE
 # Where primitives keep the jaxpr that they only wrap.
 _CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 
@@ -38,21 +39,23 @@ def write(
       InputError: a function that ONNX, or this file, has no operators for.
     """
     import onnx
+    from google.protobuf import message
 
     # Of ours, of tracing, and of a graph that is none after all.
     mistakes = configs.InputError, TypeError, ValueError, NotImplementedError
+    mistakes += (message.EncodeError,)  # of more than 2 GB
     mistakes += onnx.checker.ValidationError, onnx.shape_inference.InferenceError
     npz.write(parts, arrays, folder)
     known = functions.of(parts)
     for name in NAMES:
         try:
-            model = translated(known[name], name)
+            data = translated(known[name], name).SerializeToString()
         except mistakes as error:
             raise configs.InputError(
                 f"{name} of {functions.title(parts)} has no ONNX: {error}; format "
                 "'stablehlo' has all that jax computes"
             ) from error
-        (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
+        (folder / f"{name}.onnx").write_bytes(data)
 
 
 def translated(function: functions.Function, name: str) -> Any:

@@ -194,7 +194,7 @@ def _scan(graph, eqn, *values):
 UNARY = {
     "abs": "Abs", "ceil": "Ceil", "copy": "Identity", "copy_p": "Identity",
     "cos": "Cos", "erf": "Erf", "exp": "Exp", "floor": "Floor", "log": "Log",
-    "logistic": "Sigmoid", "neg": "Neg", "not": "Not", "sign": "Sign", "sin": "Sin",
+    "logistic": "Sigmoid", "neg": "Neg", "sign": "Sign", "sin": "Sin",
     "sqrt": "Sqrt", "stop_gradient": "Identity", "tanh": "Tanh",
     "reduce_precision": "Identity", "optimization_barrier": "Identity",
 }  # fmt: skip
@@ -218,6 +218,7 @@ RULES |= onnx_layout.RULES | {
     "is_finite": _is_finite,
     "log1p": lambda g, e, x: g.add("Log", g.add("Add", x, _one(e))),
     "ne": _not("Equal"),
+    "not": _logical("Not"),
     "or": _logical("Or"),
     "reduce_and": _reduced_bool("ReduceMin"),
     "reduce_max": _reduced("ReduceMax"),

@@ -17,9 +17,9 @@ from aejax import settings
 from aejax.exports import arrays as stored
 from aejax.exports import functions, npz
 
-NEEDS = ()
+NEEDS = {"write": (), "read": ()}
 PLATFORMS = ("cpu", "cuda", "tpu")
-load = npz.load
+load, FILE = npz.load, npz.FILE
 
 
 @settings.usual()
@@ -72,5 +72,6 @@ def usage(parts: stored.Parts) -> str:
         "parameters are inside. Wrap one in `jax.jit` to call it often.\n\n"
     )
     listing = "```python\n" + "\n".join(code) + "\n```\n\n"
-    seeds = "A sample depends on its own seed alone.\n" * ("sample" in known)
+    seeds = "seed: uint32, one for each sample, which depends on it alone.\n\n"
+    seeds *= "sample" in known
     return about + listing + seeds + functions.table(parts, known)

@@ -79,7 +79,10 @@ def test_an_upload_is_only_printed_without_the_client(run, capsys, tmp_path):
             line.split()[:2] == [name, f"{size:,}"] for line in printed.splitlines()
         )
     assert "upload_folder(folder_path=" in printed and "'me/digits'" in printed
-    assert "nothing was uploaded: pip install huggingface_hub" in printed
+    assert printed.endswith("nothing was uploaded: --yes uploads it\n")
+    assert export.main([str(run.dir), *words, str(tmp_path / "out"), "--yes"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.endswith("nothing was uploaded: pip install huggingface_hub\n")
 
 
 def test_the_client_is_given_the_folder(run, capsys, tmp_path, monkeypatch):
@@ -101,11 +104,13 @@ def test_the_client_is_given_the_folder(run, capsys, tmp_path, monkeypatch):
     words = [str(run.dir), *"--seed 0 --latent-dim 2 --out".split()]
     words += [str(tmp_path / "out"), "--push-to-hub"]
     assert export.main([*words, "me/digits"]) == 0
+    assert calls == [] and "--yes uploads it" in capsys.readouterr().out
+    assert export.main([*words, "me/digits", "--yes"]) == 0
     assert capsys.readouterr().out.endswith("uploaded: there\n")
     assert calls == [
-        {"repo_id": "me/digits", "exist_ok": True},
+        {"repo_id": "me/digits", "private": True, "exist_ok": True},
         {"repo_id": "me/digits", "folder_path": str(tmp_path / "out")},
     ]
-    text = refused([*words, "others/digits"], capsys)
+    text = refused([*words, "others/digits", "--yes"], capsys)
     assert "was not uploaded to 'others/digits': PermissionError: 403" in text
     assert json.loads((tmp_path / "out" / "config.json").read_text())["seed"] == 0

@@ -4,8 +4,15 @@ import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+
+import aejax
+from aejax import autoencoder
+from aejax.evaluate import ex_post
+from aejax.training import population as populations
+from aejax.training import spec as specs
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +42,26 @@ def model_of(run, small, digits, tmp_path_factory):
         "labelled": lambda: small("conditional_vae", hidden=(16,), **brief).model(),
     }
     return lambda kind: made[kind]()
+
+
+@pytest.fixture(scope="session")
+def untrained(run):
+    """fields of a Config -> a model of random numbers as ``export`` takes it."""
+
+    def make(**fields):
+        small = dict(hidden=(8,), latent_dim=4, batch_size=64, epochs=1, eval_every=1)
+        config = specs.complete(aejax.Config(**{**small, **fields}))
+        spec = specs.build(config, run.populations[0].spec.data)
+        shapes = populations.Population(0, (), spec).state_shapes.params
+        rng = np.random.default_rng(0)
+        params = jax.tree.map(lambda a: np.float32(rng.normal(size=a.shape)), shapes)
+
+        def source():
+            raise ex_post.Unfitted("it has no data")
+
+        return autoencoder.Autoencoder(spec, config, params, {}, 0, source)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -111,3 +111,8 @@ def test_products_of_bfloat16_are_refused(small, tmp_path):
     with pytest.raises(aejax.InputError, match="bfloat16.*--precision float32"):
         run.export(tmp_path / "out", "onnx")
     run.export(tmp_path / "out", "stablehlo")
+
+
+def test_bits_of_whole_numbers_are_refused():
+    with pytest.raises(aejax.InputError, match="not of whole numbers"):
+        ran(lambda x: ~x.astype(jnp.int32), np.ones((3, 2), np.float32))

@@ -2,14 +2,15 @@
 
 import pathlib
 import re
+import sys
 
 import jax
 import numpy as np
 import pytest
 
 import aejax
-from aejax import exports
-from aejax.exports import safetensors
+from aejax import config, exports
+from aejax.exports import functions, npz, safetensors
 from aejax.networks import latent
 
 README = pathlib.Path(exports.__file__).parent / "README.md"
@@ -46,6 +47,42 @@ def test_the_readmes_reader_computes_the_same(
     z = model.encode(x)
     np.testing.assert_allclose(encode(x), z, **close)
     np.testing.assert_allclose(decode(z), model.decode(z), **close)
+
+
+KINDS = [("objective", name) for name in aejax.OBJECTIVES]
+KINDS += [("likelihood", n) for n in config.CHOICES["likelihood"] if n != "mixed"]
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot sample")
+@pytest.mark.parametrize(("field", "name"), KINDS)
+def test_the_reader_refuses_or_is_right(reader, untrained, tmp_path, field, name):
+    folder = exports.write(untrained(**{field: name}), tmp_path / "out")
+    plain = "needs NumPy alone" in (folder / "README.md").read_text()
+    known = {*reader["OBJECTIVES"], *reader["LIKELIHOODS"], "auto"}
+    assert plain == (name in known)
+    if not plain:
+        with pytest.raises(AssertionError):
+            reader["read"](folder)
+        return
+    encode, decode = reader["read"](folder)
+    known = functions.of(exports.read(folder))
+    rng = np.random.default_rng(1)
+    x, z = rng.random((3, 8, 8, 1)), rng.normal(size=(3, 4))
+    x, z = np.float32(x), np.float32(z)
+    loose = dict(rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(encode(x), known["encode"].call(x), **loose)
+    np.testing.assert_allclose(decode(z), known["decode"].call(z), **loose)
+
+
+def test_the_reader_and_the_card_know_the_same(reader):
+    assert reader["OBJECTIVES"] == npz.OBJECTIVES
+    assert reader["LIKELIHOODS"] == npz.LIKELIHOODS
+
+
+def test_the_reader_refuses_what_it_has_not(reader, untrained, tmp_path):
+    model = untrained(objective="vamp_vae", activation="gelu")
+    with pytest.raises(AssertionError):
+        reader["read"](exports.write(model, tmp_path / "out"))
 
 
 def test_the_readers_activations_are_the_networks(reader):
@@ -89,3 +126,11 @@ def test_any_format_is_a_model_again(format, model_of, inputs, tmp_path):
     np.testing.assert_allclose(after.sample(key, 3), model.sample(key, 3), **close)
     again = after.export(tmp_path / "again", "npz")  # and in another format
     assert aejax.load(again).config == model.config
+
+
+def test_what_only_writing_needs_is_not_needed(model_of, tmp_path, monkeypatch):
+    """An export of ONNX has its arrays as an npz."""
+    pytest.importorskip("onnx", reason='pip install "aejax[onnx]"')
+    folder = model_of("dense").export(tmp_path / "out", "onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert aejax.load(folder).latent_dim == 2

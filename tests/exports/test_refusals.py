@@ -2,13 +2,12 @@
 
 import json
 import os
+import pathlib
 import sys
 
-import numpy as np
 import pytest
 
 import aejax
-from aejax import exports
 from aejax.exports import npz
 
 ANY = dict(objective="vae", latent_dim=2)
@@ -104,6 +103,19 @@ def test_an_interrupted_export_leaves_what_was_there(run, tmp_path, monkeypatch)
     assert listing(tmp_path) == before
 
 
+def test_a_full_disk_is_one_of_safetensors_too(run, tmp_path, monkeypatch):
+    reason = 'pip install "aejax[safetensors]"'
+    numpy = pytest.importorskip("safetensors.numpy", reason=reason)
+
+    def full(*given):
+        raise sys.modules["safetensors"].SafetensorError("No space left on device")
+
+    monkeypatch.setattr(numpy, "save_file", full)
+    message = "out' cannot be written: No space left.*give another folder"
+    refused(lambda: run.export(tmp_path / "out", "safetensors", **ANY), message)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_written_is_named(run, tmp_path):
     (tmp_path / "file").write_text("mine")
     refused(lambda: run.export(tmp_path / "file" / "out", **ANY), "cannot be written")
@@ -112,6 +124,78 @@ def test_a_place_that_cannot_be_written_is_named(run, tmp_path):
     if os.access(tmp_path / "closed", os.W_OK):  # root may write anywhere
         pytest.skip("this user may write into read-only folders")
     refused(lambda: run.export(tmp_path / "closed" / "out", **ANY), "cannot be written")
+
+
+def test_what_names_no_folder_is_refused(run, tmp_path, monkeypatch):
+    (tmp_path / "loop").symlink_to("loop")
+    for name in (None, "", "a\0b", 3, "a" * 300, tmp_path / "loop" / "out"):
+        refused(
+            lambda n=name: run.export(n, **ANY), "no name of a folder|cannot be writt"
+        )
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "below")
+    for name in (".", tmp_path / "here" / "below"):
+        refused(lambda n=name: run.export(n, **ANY), "is the current folder, and")
+    folder = run.export("out", **ANY)
+    assert folder == pathlib.Path.cwd() / "out" and pathlib.Path.cwd().is_dir()
+
+
+def test_a_replaced_folder_keeps_its_mode(run, tmp_path):
+    (tmp_path / "out").mkdir(mode=0o750)
+    for _ in range(2):
+        run.export(tmp_path / "out", **ANY)
+        assert (tmp_path / "out").stat().st_mode & 0o777 == 0o750
+
+
+def test_an_edited_card_is_not_replaced(run, tmp_path):
+    folder = run.export(tmp_path / "out", **ANY)
+    (folder / "README.md").write_text("my own words")
+    before = listing(tmp_path)
+    refused(lambda: run.export(folder, **ANY), "README.md was edited since")
+    assert listing(tmp_path) == before
+    (folder / "README.md").unlink()
+    run.export(folder, **ANY)
+
+
+def test_what_comes_while_it_writes_is_kept(run, tmp_path, monkeypatch):
+    """Whether it comes before the folder is moved away, or just then."""
+    folder = run.export(tmp_path / "out", **ANY)
+    write, rename = npz.write, os.rename
+
+    def slowly(*given):
+        write(*given)
+        (folder / "notes.txt").write_text("mine")
+
+    def late(source, target):
+        if source == folder:
+            (folder / "notes.txt").write_text("mine")
+        rename(source, target)
+
+    for place, name, change in ((npz, "write", slowly), (os, "rename", late)):
+        before = listing(folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, change)
+            refused(lambda: run.export(folder, **ANY), "out' holds other.*notes.txt")
+        assert listing(folder) == before | {folder / "notes.txt": b"mine"}
+        assert list(tmp_path.iterdir()) == [folder]
+        (folder / "notes.txt").unlink()
+
+
+def test_the_only_copy_is_never_deleted(run, tmp_path, monkeypatch):
+    folder = run.export(tmp_path / "out", **ANY)
+    before, rename = (folder / "params.npz").read_bytes(), os.rename
+
+    def once(source, target):
+        if target == folder:
+            raise PermissionError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", once)
+    refused(lambda: run.export(folder, **ANY), "could not be put back .*lies in '.*old")
+    (old,) = tmp_path.glob(".aejax-*/old/out")
+    assert (old / "params.npz").read_bytes() == before
+    # As after the end of a process at that place.
+    refused(lambda: aejax.load(folder), "does not exist; .*/old/out' is what was there")
 
 
 def damage(folder, how):
@@ -155,18 +239,3 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     refused(lambda: aejax.load(tmp_path), "is no export: .*it is a run: aejax.open_run")
     refused(lambda: aejax.load(tmp_path / "run.json"), "is a file")
-
-
-@pytest.mark.parametrize("format", ["npz", "safetensors"])
-def test_arrays_are_checked_without_digests_too(run, tmp_path, format):
-    """As of an export whose model.json was edited by hand."""
-    if format != "npz":
-        pytest.importorskip(format, reason=f'pip install "aejax[{format}]"')
-    folder = run.export(tmp_path / "out", format, **ANY)
-    facts = json.loads((folder / "model.json").read_text())
-    del facts["files"]
-    (folder / "model.json").write_text(json.dumps(facts))
-    assert isinstance(aejax.load(folder).encode(np.zeros((1, 8, 8, 1))), np.ndarray)
-    damage(folder, f"params.{format} truncated")
-    refused(lambda: aejax.load(folder), f"damaged export: params.{format}: ")
-    assert exports.FORMATS[:2] == ("npz", "safetensors")

@@ -88,3 +88,30 @@ def test_what_depends_on_the_rows_is_refused(model_of, tmp_path, monkeypatch):
         model.export(tmp_path / "out", "stablehlo")
     assert list(tmp_path.iterdir()) == []
     assert stablehlo.PLATFORMS == ("cpu", "cuda", "tpu")
+
+
+def test_functions_are_of_float32_beside_doubles(untrained, tmp_path):
+    """Whoever computes with doubles exports the same functions."""
+    model = untrained(objective="vae")
+    one = model.export(tmp_path / "one", "stablehlo")
+    with jax.enable_x64(True):
+        two = model.export(tmp_path / "two", "stablehlo")
+    for folder in (one, two):
+        data = (folder / "reconstruct.stablehlo").read_bytes()
+        file = jax.export.deserialize(bytearray(data))
+        assert {str(a.dtype) for a in (*file.in_avals, *file.out_avals)} == {"float32"}
+        assert "f64" not in file.mlir_module()
+    arrays = [np.load(folder / "params.npz") for folder in (one, two)]
+    for name in arrays[0]:
+        assert arrays[0][name].dtype == arrays[1][name].dtype == np.float32
+    for file in arrays:
+        file.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot sample")
+def test_a_cards_table_of_functions_is_one(untrained, tmp_path):
+    text = (untrained().export(tmp_path / "out", "stablehlo") / "README.md").read_text()
+    assert "\n\n| function | takes | gives |" in text and "seed: uint32" not in text
+    again = untrained(objective="vae").export(tmp_path / "vae", "stablehlo")
+    text = (again / "README.md").read_text()
+    assert "\n\n| function | takes | gives |" in text and "\nseed: uint32" in text
