@@ -185,7 +185,7 @@ def test_a_seal_grows_with_the_rows(whole):
 def test_a_section_that_fails_leaves_the_others(copy, monkeypatch):
     from aejax.report import pictures
 
-    def samples(context):
+    def samples(lines, joined=False):
         raise ZeroDivisionError("by nothing")
 
     monkeypatch.setattr(pictures, "samples", samples)
