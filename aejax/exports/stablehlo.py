@@ -68,8 +68,9 @@ def usage(parts: stored.Parts) -> str:
         *calls,
     ]
     about = (
-        "jax alone calls these functions, on CPU, CUDA or TPU and for any N from 1; "
-        "parameters are inside. Wrap one in `jax.jit` to call it often.\n\n"
+        "jax (with `pip install flatbuffers`, which it reads files by) calls these "
+        "functions, on CPU, CUDA or TPU and for any N from 1; parameters are inside. "
+        "Wrap one in `jax.jit` to call it often.\n\n"
     )
     listing = "```python\n" + "\n".join(code) + "\n```\n\n"
     seeds = "seed: uint32, one for each sample, which depends on it alone.\n\n"
