@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from aejax import autoencoder
+from aejax import autoencoder, evaluate
 from aejax import config as configs
 from aejax.data import standard
 
@@ -84,7 +84,4 @@ def scores(
 
 def errors(model: autoencoder.Autoencoder, x: np.ndarray) -> np.ndarray:
     """(N,) mse of reconstructions, of the values that are there."""
-    difference = np.square(x - model.reconstruct(x)).reshape(len(x), -1)
-    known = ~np.isnan(difference)
-    total = np.where(known, difference, 0.0).sum(1)
-    return total / np.maximum(known.sum(1), 1)
+    return evaluate.error(x, model.reconstruct(x))

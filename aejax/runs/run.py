@@ -15,7 +15,7 @@ from aejax import config as configs
 from aejax import data as datasets
 from aejax.exports import origin
 from aejax.runs import checkpoint, directory, halving, provenance, record
-from aejax.runs import sources as origins
+from aejax.runs import sources as sources_lib
 from aejax.training import population as population_lib
 
 
@@ -44,7 +44,9 @@ class Run:
     summary: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     dir: pathlib.Path | None = None
     finals: Mapping[int, tuple[Any, int]] = dataclasses.field(default_factory=dict)
-    sources: origins.Sources = dataclasses.field(default_factory=origins.Sources)
+    sources: sources_lib.Sources = dataclasses.field(
+        default_factory=sources_lib.Sources
+    )
     plan: tuple[population_lib.Population, ...] | None = None
     _functions: dict[int, dict] = dataclasses.field(default_factory=dict, init=False)
     _read: dict[int, tuple] = dataclasses.field(default_factory=dict, init=False)
@@ -85,7 +87,7 @@ class Run:
         if name is not None and name not in known:
             raise configs.unknown("data set of this run", name, known)
         config = known[name or next(iter(known))].config
-        return self.sources.dataset(config.dataset, origins.in_sequences(config))
+        return self.sources.dataset(config.dataset, sources_lib.in_sequences(config))
 
     def model(self, **choice: Any) -> autoencoder.Autoencoder:
         """The trained model of the one member that has these axis values.
@@ -163,13 +165,15 @@ class Run:
                 where = directory.shard_folder(self.dir, number)
         final, step = self._finals(part, where)
         params = jax.tree.map(lambda a: a[place - start], final["params"])
-        functions = autoencoder.functions(population.spec)  # the first serves all
+        if population.index not in self._functions:
+            shared = autoencoder.functions(population.spec)
+            self._functions[population.index] = shared
         member = population.members[place]
         return autoencoder.Autoencoder(
             population.spec,
             member.config,
             params,
-            self._functions.setdefault(population.index, functions),
+            self._functions[population.index],
             min(step, self._last.get(member.index, step)),
             lambda: self.sources.source(population.spec),
             functools.partial(origin.of_run, self, member),

@@ -252,6 +252,11 @@ def facts(
     }
 
 
+def place(path: pathlib.Path) -> str:
+    """Where a file of the run's directory stands in an artifact."""
+    return f"figures/{path.name}" if path.suffix == ".svg" else path.name
+
+
 def token() -> str:
     """Of a new run, no two alike."""
     return secrets.token_hex(4)

@@ -70,7 +70,7 @@ class Mlflow:
     def files(self, paths: Sequence[pathlib.Path]) -> None:
         """``report.html`` and ``figures/``; those of before are replaced."""
         for path in paths:
-            folder = path.parent.name if path.suffix == ".svg" else None
+            folder = tracking.place(path).rpartition("/")[0] or None
             self._client.log_artifact(self.run, str(path), folder)
 
     def close(self, finished: bool) -> None:

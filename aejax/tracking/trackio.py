@@ -48,8 +48,7 @@ class Trackio:
         """One artifact ``report`` of all of them."""
         report = trackio.Artifact(f"report-{self.run}", "report")
         for path in paths:
-            figure = path.suffix == ".svg"
-            report.add_file(str(path), f"figures/{path.name}" if figure else path.name)
+            report.add_file(str(path), tracking.place(path))
         if paths:
             with _quiet():
                 trackio.log_artifact(report)

@@ -55,8 +55,7 @@ class Wandb:
         """One artifact ``report-ID`` of all of them."""
         report = wandb.Artifact(f"report-{self.run}", "report")
         for path in paths:
-            figure = path.suffix == ".svg"
-            report.add_file(str(path), f"figures/{path.name}" if figure else path.name)
+            report.add_file(str(path), tracking.place(path))
         if paths:
             self._run.log_artifact(report)
 
